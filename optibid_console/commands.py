@@ -1,0 +1,187 @@
+"""What an operator can ask of the engine, as frozen dataclasses.
+
+A command asks; the engine decides (`plan.permit`) and answers `Accepted` or `Refused`.
+What then happens is an entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from optibid_console.codec import from_plain, to_plain
+from optibid_console.entries import Choice, Mark, Verdict, Vote, kind_of
+
+
+@dataclass(frozen=True, slots=True)
+class RunStep:
+    """Run a step of a phase; again, when it failed before. A manual one: confirm it."""
+
+    step_id: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SkipStep:
+    step_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartAction:
+    action_id: str
+    typed: str = ""
+    """What the person typed to confirm it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """Answer an action that stopped at a failed step."""
+
+    action_run: str
+    choice: Choice
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """End the run that is under way. With none under way it does nothing."""
+
+    run_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetT0:
+    t0: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkItem:
+    item_id: str
+    mark: Mark
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteNote:
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssertCriterion:
+    criterion_id: str
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallPoll:
+    question: str
+
+
+@dataclass(frozen=True, slots=True)
+class CastVote:
+    poll_id: str
+    role: str
+    vote: Vote
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePoll:
+    poll_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartEscalation:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AcknowledgeEscalation:
+    rung: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EndEscalation:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """Become the operator; `reason` is needed when somebody else is."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Give the lease back and leave the window running."""
+
+    how: str = "left the window running"
+
+
+@dataclass(frozen=True, slots=True)
+class CloseWindow:
+    outcome: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StopEngine:
+    reason: str = "told to stop"
+
+
+Command = (
+    RunStep | SkipStep | StartAction | Decide | Abort | Hold | Resume | SetT0 | MarkItem
+    | WriteNote | AssertCriterion | CallPoll | CastVote | ClosePoll | StartEscalation
+    | AcknowledgeEscalation | EndEscalation | TakeOver | Leave | CloseWindow | StopEngine
+)  # fmt: skip
+
+COMMANDS: Mapping[str, type[Any]] = {kind_of(one): one for one in Command.__args__}
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The engine does it. `said` is what to show, when there is something to say."""
+
+    said: str = ""
+    seq: int = 0
+    """The journal's last entry then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The engine doesn't do it, and why: a sentence for the person."""
+
+    why: str
+
+
+Reply = Accepted | Refused
+
+
+def command_to_plain(command: Command) -> dict[str, Any]:
+    return {"kind": kind_of(type(command)), "body": to_plain(command)}
+
+
+def command_from_plain(value: Mapping[str, Any]) -> Command:
+    """Raises `ValueError` for what isn't a command."""
+    known = COMMANDS.get(str(value.get("kind")))
+    if known is None:
+        raise ValueError(f"no command {value.get('kind')!r}")
+    command: Command = from_plain(known, value.get("body", {}))
+    return command

@@ -1,0 +1,455 @@
+"""What can happen in a window: the facts that the journal keeps.
+
+An `Entry` is a numbered, timed fact with the hash of the one before it; its `fact` is
+one of the frozen dataclasses below. Screens, observers and replays get the same ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from optibid_console.codec import canonical, from_plain, to_plain
+from probes.probe import Reading
+
+
+class Outcome(StrEnum):
+    """How a step or an action ended. `UNKNOWN`: nobody knows until the target was asked."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    TIMED_OUT = "timed-out"
+    ABORTED = "aborted"
+    UNKNOWN = "unknown"
+    REFUSED = "refused"
+
+
+class Verdict(StrEnum):
+    """A criterion's judgement. No data is never a pass."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    ERROR = "error"
+
+
+class Mark(StrEnum):
+    """What a person said of a check item."""
+
+    OPEN = "open"
+    DONE = "done"
+    FAILED = "failed"
+    NOT_APPLICABLE = "not-applicable"
+
+
+class Choice(StrEnum):
+    """What to do with an action that stopped at a failed step."""
+
+    RETRY = "retry"
+    SKIP = "skip"
+    STOP = "stop"
+
+
+class Vote(StrEnum):
+    GO = "go"
+    NO_GO = "no-go"
+
+
+# The window
+
+
+@dataclass(frozen=True, slots=True)
+class WindowOpened:
+    window_id: str
+    name: str
+    version: str
+    stamp: str
+    """`YYYYMMDD_HHMMSS` (UTC) of the opening: the one that names backups and tags."""
+    t0: float
+    """Seconds since the epoch, UTC."""
+    speed: float
+    digest: str
+    """SHA-256 of the runbook's canonical document."""
+    runbook: Mapping[str, Any]
+    """The runbook's document, its secrets still as `${NAME}`."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStarted:
+    version: str
+    host: str
+    pid: int
+    boot_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStopped:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorTook:
+    """Somebody holds the window's lease from now on."""
+
+    operator: str
+    epoch: int
+    reason: str = ""
+    previous: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorLeft:
+    operator: str
+    how: str
+    """`left the window running`, `connection lost`, `handed over`."""
+
+
+@dataclass(frozen=True, slots=True)
+class T0Set:
+    t0: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The hold ended; what is left shifts: T-0 is `shift_s` wall seconds later."""
+
+    shift_s: float
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowClosed:
+    outcome: str
+    """`completed`, `rolled back` or `abandoned`."""
+    note: str = ""
+
+
+# Steps and runs
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """Committed before anything acts."""
+
+    step_id: str
+    run_id: str
+    attempt: int
+    kind: str
+    target: str = ""
+    command: str = ""
+    """As it will be run; secrets as `${NAME}`."""
+    epoch: int = 0
+    timeout_s: float = 0.0
+    action_run: str = ""
+    """The action that it belongs to, or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunLaunched:
+    """The target has the run. `attached`: it had it already, and it was not started again."""
+
+    run_id: str
+    attached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunUnreachable:
+    """The connection is lost: the run's outcome is unknown until the target was asked."""
+
+    run_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    run_id: str
+    outcome: Outcome
+    reason: str
+    exit_status: int | None = None
+    signal: str = ""
+    duration_s: float = 0.0
+    output_bytes: int = 0
+    last_lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceTaken:
+    """What the probes named as evidence said after the command."""
+
+    step_id: str
+    run_id: str
+    readings: tuple[Reading, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished:
+    step_id: str
+    run_id: str
+    outcome: Outcome
+    reason: str = ""
+    duration_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StepSkipped:
+    step_id: str
+    reason: str
+    action_run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AbortAsked:
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FactRecorded:
+    """Something that the console knows from now on: `previous.release`, `backup.path`."""
+
+    name: str
+    value: str
+    step_id: str = ""
+
+
+# Actions
+
+
+@dataclass(frozen=True, slots=True)
+class ActionStarted:
+    action_id: str
+    action_run: str
+    steps: tuple[str, ...]
+    """The steps that it will do, in order: computed from what was done in this window."""
+    why: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ActionStopped:
+    """A step of the action failed; it waits for a choice."""
+
+    action_run: str
+    step_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionDecided:
+    action_run: str
+    choice: Choice
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ActionFinished:
+    action_run: str
+    outcome: Outcome
+    reason: str = ""
+    duration_s: float = 0.0
+
+
+# People
+
+
+@dataclass(frozen=True, slots=True)
+class ItemMarked:
+    item_id: str
+    mark: Mark
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NoteWritten:
+    subject: str
+    """`step:2.1b`, `item:db-backup`, `probe:redis`, `criterion:…` or `window`."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PollCalled:
+    poll_id: str
+    question: str
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VoteCast:
+    poll_id: str
+    role: str
+    vote: Vote
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PollClosed:
+    poll_id: str
+    result: str
+    """`go`, `no-go` or `incomplete`."""
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationStarted:
+    """The escalation clock runs since the first failing criterion, or since somebody says so."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationAcknowledged:
+    rung: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationEnded:
+    reason: str
+
+
+# What is observed
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeChanged:
+    """A probe's or panel's status changed; every sample is a signal."""
+
+    reading: Reading
+    subject: str = "probe"
+    """`probe` or `panel`."""
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineTaken:
+    values: Mapping[str, float]
+    """Panel id → the median of what it said before the deployment."""
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionJudged:
+    """A criterion's verdict changed."""
+
+    criterion_id: str
+    verdict: Verdict
+    reason: str
+    since: float
+    """Since when the condition holds: seconds since the epoch, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionAsserted:
+    """A person says that a trigger is met (`fail`), or not any more (`pass`)."""
+
+    criterion_id: str
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessChanged:
+    """Whether an action (rollback above all) could be done now, and what is missing."""
+
+    action_id: str
+    ready: bool
+    missing: tuple[str, ...] = ()
+    estimate_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChanged:
+    """The connection to a target changed."""
+
+    target: str
+    state: str
+    detail: str = ""
+
+
+Fact = (
+    WindowOpened | EngineStarted | EngineStopped | OperatorTook | OperatorLeft | T0Set | Held
+    | Resumed | WindowClosed | StepStarted | RunLaunched | RunUnreachable | RunEnded
+    | EvidenceTaken | StepFinished | StepSkipped | AbortAsked | FactRecorded | ActionStarted
+    | ActionStopped | ActionDecided | ActionFinished | ItemMarked | NoteWritten | PollCalled
+    | VoteCast | PollClosed | EscalationStarted | EscalationAcknowledged | EscalationEnded
+    | ProbeChanged | BaselineTaken | CriterionJudged | CriterionAsserted | ReadinessChanged
+    | LinkChanged
+)  # fmt: skip
+
+
+def kind_of(fact: type[Any]) -> str:
+    """The name of a kind of fact in the journal: `WindowOpened` → `window-opened`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", fact.__name__).lower()
+
+
+FACTS: Mapping[str, type[Any]] = {kind_of(one): one for one in Fact.__args__}
+
+GENESIS = "0" * 64
+"""The hash before the first entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A fact of a kind that this version doesn't know: kept, passed on, not applied."""
+
+    kind: str
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A durable, numbered fact in the journal."""
+
+    seq: int
+    """1, 2, 3 … without a gap."""
+    at: float
+    """Seconds since the epoch, UTC."""
+    mono: float
+    """The engine's monotonic clock in seconds: orders and measures within one engine."""
+    actor: str
+    """Who: an operator's name, or `console`."""
+    fact: Fact | Unread
+    prev: str
+    hash: str
+
+    def to_plain(self) -> dict[str, Any]:
+        """The entry as a JSON value, as on the wire."""
+        return {**_hashed(self), "hash": self.hash}
+
+
+def seal(seq: int, at: float, mono: float, actor: str, fact: Fact | Unread, prev: str) -> Entry:
+    """The entry after the one whose hash is `prev`, with its own SHA-256 over all it says."""
+    entry = Entry(seq, at, mono, actor, fact, prev, "")
+    digest = hashlib.sha256(canonical(_hashed(entry))).hexdigest()
+    return Entry(seq, at, mono, actor, fact, prev, digest)
+
+
+def entry_from_plain(value: Mapping[str, Any]) -> Entry:
+    """The entry that `Entry.to_plain` made. Raises `ValueError` for what isn't one."""
+    try:
+        kind, body = value["kind"], value["body"]
+        known = FACTS.get(kind)
+        fact = Unread(kind, body) if known is None else from_plain(known, body)
+        return Entry(
+            value["seq"], value["at"], value["mono"], value["actor"], fact,
+            value["prev"], value["hash"],
+        )  # fmt: skip
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not an entry: {error!r}") from error
+
+
+def _hashed(entry: Entry) -> dict[str, Any]:
+    fact = entry.fact
+    if isinstance(fact, Unread):
+        kind, body = fact.kind, dict(fact.body)
+    else:
+        kind, body = kind_of(type(fact)), to_plain(fact)
+    return {
+        "seq": entry.seq, "at": entry.at, "mono": entry.mono, "actor": entry.actor,
+        "kind": kind, "body": body, "prev": entry.prev,
+    }  # fmt: skip

@@ -1,0 +1,77 @@
+"""Passing facts: log lines, samples, output. Never needed to rebuild the window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from probes.probe import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class LogLines:
+    """Lines of one tail: whole, raw, secrets redacted, each ended by `\\n`."""
+
+    tail: str
+    data: bytes
+    count: int
+    dropped: int = 0
+    """Lines lost just before these, at the tail or on the way to this screen."""
+    notice: str = ""
+    """News about the tail itself: `connected`, `lost: …`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A piece of a run's output, secrets redacted."""
+
+    run_id: str
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What a probe or a panel said just now."""
+
+    subject: str
+    """`probe` or `panel`."""
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How a target's connection is now."""
+
+    target: str
+    state: str
+    detail: str = ""
+    latency_ms: float | None = None
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Who is there: the operator's screens and the observers."""
+
+    watching: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """The engine lives: its wall clock, its loop's worst lag since the last pulse."""
+
+    at: float
+    lag_ms: float
+    journal_ok: bool = True
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """Signals were dropped for this screen because it didn't take them in time."""
+
+    signals: int
+    lines: int
+
+
+Signal = LogLines | Output | Sampled | Link | Presence | Pulse | Missed

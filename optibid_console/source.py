@@ -1,0 +1,70 @@
+"""Where a screen gets its window from: a live engine, a feed, a recording. All look alike."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from optibid_console.commands import Command, Reply
+from optibid_console.entries import Entry
+from optibid_console.signals import Signal
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The source lost its engine and tries again."""
+
+    why: str
+    attempt: int
+    retry_in_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """All entries up to `seq` were delivered; what follows happens now."""
+
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The window is closed or the engine has stopped: nothing more will come."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What this screen may do from now on: first after the greeting, again when it changes."""
+
+    operator: bool
+    holder: str = ""
+    """Who holds the lease; empty: nobody."""
+    since: float = 0.0
+    stalled_s: float = 0.0
+    """For how long the holder's screen hasn't taken anything."""
+
+
+Event = Entry | Signal | CaughtUp | Role | Lost | Ended
+
+
+class Source(Protocol):
+    """Entries in order, each exactly once, with signals between them."""
+
+    name: str
+    """Who looks: the operator's or observer's name."""
+
+    def events(self) -> AsyncIterator[Event]: ...
+
+    async def close(self) -> None: ...
+
+
+class ControlSource(Source, Protocol):
+    """A source through which commands can be sent. What only watches has no `send`."""
+
+    async def send(self, command: Command) -> Reply: ...
+
+
+class SourceError(Exception):
+    """The source can't be opened; the message says what, where and what next."""

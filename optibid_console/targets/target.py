@@ -1,0 +1,108 @@
+"""What every target is: where commands run, at most once, and survive the console."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from probes.probe import Host
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """One launch of one command. The run id makes it: launching it twice attaches."""
+
+    run_id: str
+    command: str
+    """Shell text for `/bin/sh -c`."""
+    epoch: int
+    timeout_s: float
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Secret values that the command names as `"${NAME}"`; never in an argument list."""
+    cwd: str = ""
+
+
+class Ending(StrEnum):
+    """How a run ended, as the target itself says."""
+
+    EXITED = "exited"
+    SIGNALLED = "signalled"
+    GONE = "gone"
+    """No exit status and no process: nobody knows."""
+    REBOOTED = "rebooted"
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """The end of a run."""
+
+    ending: Ending
+    exit_status: int | None = None
+    signal: str = ""
+    output_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OutputChunk:
+    """A piece of a run's output: stdout and stderr in the order in which they were written."""
+
+    offset: int
+    """Where it starts in the run's output, in bytes."""
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """How the connection to a target is: what the header and the journal say of it."""
+
+    target: str
+    state: str
+    """`connected`, `connecting`, `reconnecting` or `refused`."""
+    detail: str = ""
+    latency_ms: float | None = None
+    attempt: int = 0
+
+
+LinkListener = Callable[[LinkState], None]
+
+
+class TargetError(Exception):
+    """The target can't do it; the message says what, where and what next."""
+
+
+class LaunchRefused(TargetError):
+    """The target refuses this launch for good: an old epoch, or no place to write."""
+
+
+class LinkLost(TargetError):
+    """The connection went away; what happens on the target is unknown until asked."""
+
+
+class Target(Host, Protocol):
+    """Where commands run and logs are."""
+
+    async def launch(self, spec: RunSpec) -> bool:
+        """Claim the run's directory and start the command, detached.
+
+        True when this call started it, False when the run was there already (then
+        it is attached to, not started). Raises `LaunchRefused`, `LinkLost`.
+        """
+
+    def follow(self, run_id: str, offset: int) -> AsyncIterator[OutputChunk]:
+        """The run's output from `offset` on, until the run has ended and all was read.
+
+        Raises `LinkLost`; call again with the next offset to carry on.
+        """
+
+    async def ended(self, run_id: str) -> RunEnd | None:
+        """How the run ended, or None while it runs. Raises `LinkLost`."""
+
+    async def cancel(self, run_id: str, grace_s: float) -> None:
+        """End the run's whole process group: TERM, then KILL. Raises `LinkLost`.
+
+        Does nothing when there is nothing to end.
+        """
+
+    async def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""How the world is observed. Knows nothing of windows, journals or screens."""

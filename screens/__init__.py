@@ -1,0 +1,1 @@
+"""How a window is shown: screens that know only entries, state and a source."""
