@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -30,7 +31,7 @@ ACTIVE = frozenset({StepStatus.RUNNING, StepStatus.CHECKING, StepStatus.UNKNOWN}
 
 @dataclass(frozen=True, slots=True)
 class StepState:
-    """One step: of a phase under its id, of an action under `action_run/step_id`."""
+    """One step, as far as it got."""
 
     status: StepStatus = StepStatus.PENDING
     run_id: str = ""
@@ -188,7 +189,14 @@ class WindowState:
         return replace(after, seq=entry.seq, head=entry.hash, at=entry.at)
 
     def step(self, step_id: str, action_run: str = "") -> StepState:
-        return self.steps.get(step_key(step_id, action_run), StepState())
+        """A phase's step by its id; an action's own step needs its `action_run` too."""
+        return self.steps.get(self.step_key(step_id, action_run), StepState())
+
+    def step_key(self, step_id: str, action_run: str = "") -> str:
+        """Where a step is kept: an action can be done twice, a phase's step has one place."""
+        if not action_run or (self.runbook and self.runbook.phase_of(step_id)):
+            return step_id
+        return f"{action_run}/{step_id}"
 
     def active_runs(self) -> tuple[RunState, ...]:
         """The runs of which no end is known, in the order of their start."""
@@ -210,11 +218,6 @@ def fold(all_entries: Iterable[e.Entry], state: WindowState | None = None) -> Wi
     for entry in all_entries:
         current = current.apply(entry)
     return current
-
-
-def step_key(step_id: str, action_run: str = "") -> str:
-    """Where a step is kept: an action can be done twice, a phase's step has one place."""
-    return f"{action_run}/{step_id}" if action_run else step_id
 
 
 F = TypeVar("F")
@@ -284,7 +287,7 @@ def _(s: WindowState, entry: e.Entry, f: e.WindowClosed) -> WindowState:
 
 @_on(e.StepStarted)
 def _(s: WindowState, entry: e.Entry, f: e.StepStarted) -> WindowState:
-    key = step_key(f.step_id, f.action_run)
+    key = s.step_key(f.step_id, f.action_run)
     step = StepState(
         StepStatus.RUNNING, f.run_id, f.attempt, f.target, f.command, entry.at, by=entry.actor
     )
@@ -341,7 +344,7 @@ def _(s: WindowState, entry: e.Entry, f: e.StepFinished) -> WindowState:
 
 @_on(e.StepSkipped)
 def _(s: WindowState, entry: e.Entry, f: e.StepSkipped) -> WindowState:
-    key = step_key(f.step_id, f.action_run)
+    key = s.step_key(f.step_id, f.action_run)
     before = s.steps.get(key, StepState())
     after = replace(
         before, status=StepStatus.SKIPPED, reason=f.reason, by=entry.actor, finished_at=entry.at
@@ -351,7 +354,8 @@ def _(s: WindowState, entry: e.Entry, f: e.StepSkipped) -> WindowState:
 
 @_on(e.FactRecorded)
 def _(s: WindowState, entry: e.Entry, f: e.FactRecorded) -> WindowState:
-    return replace(s, facts={**s.facts, f.name: f.value})
+    moment = datetime.fromtimestamp(entry.at, UTC).strftime("%H:%M:%SZ")
+    return replace(s, facts={**s.facts, f.name: f.value, f"{f.name}.at": moment})
 
 
 @_on(e.ActionStarted)

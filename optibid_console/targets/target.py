@@ -32,6 +32,8 @@ class Ending(StrEnum):
     GONE = "gone"
     """No exit status and no process: nobody knows."""
     REBOOTED = "rebooted"
+    NEVER = "never-started"
+    """The target doesn't know the run: it was never claimed there."""
 
 
 @dataclass(frozen=True, slots=True)
