@@ -9,9 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from optibid_console.runbook.model import Phase, Runbook
-from optibid_console.state import ACTIVE, StepStatus, WindowState
-
-_OVER = frozenset({StepStatus.DONE, StepStatus.SKIPPED})
+from optibid_console.state import ACTIVE, OVER, WindowState
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ def read_clock(state: WindowState, now: float) -> LaunchClock:
 def current_phase(runbook: Runbook, state: WindowState) -> int:
     """The first phase with a step that is neither done nor skipped."""
     for index, phase in enumerate(runbook.phases):
-        if any(state.step(step.id).status not in _OVER for step in phase.steps):
+        if any(state.step(step.id).status not in OVER for step in phase.steps):
             return index
     return len(runbook.phases)
 
@@ -77,7 +75,7 @@ def _drift(
     phase = runbook.phases[index]
     for step in phase.steps:
         seen = state.step(step.id)
-        if seen.status in _OVER:
+        if seen.status in OVER:
             continue
         planned = planned_start(phase, step.id, state.speed)
         if seen.status in ACTIVE:

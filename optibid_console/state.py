@@ -27,6 +27,7 @@ class StepStatus(StrEnum):
 
 
 ACTIVE = frozenset({StepStatus.RUNNING, StepStatus.CHECKING, StepStatus.UNKNOWN})
+OVER = frozenset({StepStatus.DONE, StepStatus.SKIPPED})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,129 @@
+"""What an action would do, computed from the journal. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from optibid_console.entries import Outcome
+from optibid_console.runbook.model import Action, Step, StepKind
+from optibid_console.state import OVER, WindowState
+
+_FACT = re.compile(r"\$\{([a-z][\w-]*(?:\.[\w-]+)+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewStep:
+    """A step as an action would do it."""
+
+    step_id: str
+    title: str
+    target: str
+    command: str
+    """As it will be run; secrets as `${NAME}`."""
+    included: bool
+    because: str
+    """Why it is done or left out."""
+
+
+def missing_facts(state: WindowState, text: str) -> tuple[str, ...]:
+    """The facts that a command or a setting names and nobody has recorded yet."""
+    return tuple(dict.fromkeys(one for one in _FACT.findall(text) if one not in state.facts))
+
+
+def shown(state: WindowState, text: str) -> str:
+    """A text for people with its known facts filled in."""
+    return _FACT.sub(lambda found: state.facts.get(found[1], found[0]), text)
+
+
+def action_plan(state: WindowState, action: Action) -> tuple[PreviewStep, ...]:
+    """The action's steps, each with whether it would be done and why.
+
+    Computed from the journal: a step that undoes others is done when one of them was
+    begun in this window and not undone since; nothing else is touched.
+    """
+    runbook = state.runbook
+    if runbook is None:
+        return ()
+    steps = runbook.action_steps(action)
+    if not action.steps:
+        return tuple(_of_phase(state, step) for step in steps)
+    undoes = [step for step in steps if step.undoes]
+    nothing = bool(undoes) and not any(_begun(state, action, step) for step in undoes)
+    return tuple(_of_action(state, action, step, nothing) for step in steps)
+
+
+def estimate_s(state: WindowState, action: Action) -> float:
+    """How long the action would take in wall seconds: measured where a step ran before."""
+    total = 0.0
+    for planned in action_plan(state, action):
+        step = state.runbook.step(planned.step_id) if state.runbook else None
+        if step is not None and planned.included:
+            total += _measured_s(state, step)
+    return total
+
+
+def _of_phase(state: WindowState, step: Step) -> PreviewStep:
+    status = state.step(step.id).status
+    included = status not in OVER
+    because = "not done yet" if included else f"{status.value} already"
+    return _preview_step(state, step, included, because)
+
+
+def _of_action(state: WindowState, action: Action, step: Step, nothing: bool) -> PreviewStep:
+    if nothing:
+        return _preview_step(state, step, False, "nothing was done that it would undo")
+    if not step.undoes:
+        return _preview_step(state, step, True, "always")
+    begun = _begun(state, action, step)
+    if begun:
+        return _preview_step(state, step, True, f"undoes {', '.join(begun)}")
+    return _preview_step(state, step, False, f"{', '.join(step.undoes)} was not done")
+
+
+def _preview_step(state: WindowState, step: Step, included: bool, because: str) -> PreviewStep:
+    command = shown(state, step.run)
+    if step.kind is StepKind.WAIT:
+        command = f"wait until {', '.join(step.wait_for)} read ok, at most {step.timeout:g} s"
+    elif step.kind is StepKind.MANUAL:
+        command = step.note or "a person confirms it"
+    return PreviewStep(step.id, step.title, step.on, command, included, because)
+
+
+def _begun(state: WindowState, action: Action, step: Step) -> tuple[str, ...]:
+    """The steps among `step.undoes` that were begun since this action last succeeded."""
+    undone_at = max(
+        (
+            one.finished_at
+            for one in state.actions.values()
+            if one.action_id == action.id and one.outcome is Outcome.SUCCEEDED
+        ),
+        default=0.0,
+    )
+    begun = {run.step_id for run in state.runs.values() if run.started_at > undone_at}
+    return tuple(one for one in step.undoes if one in begun)
+
+
+def _measured_s(state: WindowState, step: Step) -> float:
+    took = [
+        run.ended.duration_s
+        for run in state.runs.values()
+        if run.step_id == step.id and run.ended and run.ended.outcome is Outcome.SUCCEEDED
+    ]
+    return took[-1] if took else float(step.expect_duration)
+
+
+def facts_missing(state: WindowState, action: Action) -> tuple[str, ...]:
+    """The facts that the steps to be done name, and that nothing before them records."""
+    runbook = state.runbook
+    if runbook is None:
+        return ()
+    known: set[str] = set()
+    missing: list[str] = []
+    for planned in action_plan(state, action):
+        step = runbook.step(planned.step_id)
+        if step is None or not planned.included:
+            continue
+        missing += [one for one in missing_facts(state, step.run) if one not in known]
+        known.add(step.record)
+    return tuple(dict.fromkeys(missing))

@@ -1,0 +1,224 @@
+"""Whether a command may be carried out now, or why not. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from optibid_console import commands as c
+from optibid_console.action_plan import action_plan, facts_missing, missing_facts
+from optibid_console.entries import Choice, Mark, Verdict
+from optibid_console.launch_clock import format_span
+from optibid_console.runbook.model import Runbook
+from optibid_console.state import ACTIVE, OVER, WindowState
+
+ROLLBACK = "rollback"
+"""The action that outranks everything."""
+
+
+def permit(state: WindowState, command: c.Command) -> str:
+    """Empty when the command may be carried out; otherwise why not, as a sentence."""
+    if isinstance(command, c.TakeOver | c.Leave | c.StopEngine | c.WriteNote):
+        return "a note needs words" if _blank_note(command) else ""
+    if state.runbook is None:
+        return "no window is open"
+    if state.closed is not None:
+        return f"the window is closed ({state.closed.outcome})"
+    rule = _RULES.get(type(command))
+    return "" if rule is None else rule(state.runbook, state, command)
+
+
+def _blank_note(command: c.Command) -> bool:
+    return isinstance(command, c.WriteNote) and not command.text.strip()
+
+
+def _run_step(runbook: Runbook, state: WindowState, command: c.RunStep) -> str:
+    phase = runbook.phase_of(command.step_id)
+    step = runbook.step(command.step_id)
+    if phase is None or step is None:
+        return f"no step {command.step_id!r} in the phases"
+    seen = state.step(step.id)
+    if seen.status in OVER:
+        return f"{step.id} is {seen.status.value} already"
+    if seen.status in ACTIVE:
+        return f"{step.id} is under way already"
+    if state.hold is not None:
+        return f"the window is held ({state.hold.reason}): resume it first"
+    busy = _busy(state)
+    if busy:
+        return busy
+    for earlier_phase, earlier in runbook.steps():
+        if earlier.id == step.id:
+            break
+        if earlier.required and state.step(earlier.id).status not in OVER:
+            return f"{earlier.id} {earlier.title} comes first (phase {earlier_phase.title})"
+    missing = missing_facts(state, step.run)
+    return f"it needs {', '.join(missing)}, which no step has recorded yet" if missing else ""
+
+
+def _busy(state: WindowState) -> str:
+    action = state.action()
+    if action is not None:
+        return f"{action.action_id} is under way"
+    active = state.active_runs()
+    if active:
+        return f"{active[0].step_id} is under way: one step at a time"
+    checking = [key for key, step in state.steps.items() if step.status in ACTIVE]
+    return f"{checking[0]} is under way: one step at a time" if checking else ""
+
+
+def _skip_step(runbook: Runbook, state: WindowState, command: c.SkipStep) -> str:
+    step = runbook.step(command.step_id)
+    if step is None or runbook.phase_of(command.step_id) is None:
+        return f"no step {command.step_id!r} in the phases"
+    if step.required:
+        return f"{step.id} is required: it can't be skipped"
+    if not command.reason.strip():
+        return "skipping needs a reason"
+    seen = state.step(step.id)
+    if seen.status in OVER or seen.status in ACTIVE:
+        return f"{step.id} is {seen.status.value}"
+    return ""
+
+
+def _start_action(runbook: Runbook, state: WindowState, command: c.StartAction) -> str:
+    action = runbook.action(command.action_id)
+    if action is None:
+        return f"no action {command.action_id!r}; actions are {_names(runbook)}"
+    confirm = action.confirm or action.id
+    if command.typed != confirm:
+        return f"type {confirm!r} to confirm it"
+    under_way = state.action()
+    if under_way is not None and under_way.action_id == action.id:
+        since = format_span(max(0.0, state.at - under_way.started_at))
+        return f"{action.id} is under way already, for {since}"
+    if action.id != ROLLBACK:
+        if state.hold is not None:
+            return f"the window is held ({state.hold.reason}): resume it first"
+        busy = _busy(state)
+        if busy:
+            return busy
+    plan = action_plan(state, action)
+    if not any(one.included for one in plan):
+        why = plan[0].because if plan else "it has no steps"
+        return f"there is nothing to do: {why}"
+    needed = [name for name in action.needs_facts if name not in state.facts]
+    if action.id != ROLLBACK and needed:
+        return f"it needs {', '.join(needed)}, which no step has recorded yet"
+    missing = facts_missing(state, action)
+    return f"it needs {', '.join(missing)}, which no step has recorded" if missing else ""
+
+
+def _names(runbook: Runbook) -> str:
+    return ", ".join(action.id for action in runbook.actions) or "none"
+
+
+def _decide(runbook: Runbook, state: WindowState, command: c.Decide) -> str:
+    action = state.action()
+    if action is None or action.action_run != command.action_run or not action.stopped_at_step:
+        return "no action waits for a choice"
+    step = runbook.step(action.stopped_at_step)
+    if command.choice is Choice.SKIP:
+        if step is not None and step.required:
+            return f"{step.id} is required: it can't be skipped"
+        if not command.reason.strip():
+            return "skipping needs a reason"
+    return ""
+
+
+def _hold(runbook: Runbook, state: WindowState, command: c.Hold) -> str:
+    if state.hold is not None:
+        return f"the window is held already: {state.hold.reason}"
+    return "" if command.reason.strip() else "a hold needs a reason"
+
+
+def _resume(runbook: Runbook, state: WindowState, command: c.Resume) -> str:
+    return "" if state.hold is not None else "the window isn't held"
+
+
+def _mark_item(runbook: Runbook, state: WindowState, command: c.MarkItem) -> str:
+    if runbook.item(command.item_id) is None:
+        return f"no check item {command.item_id!r}"
+    explained = command.mark in (Mark.FAILED, Mark.NOT_APPLICABLE)
+    return "say why" if explained and not command.note.strip() else ""
+
+
+def _assert(runbook: Runbook, state: WindowState, command: c.AssertCriterion) -> str:
+    criterion = runbook.criterion(command.criterion_id)
+    if criterion is None:
+        return f"no criterion {command.criterion_id!r}"
+    if criterion.fail_when and command.verdict is not Verdict.FAIL:
+        return f"{criterion.title} is judged by the console: it can't be declared passed"
+    return "" if command.reason.strip() else "say why"
+
+
+def _call_poll(runbook: Runbook, state: WindowState, command: c.CallPoll) -> str:
+    if not runbook.signoffs:
+        return "the runbook names no roles: set `signoffs`"
+    open_ones = [poll for poll in state.polls.values() if not poll.result]
+    return f"a poll is open already: {open_ones[0].question}" if open_ones else ""
+
+
+def _cast_vote(runbook: Runbook, state: WindowState, command: c.CastVote) -> str:
+    poll = state.polls.get(command.poll_id)
+    if poll is None or poll.result:
+        return "that poll isn't open"
+    if command.role not in poll.roles:
+        return f"no role {command.role!r} in this poll; roles are {', '.join(poll.roles)}"
+    return ""
+
+
+def _close_poll(runbook: Runbook, state: WindowState, command: c.ClosePoll) -> str:
+    poll = state.polls.get(command.poll_id)
+    return "that poll isn't open" if poll is None or poll.result else ""
+
+
+def _start_escalation(runbook: Runbook, state: WindowState, command: c.StartEscalation) -> str:
+    return "the escalation clock runs already" if state.escalation else ""
+
+
+def _acknowledge(runbook: Runbook, state: WindowState, command: c.AcknowledgeEscalation) -> str:
+    if state.escalation is None:
+        return "the escalation clock doesn't run"
+    if not 0 <= command.rung < len(runbook.escalation):
+        return f"no rung {command.rung + 1}: the path has {len(runbook.escalation)}"
+    return ""
+
+
+def _end_escalation(runbook: Runbook, state: WindowState, command: c.EndEscalation) -> str:
+    return "" if state.escalation else "the escalation clock doesn't run"
+
+
+def _close_window(runbook: Runbook, state: WindowState, command: c.CloseWindow) -> str:
+    if command.outcome not in ("completed", "rolled back", "abandoned"):
+        return f"no outcome {command.outcome!r}; outcomes are completed, rolled back, abandoned"
+    busy = _busy(state)
+    if busy:
+        return f"{busy}: it has to end first"
+    if command.outcome != "completed":
+        return "" if command.note.strip() else "say why"
+    left = [
+        step.id
+        for _, step in runbook.steps()
+        if step.required and state.step(step.id).status not in OVER
+    ]
+    return f"not completed: {', '.join(left[:5])} not done" if left else ""
+
+
+_RULES: dict[type[Any], Callable[[Runbook, WindowState, Any], str]] = {
+    c.RunStep: _run_step,
+    c.SkipStep: _skip_step,
+    c.StartAction: _start_action,
+    c.Decide: _decide,
+    c.Hold: _hold,
+    c.Resume: _resume,
+    c.MarkItem: _mark_item,
+    c.AssertCriterion: _assert,
+    c.CallPoll: _call_poll,
+    c.CastVote: _cast_vote,
+    c.ClosePoll: _close_poll,
+    c.StartEscalation: _start_escalation,
+    c.AcknowledgeEscalation: _acknowledge,
+    c.EndEscalation: _end_escalation,
+    c.CloseWindow: _close_window,
+}
