@@ -1,0 +1,199 @@
+"""The journal's SQLite file: its format, how it is opened, and what its rows say.
+
+Everything here blocks; `journal.sqlite` runs it in a thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from optibid_console.codec import canonical
+from optibid_console.entries import GENESIS, Entry, entry_from_plain
+from optibid_console.journal.journal import JournalError
+
+APPLICATION_ID = 0x4F424A31
+"""`OBJ1` in the file's header (https://www.sqlite.org/fileformat.html#application_id)."""
+FORMAT = 1
+"""`user_version`: the newest format that this version reads and writes."""
+BUSY_S = 5.0
+
+_SCHEMA = """
+CREATE TABLE entries (
+    seq INTEGER PRIMARY KEY,
+    at REAL NOT NULL,
+    mono REAL NOT NULL,
+    actor TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    body TEXT NOT NULL,
+    prev TEXT NOT NULL,
+    hash TEXT NOT NULL
+)
+"""
+COLUMNS = ("seq", "at", "mono", "actor", "kind", "body", "prev", "hash")
+SELECT = f"SELECT {', '.join(COLUMNS)} FROM entries"
+Row = tuple[Any, ...]
+
+
+def connect(path: Path, *, create: bool, writable: bool) -> sqlite3.Connection:
+    """An open journal whose format is known. Raises `JournalError`.
+
+    `create`: make it when it is missing, readable by its owner alone.
+    """
+    if path.is_dir():
+        raise JournalError(f"{path} is a directory; a journal is a file: give --journal a file")
+    try:
+        if create:
+            _make(path)
+        if not path.exists():
+            raise JournalError(f"there is no journal at {path}; `run` or `engine` makes one")
+        uri = f"file:{quote(str(path.absolute()))}?mode={'rw' if writable else 'ro'}"
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_S)
+    except (OSError, sqlite3.Error) as error:
+        raise explain(path, "opened", error) from error
+    try:
+        _prepare(connection, path, create=create, writable=writable)
+    except sqlite3.Error as error:
+        connection.close()
+        raise explain(path, "opened", error) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def entry_of(row: Row) -> Entry:
+    """The entry that a row holds. Raises `JournalError` when it isn't one."""
+    try:
+        return entry_from_plain(plain(row))
+    except ValueError as error:
+        raise JournalError(f"entry {row[0]} of the journal can't be read: {error}") from error
+
+
+def plain(row: Row) -> dict[str, Any]:
+    """A row as the JSON value that its hash is made of, and the hash. Raises `ValueError`."""
+    value = dict(zip(COLUMNS, row, strict=True))
+    value["body"] = json.loads(value["body"])
+    return value
+
+
+def digest(row: Row) -> str:
+    """The hash that a row should have, over what it says. Raises `ValueError`."""
+    value = plain(row)
+    del value["hash"]
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def last_head(connection: sqlite3.Connection, path: Path) -> tuple[int, str]:
+    """The last entry's number and hash, after checking that it is whole and follows the one
+    before. Raises `JournalError`."""
+    rows = list(connection.execute(f"{SELECT} ORDER BY seq DESC LIMIT 2"))
+    if not rows:
+        return 0, GENESIS
+    last, before = rows[0], rows[1] if len(rows) > 1 else None
+    seq, prev, own = last[0], last[6], last[7]
+    try:
+        whole = digest(last) == own
+    except ValueError:
+        whole = False
+    follows = (prev == GENESIS and seq == 1) if before is None else (
+        prev == before[7] and seq == before[0] + 1
+    )  # fmt: skip
+    if not whole or not follows:
+        raise JournalError(
+            f"{path}: its last entry ({seq}) was changed or doesn't follow the one before; "
+            "keep the file as evidence and go on with another --journal"
+        )
+    return seq, own
+
+
+def is_closed(path: Path) -> bool:
+    """Whether the window of this journal was closed. Raises `JournalError`."""
+    with closing(connect(path, create=False, writable=False)) as connection:
+        try:
+            found = connection.execute(
+                "SELECT 1 FROM entries WHERE kind = 'window-closed' LIMIT 1"
+            ).fetchone()
+        except sqlite3.Error as error:
+            raise explain(path, "read", error) from error
+    return found is not None
+
+
+def entries_of(path: Path) -> Iterator[Entry]:
+    """All entries of a journal, in order, also while an engine writes it. Raises
+    `JournalError`."""
+    with closing(connect(path, create=False, writable=False)) as connection:
+        try:
+            for row in connection.execute(f"{SELECT} ORDER BY seq"):
+                yield entry_of(row)
+        except sqlite3.Error as error:
+            raise explain(path, "read", error) from error
+
+
+def explain(path: Path, what: str, error: Exception) -> JournalError:
+    """A system's or SQLite's error in words that say what to do."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_NOTADB:
+        return _not_a_journal(path)
+    if code == sqlite3.SQLITE_FULL:
+        advice = "make space there; it goes on by itself"
+    elif code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        advice = "it and its directory must be writable for you, or give another --journal"
+    elif code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        advice = "another program holds it: end that, or give another --journal"
+    elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR):
+        advice = "check the disk, keep the file as evidence and go on with another --journal"
+    else:
+        advice = "check the path, or give another --journal"
+    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return JournalError(f"the journal {path} can't be {what}: {why}; {advice}")
+
+
+def _make(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, *, create: bool, writable: bool) -> None:
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if application == 0 and version == 0 and tables == 0:
+        if not (create and writable):
+            raise JournalError(f"{path} is empty: no window was recorded in it")
+        _initialise(connection)
+    elif application != APPLICATION_ID:
+        raise _not_a_journal(path)
+    elif version > FORMAT:
+        raise JournalError(
+            f"{path} was written by a newer version of optibid-console (format {version}, this "
+            f"one reads up to {FORMAT}): use that version, or give another --journal"
+        )
+    if writable:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("BEGIN IMMEDIATE")  # fails now, not at the first entry
+        connection.execute("ROLLBACK")
+
+
+def _initialise(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute(_SCHEMA)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _not_a_journal(path: Path) -> JournalError:
+    return JournalError(f"{path} is not a journal of optibid-console; give another --journal")
