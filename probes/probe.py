@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NewType, Protocol
 
+from probes.deadline import deadline
+
 Seconds = NewType("Seconds", float)
 """A duration. In config.toml it is text: `"500ms"`, `"5s"`, `"2m30s"`, `"1h"`."""
 
@@ -70,7 +72,8 @@ async def take(probe: Probe, timeout_s: float) -> Reading:
         return Reading(probe.name, Status.ERROR, summary, at, took_ms)
 
     try:
-        reading = await asyncio.wait_for(probe.read(), timeout_s)
+        with deadline(timeout_s):
+            reading = await asyncio.wait_for(probe.read(), timeout_s)
     except TimeoutError:
         return failed(f"no answer within {timeout_s:g} s")
     except ProbeError as error:
