@@ -1,0 +1,1 @@
+"""A small OptiBid that runs anywhere: what the demo and the tests deploy to."""

@@ -1,0 +1,27 @@
+"""Ends everything that belongs to a demo, and nothing else."""
+
+from __future__ import annotations
+
+import shutil
+from functools import partial
+
+from optibid_console.demo import postgres
+from optibid_console.demo.place import Place
+from optibid_console.demo.processes import end, marked
+
+
+def clear_processes(place: Place) -> None:
+    """End the processes that carry the demo's mark, and its database server. Idempotent."""
+    end(partial(marked, place.root))
+    postgres.stop(place)
+
+
+def clear_files(place: Place) -> None:
+    """Remove what an earlier demo left in its directory; the lock file stays."""
+    for path in place.root.iterdir():
+        if path == place.lock:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

@@ -1,0 +1,68 @@
+"""The demo's `config.toml`, its env file, and where their parts come from."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from optibid_console.demo.place import DATABASE, NEXT, PUBLIC_NAME, Place, Ports
+from optibid_console.demo.postgres import tool
+
+_HERE = Path(__file__).parent
+WINDOW = _HERE / "config.toml"
+"""Targets, probes, phases, actions and criteria of the demo: complete but for the checklist."""
+SHORT_CHECKLIST = _HERE / "checklist.toml"
+OPTIBID = _HERE.parents[1] / "config.toml"
+"""OptiBid's own window, where this is a checkout: its checklist is used whole."""
+_SHARED = ("signoffs", "contacts", "escalation", "checklist")
+
+
+def write_configuration(place: Place, ports: Ports, password: str) -> None:
+    """Write `config.toml` and `demo.env` (mode 0600) into the demo's directory."""
+    window = WINDOW.read_text()
+    place.config.write_text(f"{_people(tomllib.loads(window))}\n{window}")
+    values = {
+        "RELEASE": NEXT,
+        "DEMO_DIR": str(place.root),
+        "BACKEND_URL": f"http://127.0.0.1:{ports.backend}",
+        "MARKET_URL": f"ws://127.0.0.1:{ports.backend}/api/ws/ws/market/PJM",
+        "FRONTEND_URL": f"http://127.0.0.1:{ports.frontend}",
+        "PUBLIC_NAME": PUBLIC_NAME,
+        "DB_HOST": "127.0.0.1",
+        "DB_PORT": str(ports.postgres),
+        "DB_USER": "optibid",
+        "DB_NAME": DATABASE,
+        "DB_PASSWORD": password,
+        "PSQL": tool("psql"),
+        "PG_DUMP": tool("pg_dump"),
+        "PG_RESTORE": tool("pg_restore"),
+    }
+    with open(os.open(place.env_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.writelines(f"{name}={value}\n" for name, value in values.items())
+
+
+def _people(window: Mapping[str, Any]) -> str:
+    """The TOML of what is for people: from OptiBid's own config.toml where there is one."""
+    try:
+        said = tomllib.loads(OPTIBID.read_text())
+    except FileNotFoundError:
+        return SHORT_CHECKLIST.read_text()
+    shared = {key: said[key] for key in _SHARED if key in said}
+    shared["checklist"] = [_fitted(section, window) for section in shared.get("checklist", [])]
+    return tomli_w.dumps(shared)
+
+
+def _fitted(section: Mapping[str, Any], window: Mapping[str, Any]) -> dict[str, Any]:
+    """A section without what only OptiBid's own window has: its phases and probes."""
+    phases = {phase["id"] for phase in window["phases"]}
+    fitted = {key: one for key, one in section.items() if key != "phase" or one in phases}
+    fitted["items"] = [
+        {key: one for key, one in item.items() if key != "probe" or one in window["probes"]}
+        for item in section.get("items", [])
+    ]
+    return fitted

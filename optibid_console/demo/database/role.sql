@@ -1,0 +1,2 @@
+\getenv password PGPASSWORD
+CREATE ROLE optibid LOGIN CREATEDB PASSWORD :'password';
