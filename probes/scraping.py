@@ -1,0 +1,181 @@
+"""Fetching `/metrics` pages: panels that read the same page share one scrape of it."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx
+
+from probes.counters import Scrape
+from probes.exposition import ExpositionError, PageParser
+from probes.probe import Host, ProbeError
+from probes.text import one_line
+
+MAX_PAGE_BYTES = 10_000_000
+ANSWER_WITHIN_S = 5.0
+FRESH_FOR_S = 0.5
+"""A scrape this young is given again instead of making another one."""
+KEPT_PER_WINDOW = 30
+
+
+@dataclass(frozen=True)
+class PageAddress:
+    """What makes two panels read the same page."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    verify: bool
+    ca_file: str
+    host: Host | None
+
+
+class Page:
+    """One page, its recent scrapes, and everybody who reads it.
+
+    Take it with `Page.shared`, and `leave` when done: the last one out closes it.
+    """
+
+    _pages: dict[PageAddress, Page] = {}  # noqa: RUF012  # shared on purpose
+
+    def __init__(self, address: PageAddress) -> None:
+        self._address = address
+        self._readers = 0
+        self._names: frozenset[str] = frozenset()
+        self._window_s = 0.0
+        self._history: list[Scrape] = []
+        self._scraping: asyncio.Task[None] | None = None
+        self._client: httpx.AsyncClient | None = None
+
+    @classmethod
+    def shared(cls, address: PageAddress, names: frozenset[str], window_s: float) -> Page:
+        """The page at this address, which from now on keeps these names for this long."""
+        page = cls._pages.setdefault(address, cls(address))
+        page._readers += 1
+        page._names |= names
+        page._window_s = max(page._window_s, window_s)
+        return page
+
+    async def leave(self) -> None:
+        self._readers -= 1
+        if self._readers > 0:
+            return
+        self._pages.pop(self._address, None)
+        if self._scraping is not None and not self._scraping.done():
+            self._scraping.cancel()
+            await asyncio.wait({self._scraping})
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def history(self, names: frozenset[str]) -> Sequence[Scrape]:
+        """The scrapes that have these names, oldest first; the last one is fresh.
+
+        Raises `ProbeError`, `HostError`.
+        """
+        while not self._is_fresh(names):  # the one under way may not know these names yet
+            if self._scraping is None or self._scraping.done():
+                self._scraping = asyncio.create_task(self._scrape())
+            await asyncio.shield(self._scraping)  # others wait for it too
+        return [scrape for scrape in self._history if names <= scrape.samples.keys()]
+
+    def _is_fresh(self, names: frozenset[str]) -> bool:
+        if not self._history:
+            return False
+        last = self._history[-1]
+        return time.monotonic() - last.clock_s < FRESH_FOR_S and names <= last.samples.keys()
+
+    async def _scrape(self) -> None:
+        at, clock_s = time.time(), time.monotonic()
+        parser = PageParser(self._names)
+        url = self._address.url
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                await self._fetch(parser)
+            samples = parser.close()
+        except TimeoutError as error:
+            raise ProbeError(f"{url} did not answer within {ANSWER_WITHIN_S:g} s") from error
+        except ExpositionError as error:
+            raise ProbeError(f"{url} is not a metrics page: {error}") from error
+        except httpx.HTTPError as error:
+            raise ProbeError(in_words(error, url)) from error
+        self._keep(Scrape(at, clock_s, samples))
+
+    async def _fetch(self, parser: PageParser) -> None:
+        request, client = await self._request()
+        response = await client.send(request, stream=True)
+        try:
+            if response.status_code != 200:
+                raise ProbeError(f"{self._address.url} answered {response.status_code}")
+            got = 0
+            async for piece in response.aiter_bytes(65536):
+                got += len(piece)
+                if got > MAX_PAGE_BYTES:
+                    size = f"{MAX_PAGE_BYTES / 1e6:g} MB"
+                    raise ProbeError(f"{self._address.url} is longer than {size}")
+                parser.feed(piece)
+                await asyncio.sleep(0)  # a big page must not hold the loop
+        finally:
+            await response.aclose()
+
+    async def _request(self) -> tuple[httpx.Request, httpx.AsyncClient]:
+        address = self._address
+        if self._client is None:
+            self._client = httpx.AsyncClient(
+                verify=_tls(address), trust_env=False, timeout=ANSWER_WITHIN_S
+            )
+        url = httpx.URL(address.url)
+        headers = {
+            "Accept": "text/plain;version=0.0.4",
+            "Host": url.netloc.decode(),
+            "User-Agent": "optibid-console",
+            **dict(address.headers),
+        }
+        server_name = url.host
+        if address.host is not None:
+            port = url.port or (443 if url.scheme == "https" else 80)
+            name, number = await address.host.reach(url.host, port)
+            url = url.copy_with(host=name, port=number)
+        request = self._client.build_request(
+            "GET", url, headers=headers, extensions={"sni_hostname": server_name}
+        )
+        return request, self._client
+
+    def _keep(self, scrape: Scrape) -> None:
+        """Keep what the longest window needs, thinned to some scrapes a window."""
+        history = self._history
+        if len(history) > 2:
+            spacing = history[-1].clock_s - history[-3].clock_s
+            if spacing < self._window_s / KEPT_PER_WINDOW:
+                del history[-2]
+        history.append(scrape)
+        oldest = scrape.clock_s - self._window_s * 1.05
+        while len(history) > 2 and history[0].clock_s < oldest:
+            del history[0]
+
+
+def _tls(address: PageAddress) -> ssl.SSLContext | bool:
+    if urlsplit(address.url).scheme != "https":
+        return False  # building a context takes 20 ms, and nothing would use it
+    context = ssl.create_default_context(cafile=address.ca_file or None)
+    if not address.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def in_words(error: httpx.HTTPError, url: str) -> str:
+    """Why the page wasn't fetched, in one line."""
+    text = str(error)
+    if isinstance(error, httpx.TimeoutException):
+        return f"{url} did not answer within {ANSWER_WITHIN_S:g} s"
+    if isinstance(error, httpx.ConnectError):
+        if "CERTIFICATE" in text or "SSL" in text:
+            return f"no TLS with {url}: {one_line(text)}"
+        if "Name or service" in text or "resolution" in text or "No address" in text:
+            return f'no such host "{urlsplit(url).hostname}"'
+        return f"nothing listens at {url}"
+    return f"{url}: {one_line(text) or type(error).__name__}"
