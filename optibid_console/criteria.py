@@ -78,7 +78,7 @@ def parse(fail_when: str) -> tuple[Clause, ...]:
                     found["op"],
                     float(found["number"]),
                     found["baseline"] is not None,
-                )  # fmt: skip
+                )
             )
         elif found := _PROBE.match(text):
             clauses.append(Clause("probe", found["id"], found["state"]))

@@ -9,8 +9,8 @@ from optibid_console import commands as c
 from optibid_console.action_plan import action_plan, facts_missing, missing_facts
 from optibid_console.entries import Choice, Mark, Verdict
 from optibid_console.launch_clock import format_span
-from optibid_console.runbook.model import Runbook
-from optibid_console.state import ACTIVE, OVER, WindowState
+from optibid_console.runbook.model import Runbook, StepKind
+from optibid_console.state import ACTIVE, OVER, CriterionState, WindowState
 
 ROLLBACK = "rollback"
 """The action that outranks everything."""
@@ -33,6 +33,8 @@ def _blank_note(command: c.Command) -> bool:
 
 
 def _run_step(runbook: Runbook, state: WindowState, command: c.RunStep) -> str:
+    if awaits_confirmation(state) == command.step_id:
+        return ""
     phase = runbook.phase_of(command.step_id)
     step = runbook.step(command.step_id)
     if phase is None or step is None:
@@ -54,6 +56,14 @@ def _run_step(runbook: Runbook, state: WindowState, command: c.RunStep) -> str:
             return f"{earlier.id} {earlier.title} comes first (phase {earlier_phase.title})"
     missing = missing_facts(state, step.run)
     return f"it needs {', '.join(missing)}, which no step has recorded yet" if missing else ""
+
+
+def awaits_confirmation(state: WindowState) -> str:
+    """The manual step of the action under way that a person has to confirm now, or empty."""
+    for run in state.active_runs():
+        if run.kind == StepKind.MANUAL and state.steps[run.step_key].status in ACTIVE:
+            return run.step_id
+    return ""
 
 
 def _busy(state: WindowState) -> str:
@@ -147,7 +157,8 @@ def _assert(runbook: Runbook, state: WindowState, command: c.AssertCriterion) ->
     criterion = runbook.criterion(command.criterion_id)
     if criterion is None:
         return f"no criterion {command.criterion_id!r}"
-    if criterion.fail_when and command.verdict is not Verdict.FAIL:
+    asserted = bool(state.criteria.get(command.criterion_id, CriterionState()).by)
+    if criterion.fail_when and command.verdict is not Verdict.FAIL and not asserted:
         return f"{criterion.title} is judged by the console: it can't be declared passed"
     return "" if command.reason.strip() else "say why"
 

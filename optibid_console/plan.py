@@ -13,7 +13,7 @@ from optibid_console.action_plan import (
     shown,
 )
 from optibid_console.launch_clock import current_phase, plan_end
-from optibid_console.permit import ROLLBACK, permit
+from optibid_console.permit import ROLLBACK, awaits_confirmation, permit
 from optibid_console.runbook.model import StepKind
 from optibid_console.state import ACTIVE, OVER, WindowState
 
@@ -60,6 +60,9 @@ def next_move(state: WindowState) -> Move:
     if action is not None and action.stopped_at_step:
         why = f"{action.action_id} stopped at {action.stopped_at_step}: {action.stopped_reason}"
         return Move("blocked", action.stopped_at_step, why)
+    waiting = awaits_confirmation(state)
+    if waiting:
+        return Move("confirm", waiting)
     if action is not None:
         return Move("wait", why=f"{action.action_id} is under way")
     active = state.active_runs()

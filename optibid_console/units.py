@@ -29,6 +29,8 @@ def format_bytes(size: float) -> str:
 
 
 def _short(number: float) -> str:
-    if number == int(number) or abs(number) >= 100:
+    if abs(number) >= 100:
         return f"{number:.0f}"
-    return f"{number:.1f}" if abs(number) >= 1 else f"{number:.2g}"
+    if abs(number) >= 1:
+        return f"{number:.1f}".removesuffix(".0")
+    return f"{number:.2g}"

@@ -81,6 +81,11 @@ class LaunchRefused(TargetError):
 class LinkLost(TargetError):
     """The connection went away; what happens on the target is unknown until asked."""
 
+    def __init__(self, message: str, *, sent: bool = True) -> None:
+        super().__init__(message)
+        self.sent = sent
+        """False when there was no connection at all, so that nothing can have been started."""
+
 
 class Target(Host, Protocol):
     """Where commands run and logs are."""

@@ -1,0 +1,1 @@
+"""The one asyncio shell that acts: it decides by `permit`, records, and then acts."""

@@ -1,0 +1,120 @@
+"""Actions: backup, migrate, rollback and what the runbook adds, step by step."""
+
+from __future__ import annotations
+
+import asyncio
+
+from optibid_console import entries as e
+from optibid_console.action_plan import action_plan
+from optibid_console.engine.ledger import Ledger
+from optibid_console.engine.running import LiveRun, StepRunner
+from optibid_console.permit import ROLLBACK
+from optibid_console.plan import preview
+from optibid_console.runbook.model import Action, Runbook, Step
+from optibid_console.state import OVER, ActionState
+
+_PREEMPTION_S = 15.0
+"""How long rollback waits for what it aborts; then it goes on and the journal says so."""
+
+
+class ActionRunner:
+    """Runs one action at a time; rollback ends what is under way and takes its place."""
+
+    def __init__(self, runbook: Runbook, ledger: Ledger, steps: StepRunner) -> None:
+        self._runbook = runbook
+        self._ledger = ledger
+        self._steps = steps
+        self._decision: asyncio.Future[tuple[e.Choice, str]] | None = None
+        self._preempted: set[str] = set()
+
+    async def start(self, action: Action, by: str, now: float) -> asyncio.Task[None]:
+        """Record that it starts, then run it in the background. Raises `JournalError`."""
+        if action.id == ROLLBACK:
+            await self._preempt(by)
+        state = self._ledger.state
+        planned = tuple(one.step_id for one in action_plan(state, action) if one.included)
+        count = sum(one.action_id == action.id for one in state.actions.values()) + 1
+        action_run = f"{action.id}{count}"
+        why = preview(state, action.id, now).why_now
+        await self._ledger.record(e.ActionStarted(action.id, action_run, planned, why), by)
+        return self._spawn(action, action_run, by)
+
+    def carry_on(self, under_way: ActionState) -> asyncio.Task[None] | None:
+        """Go on with an action that an earlier engine left under way."""
+        action = self._runbook.action(under_way.action_id)
+        return self._spawn(action, under_way.action_run, under_way.by) if action else None
+
+    async def decide(self, choice: e.Choice, reason: str, by: str) -> None:
+        """Answer the failed step on which it waits."""
+        action = self._ledger.state.action()
+        if action is None or self._decision is None:
+            return
+        await self._ledger.record(e.ActionDecided(action.action_run, choice, reason), by)
+        if not self._decision.done():
+            self._decision.set_result((choice, reason))
+
+    def _spawn(self, action: Action, action_run: str, by: str) -> asyncio.Task[None]:
+        self._decision = None
+        return asyncio.create_task(self._run(action, action_run, by))
+
+    async def _run(self, action: Action, action_run: str, by: str) -> None:
+        state = self._ledger.state.actions[action_run]
+        stopped_at = state.stopped_at_step
+        for step_id in state.steps:
+            step = self._runbook.step(step_id)
+            if step is None or self._ledger.state.step(step_id, action_run).status in OVER:
+                continue
+            waiting = stopped_at == step_id
+            if not await self._step(step, action_run, by, waiting=waiting):
+                return
+        await self._finish(action_run, e.Outcome.SUCCEEDED, "")
+
+    async def _step(self, step: Step, action_run: str, by: str, *, waiting: bool) -> bool:
+        """One step until it is done or skipped; False when the action ends with it."""
+        while True:
+            if not waiting:
+                outcome = await self._steps.see_through(await self._begun(step, action_run, by))
+                if outcome is e.Outcome.SUCCEEDED:
+                    return True
+                if action_run in self._preempted:
+                    await self._finish(action_run, e.Outcome.ABORTED, "rollback outranks it")
+                    return False
+                reason = self._ledger.state.step(step.id, action_run).reason
+                said = f"{outcome.value}: {reason}" if reason else outcome.value
+                await self._ledger.keep(e.ActionStopped(action_run, step.id, said))
+            waiting = False
+            self._decision = asyncio.get_running_loop().create_future()
+            choice, why = await self._decision
+            if choice is e.Choice.SKIP:
+                await self._ledger.keep(e.StepSkipped(step.id, why, action_run), by)
+                return True
+            if choice is e.Choice.STOP:
+                await self._finish(action_run, e.Outcome.FAILED, f"stopped at {step.id}: {why}")
+                return False
+
+    async def _begun(self, step: Step, action_run: str, by: str) -> LiveRun:
+        """The step's run: the one that an earlier engine left under way, or a new one."""
+        seen = self._ledger.state.step(step.id, action_run)
+        for live in self._steps.live():
+            if live.run_id == seen.run_id:
+                return live
+        return await self._steps.begin(step, by, action_run)
+
+    async def _finish(self, action_run: str, outcome: e.Outcome, reason: str) -> None:
+        under_way = self._ledger.state.actions[action_run]
+        took_s = round(self._ledger.state.at - under_way.started_at, 3)
+        await self._ledger.keep(e.ActionFinished(action_run, outcome, reason, took_s))
+
+    async def _preempt(self, by: str) -> None:
+        """End the runs and the action under way; wait for them, but not for ever."""
+        other = self._ledger.state.action()
+        if other is not None:
+            self._preempted.add(other.action_run)
+        await self._steps.abort(by)
+        if other is not None and other.stopped_at_step:
+            await self.decide(e.Choice.STOP, "rollback outranks it", by)
+        deadline = asyncio.get_running_loop().time() + _PREEMPTION_S
+        while asyncio.get_running_loop().time() < deadline:
+            if not self._steps.live() and self._ledger.state.action() is None:
+                return
+            await asyncio.sleep(0.05)

@@ -1,0 +1,264 @@
+"""The engine: it lives as long as the window, takes commands and carries them out."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any
+
+from optibid_console import __version__
+from optibid_console import commands as c
+from optibid_console import entries as e
+from optibid_console.engine.acting import ActionRunner
+from optibid_console.engine.judging import Judge, PulseTaker
+from optibid_console.engine.lease import Attached, Lease
+from optibid_console.engine.ledger import Ledger
+from optibid_console.engine.observing import Observers
+from optibid_console.engine.running import LiveRun, StepRunner
+from optibid_console.engine.tailing import Tails
+from optibid_console.journal.journal import JournalError
+from optibid_console.permit import permit
+from optibid_console.runbook.load import Loaded
+from optibid_console.runbook.model import StepKind
+from optibid_console.signals import Link
+from optibid_console.source import Role
+from optibid_console.targets.target import LinkState, Target
+
+
+class Engine:
+    """Runs one window: observes, judges, and does what the operator asks if it may."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        ledger: Ledger,
+        targets: Mapping[str, Target],
+        tell: Callable[[str, Role], None],
+    ) -> None:
+        runbook = loaded.runbook
+        self.ledger = ledger
+        self.lease = Lease(ledger, tell)
+        self.pulse = PulseTaker(ledger)
+        self._runbook = runbook
+        self._targets = targets
+        self._observers = Observers(loaded, targets, ledger)
+        self._judge = Judge(runbook, ledger, self._observers)
+        self._tails = Tails(loaded, targets, ledger)
+        self._steps = StepRunner(runbook, ledger, targets, loaded.secrets, self._observers.take_now)
+        self._actions = ActionRunner(runbook, ledger, self._steps)
+        self._busy = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._stop: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._links: dict[str, str] = {}
+
+    async def run(self) -> str:
+        """Live until told to end or the window is closed; gives the reason.
+
+        Runs under way go on on their targets.
+        """
+        await self.ledger.record(
+            e.EngineStarted(__version__, platform.node(), os.getpid(), _boot_id())
+        )
+        await self.lease.clear()
+        self._take_up()
+        for work in (self._observers.run, self._judge.run, self._tails.run, self.pulse.run):
+            self._spawn(work())
+        try:
+            reason = await self._stop
+        finally:
+            await self._end_tasks()
+        await self._say_goodbye(reason)
+        return reason
+
+    def stop(self, reason: str) -> None:
+        """End the engine, soon."""
+        if not self._stop.done():
+            self._stop.set_result(reason)
+
+    def link(self, state: LinkState) -> None:
+        """A target's connection changed: told at once, recorded when it is another state."""
+        self.ledger.signal(
+            Link(state.target, state.state, state.detail, state.latency_ms, state.attempt)
+        )
+        if self._links.get(state.target) != state.state:
+            self._links[state.target] = state.state
+            fact = e.LinkChanged(state.target, state.state, state.detail)
+            self._spawn(self.ledger.keep(fact))
+
+    async def joined(self, screen: Attached) -> Role:
+        async with self._busy:
+            return await self.lease.joined(screen)
+
+    async def left(self, screen: Attached, clean: bool) -> None:
+        async with self._busy:
+            await self.lease.left(screen, clean=clean)
+
+    async def handle(self, command: c.Command, screen: Attached) -> c.Reply:
+        """Carry out a command of the operator's, or say why not."""
+        async with self._busy:
+            if not isinstance(command, c.TakeOver) and not self.lease.drives(screen):
+                holder = self.lease.holder_name()
+                drives = f"{holder} drives this window" if holder else "nobody drives this window"
+                return c.Refused(f"{drives}; this screen only watches")
+            why_not = permit(self.ledger.state, command)
+            if why_not:
+                return c.Refused(why_not)
+            try:
+                return await self._do(command, screen)
+            except JournalError as error:
+                return c.Refused(f"the journal can't be written, so nothing was done: {error}")
+            except ValueError as error:
+                return c.Refused(str(error))
+
+    # Commands
+
+    async def _do(self, command: c.Command, screen: Attached) -> c.Reply:
+        by = screen.name
+        match command:
+            case c.TakeOver(reason):
+                refused = await self.lease.take_over(screen, reason)
+                return c.Refused(refused) if refused else self._accepted()
+            case c.Leave(how):
+                await self.lease.give_back(screen, how)
+                return self._accepted()
+            case c.RunStep():
+                return await self._run_step(command, by)
+            case c.StartAction(action_id):
+                action = self._runbook.action(action_id)
+                assert action is not None  # permit has looked
+                self._keep(await self._actions.start(action, by, time.time()))
+                return self._accepted(f"{action.title} started")
+            case c.Decide(_, choice, reason):
+                await self._actions.decide(choice, reason, by)
+                return self._accepted()
+            case c.Abort(run_id):
+                asked = await self._steps.abort(by, run_id)
+                said = f"aborting {', '.join(asked)}" if asked else "nothing is running"
+                return self._accepted(said)
+            case c.StopEngine(reason):
+                self.stop(f"{by}: {reason}")
+                return self._accepted("the engine ends; runs under way go on on their targets")
+            case c.CloseWindow(outcome, note):
+                await self.ledger.record(e.WindowClosed(outcome, note), by)
+                self.stop(f"the window is closed: {outcome}")
+                return self._accepted()
+            case _:
+                await self.ledger.record(self._fact(command, by), by)
+                return self._accepted()
+
+    async def _run_step(self, command: c.RunStep, by: str) -> c.Reply:
+        if self._steps.confirm(command.step_id, by, command.note):
+            return self._accepted()
+        step = self._runbook.step(command.step_id)
+        assert step is not None  # permit has looked
+        live = await self._steps.begin(step, by)
+        if step.kind is StepKind.MANUAL:
+            self._steps.confirm(step.id, by, command.note)
+        self._see_through(live)
+        return self._accepted()
+
+    def _fact(self, command: c.Command, by: str) -> e.Fact:
+        """The fact that a command which only records something becomes."""
+        state = self.ledger.state
+        match command:
+            case c.SkipStep(step_id, reason):
+                return e.StepSkipped(step_id, reason)
+            case c.Hold(reason):
+                return e.Held(reason)
+            case c.Resume(note):
+                assert state.hold is not None  # permit has looked
+                return e.Resumed(round(time.time() - state.hold.since, 3), note)
+            case c.SetT0(t0, reason):
+                return e.T0Set(t0, reason)
+            case c.MarkItem(item_id, mark, note):
+                return e.ItemMarked(item_id, mark, note)
+            case c.WriteNote(subject, text):
+                return e.NoteWritten(subject, text)
+            case c.AssertCriterion(criterion_id, verdict, reason):
+                return e.CriterionAsserted(criterion_id, verdict, reason)
+            case c.CallPoll(question):
+                poll_id = f"poll{len(state.polls) + 1}"
+                return e.PollCalled(poll_id, question, self._runbook.signoffs)
+            case c.CastVote(poll_id, role, vote, note):
+                return e.VoteCast(poll_id, role, vote, note)
+            case c.ClosePoll(poll_id):
+                return e.PollClosed(poll_id, _poll_result(self.ledger, poll_id))
+            case c.StartEscalation(reason):
+                return e.EscalationStarted(reason)
+            case c.AcknowledgeEscalation(rung, note):
+                return e.EscalationAcknowledged(rung, note)
+            case c.EndEscalation(reason):
+                return e.EscalationEnded(reason)
+        raise ValueError(f"{type(command).__name__} isn't known here")
+
+    def _accepted(self, said: str = "") -> c.Accepted:
+        return c.Accepted(said, self.ledger.state.seq)
+
+    # Life
+
+    def _take_up(self) -> None:
+        """Go on with what an earlier engine left under way."""
+        state = self.ledger.state
+        in_action = state.action()
+        for run in state.active_runs():
+            live = self._steps.reattach(run)
+            mine = in_action is not None and run.step_id in in_action.steps
+            if live is not None and not mine:
+                self._see_through(live)
+        if in_action is not None:
+            task = self._actions.carry_on(in_action)
+            if task is not None:
+                self._keep(task)
+
+    def _see_through(self, live: LiveRun) -> None:
+        self._spawn(self._steps.see_through(live))
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        self._keep(asyncio.create_task(work))
+
+    def _keep(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        """A part of the engine that breaks ends the engine with its error, never silently."""
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None and not self._stop.done():
+            error = task.exception()
+            assert error is not None
+            self._stop.set_exception(error)
+
+    async def _end_tasks(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _say_goodbye(self, reason: str) -> None:
+        left = [run.step_id for run in self.ledger.state.active_runs()]
+        if left:
+            reason = f"{reason}; {', '.join(left)} goes on on its target"
+        try:
+            await self.ledger.record(e.EngineStopped(reason))
+        except JournalError as error:
+            self.ledger.problem = str(error)
+
+
+def _poll_result(ledger: Ledger, poll_id: str) -> str:
+    poll = ledger.state.polls[poll_id]
+    votes = [vote.vote for vote in poll.votes.values()]
+    if e.Vote.NO_GO in votes:
+        return "no-go"
+    return "go" if len(votes) == len(poll.roles) else "incomplete"
+
+
+def _boot_id() -> str:
+    """This machine's boot id (Linux: random(4)), empty where there is none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,148 @@
+"""Once a second: criteria judged, readiness looked at, the pulse told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from optibid_console import entries as e
+from optibid_console.action_plan import estimate_s
+from optibid_console.criteria import Judgement, judge
+from optibid_console.engine.ledger import Ledger
+from optibid_console.engine.observing import Observers
+from optibid_console.runbook.model import Action, Criterion, Runbook
+from optibid_console.signals import Pulse
+from optibid_console.state import CriterionState, StepStatus, WindowState
+from probes.probe import Status
+
+_RETELL_S = 10.0
+"""How often the numbers of a criterion that stays tripped go into the journal."""
+
+
+class Judge:
+    """Turns readings into verdicts, readiness and the escalation clock."""
+
+    def __init__(self, runbook: Runbook, ledger: Ledger, observers: Observers) -> None:
+        self._runbook = runbook
+        self._ledger = ledger
+        self._observers = observers
+        self._told_at: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self.look(time.time())
+            await asyncio.sleep(1.0)
+
+    async def look(self, now: float) -> None:
+        """Judge everything once."""
+        await self._take_baseline()
+        for criterion in self._runbook.criteria:
+            await self._judge(criterion, now)
+        for action in self._runbook.actions:
+            if action.ready_when or action.needs_facts:
+                await self._ready(action)
+
+    async def _take_baseline(self) -> None:
+        state = self._ledger.state
+        until = self._runbook.window.baseline_until
+        if not until or state.baseline or not phase_begun(self._runbook, state, until):
+            return
+        values = self._observers.baseline()
+        if values:
+            await self._ledger.keep(e.BaselineTaken(values))
+
+    async def _judge(self, criterion: Criterion, now: float) -> None:
+        state = self._ledger.state
+        before = state.criteria.get(criterion.id)
+        if before is not None and (before.by or not criterion.fail_when):
+            return
+        if criterion.active_from and not phase_begun(self._runbook, state, criterion.active_from):
+            why = f"judged from phase {criterion.active_from} on"
+            judged = Judgement(e.Verdict.INCONCLUSIVE, why, now)
+        else:
+            judged = judge(criterion, self._observers.history, state.baseline, now)
+        if not self._worth_telling(criterion.id, before, judged, now):
+            return
+        since = judged.since
+        if before is not None and before.verdict is judged.verdict:
+            since = min(since, before.since)
+        self._told_at[criterion.id] = now
+        await self._ledger.keep(
+            e.CriterionJudged(criterion.id, judged.verdict, judged.reason, since)
+        )
+        if judged.verdict is e.Verdict.FAIL and state.escalation is None:
+            reason = f"{criterion.title}: {judged.reason}"
+            await self._ledger.keep(e.EscalationStarted(reason))
+
+    def _worth_telling(
+        self, criterion_id: str, before: CriterionState | None, judged: Judgement, now: float
+    ) -> bool:
+        if before is None or before.verdict is not judged.verdict:
+            return True
+        if judged.verdict is e.Verdict.PASS or judged.reason == before.reason:
+            return False
+        return now - self._told_at.get(criterion_id, 0.0) >= _RETELL_S
+
+    async def _ready(self, action: Action) -> None:
+        state = self._ledger.state
+        missing = [f"{name} isn't recorded" for name in action.needs_facts
+                   if name not in state.facts]  # fmt: skip
+        for probe_id in action.ready_when:
+            samples = self._observers.history.get(("probe", probe_id))
+            spec = self._runbook.probes.get(probe_id)
+            title = spec.title or probe_id if spec else probe_id
+            if not samples:
+                missing.append(f"{title}: not known yet")
+            elif samples[-1].status is not Status.OK:
+                missing.append(f"{title}: {samples[-1].status.value}")
+        estimate = round(estimate_s(state, action), 1)
+        before = state.readiness.get(action.id)
+        if (
+            before is not None
+            and before.missing == tuple(missing)
+            and abs(before.estimate_s - estimate) < 1.0
+        ):
+            return
+        await self._ledger.keep(
+            e.ReadinessChanged(action.id, not missing, tuple(missing), estimate)
+        )
+
+
+class PulseTaker:
+    """Measures the loop's lag all the time and tells it once a second."""
+
+    _EVERY_S = 0.05
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.worst_ms = 0.0
+        """The loop's worst lag since the engine started, in milliseconds."""
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        loop = asyncio.get_running_loop()
+        worst_ms, told_at = 0.0, loop.time()
+        while True:
+            due = loop.time() + self._EVERY_S
+            await asyncio.sleep(self._EVERY_S)
+            worst_ms = max(worst_ms, (loop.time() - due) * 1000)
+            if loop.time() - told_at < 1.0:
+                continue
+            self.worst_ms = max(self.worst_ms, worst_ms)
+            problem = self._ledger.problem
+            self._ledger.signal(Pulse(time.time(), round(worst_ms, 1), not problem, problem))
+            worst_ms, told_at = 0.0, loop.time()
+
+
+def phase_begun(runbook: Runbook, state: WindowState, phase_id: str) -> bool:
+    """Whether a step of this phase or of a later one was begun."""
+    ids = [phase.id for phase in runbook.phases]
+    if phase_id not in ids:
+        return False
+    later = runbook.phases[ids.index(phase_id) :]
+    return any(
+        state.step(step.id).status not in (StepStatus.PENDING, StepStatus.SKIPPED)
+        for phase in later
+        for step in phase.steps
+    )

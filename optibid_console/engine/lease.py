@@ -1,0 +1,104 @@
+"""Who drives: one operator's screen at a time, all others watch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from optibid_console import entries as e
+from optibid_console.engine.ledger import Ledger
+from optibid_console.source import Role
+
+
+class Attached(Protocol):
+    """A screen that is attached to the engine."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def want(self) -> str:
+        """`drive` or `watch`."""
+
+    def stalled_s(self) -> float:
+        """For how long it hasn't taken anything, in seconds."""
+
+
+class Lease:
+    """Gives the window to one screen; each change raises the epoch and is an entry."""
+
+    def __init__(self, ledger: Ledger, tell: Callable[[str, Role], None]) -> None:
+        self._ledger = ledger
+        self._tell = tell
+        self._screens: dict[str, Attached] = {}
+        self._holder = ""
+
+    async def clear(self) -> None:
+        """Nobody is attached when an engine starts: a lease from before has ended."""
+        operator = self._ledger.state.operator
+        if operator:
+            await self._ledger.record(e.OperatorLeft(operator, "the engine ended"))
+
+    async def joined(self, screen: Attached) -> Role:
+        """A screen came; it drives when it wants to and nobody else does."""
+        self._screens[screen.id] = screen
+        if screen.want == "drive" and not self._holder and self._ledger.state.closed is None:
+            await self._give(screen, "")
+        return self.role_of(screen.id)
+
+    async def left(self, screen: Attached, *, clean: bool) -> None:
+        """A screen went; the window goes on."""
+        self._screens.pop(screen.id, None)
+        if screen.id == self._holder:
+            self._holder = ""
+            how = "left the window running" if clean else "connection lost"
+            await self._ledger.keep(e.OperatorLeft(screen.name, how))
+            self._tell_all()
+
+    async def take_over(self, screen: Attached, reason: str) -> str:
+        """Give it to this screen; says why not, or nothing."""
+        if screen.id == self._holder:
+            return "you drive this window already"
+        if self._holder and not reason.strip():
+            return f"{self._name(self._holder)} drives this window: say why you take over"
+        await self._give(screen, reason)
+        self._tell_all()
+        return ""
+
+    async def give_back(self, screen: Attached, how: str) -> None:
+        """The holder leaves on purpose."""
+        if screen.id == self._holder:
+            self._holder = ""
+            await self._ledger.record(e.OperatorLeft(screen.name, how), screen.name)
+            self._tell_all()
+
+    def drives(self, screen: Attached) -> bool:
+        return screen.id == self._holder
+
+    def holder_name(self) -> str:
+        """Empty when nobody drives."""
+        return self._name(self._holder) if self._holder else ""
+
+    def role_of(self, screen_id: str) -> Role:
+        holder = self._screens.get(self._holder)
+        if holder is None:
+            return Role(False)
+        since = self._ledger.state.operator_since
+        return Role(screen_id == self._holder, holder.name, since, round(holder.stalled_s(), 1))
+
+    async def _give(self, screen: Attached, reason: str) -> None:
+        previous = self.holder_name()
+        epoch = self._ledger.state.epoch + 1
+        await self._ledger.record(e.OperatorTook(screen.name, epoch, reason, previous), screen.name)
+        self._holder = screen.id
+
+    def _tell_all(self) -> None:
+        for screen_id in self._screens:
+            self._tell(screen_id, self.role_of(screen_id))
+
+    def _name(self, screen_id: str) -> str:
+        screen = self._screens.get(screen_id)
+        return screen.name if screen else ""

@@ -1,0 +1,105 @@
+"""The journal, the state that it folds to and the hub, kept in step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from typing import Any, Protocol
+
+from optibid_console.codec import from_plain, to_plain
+from optibid_console.entries import Entry, Fact, WindowOpened
+from optibid_console.journal.journal import Journal, JournalError
+from optibid_console.runbook.secrets import Secrets
+from optibid_console.signals import Signal
+from optibid_console.state import WindowState
+
+CONSOLE = "console"
+"""The actor of what nobody asked for."""
+_AGAIN_S = 1.0
+
+
+class Publisher(Protocol):
+    """Who is told of entries and signals."""
+
+    def entry(self, entry: Entry) -> None: ...
+
+    async def keep(self, fact: Fact, actor: str = CONSOLE) -> Entry:
+        """Commit something that happened already: tries until the journal takes it."""
+        while True:
+            try:
+                return await self.record(fact, actor)
+            except JournalError:
+                await asyncio.sleep(_AGAIN_S)
+
+    def signal(self, signal: Signal) -> None: ...
+
+
+class Ledger:
+    """Records facts: committed first, then folded, then told. Secrets never get in."""
+
+    def __init__(self, journal: Journal, hub: Publisher, secrets: Secrets) -> None:
+        self.state = WindowState()
+        self.problem = ""
+        """Why the journal can't be written; empty while it can."""
+        self._journal = journal
+        self._hub = hub
+        self._secrets = secrets
+        self._lock = asyncio.Lock()
+        self._changed = asyncio.Event()
+
+    async def restore(self) -> None:
+        """Fold all that the journal holds. Raises `JournalError`."""
+        while entries := await self._journal.read(self.state.seq, 2000):
+            for entry in entries:
+                self.state = self.state.apply(entry)
+
+    async def record(self, fact: Fact, actor: str = CONSOLE) -> Entry:
+        """Commit a fact and tell it. Raises `JournalError`: then nothing happened."""
+        clean = fact if isinstance(fact, WindowOpened) else redacted(fact, self._secrets)
+        async with self._lock:
+            try:
+                entry = await self._journal.append(actor, clean)
+            except JournalError as error:
+                self.problem = str(error)
+                raise
+            self.problem = ""
+            self.state = self.state.apply(entry)
+            self._hub.entry(entry)
+            self._changed.set()
+            self._changed = asyncio.Event()
+            return entry
+
+    async def keep(self, fact: Fact, actor: str = CONSOLE) -> Entry:
+        """Commit something that happened already: tries until the journal takes it."""
+        while True:
+            try:
+                return await self.record(fact, actor)
+            except JournalError:
+                await asyncio.sleep(_AGAIN_S)
+
+    def signal(self, signal: Signal) -> None:
+        """Tell a passing fact."""
+        self._hub.signal(signal)
+
+    async def changed(self) -> None:
+        """Wait until the next entry."""
+        await self._changed.wait()
+
+
+def redacted(fact: Any, secrets: Secrets) -> Any:
+    """The same dataclass with every secret value in it replaced by `[REDACTED]`."""
+    assert is_dataclass(fact)
+    plain = to_plain(fact)
+    clean = _clean(plain, secrets)
+    return fact if clean == plain else from_plain(type(fact), clean)  # type: ignore[arg-type]  # fact's own class
+
+
+def _clean(value: Any, secrets: Secrets) -> Any:
+    if isinstance(value, str):
+        return secrets.redact(value)
+    if isinstance(value, Mapping):
+        return {key: _clean(one, secrets) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_clean(one, secrets) for one in value]
+    return value

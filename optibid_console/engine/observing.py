@@ -1,0 +1,243 @@
+"""Probes, panels and tails, each at its own pace, and what they say judged."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from statistics import median
+from typing import Any
+
+from optibid_console import entries as e
+from optibid_console.action_plan import missing_facts
+from optibid_console.codec import from_plain
+from optibid_console.criteria import Sample
+from optibid_console.engine.ledger import Ledger
+from optibid_console.runbook.load import Loaded
+from optibid_console.runbook.model import PanelSpec, ProbeSpec
+from optibid_console.runbook.secrets import Secrets
+from optibid_console.runbook.shell_text import fill
+from optibid_console.signals import Sampled
+from optibid_console.state import WindowState
+from optibid_console.targets.target import Target
+from probes import registry
+from probes.probe import Probe, Reading, Status, take
+
+_HISTORY = 1200
+"""Samples kept for each panel and probe: 40 minutes at one in 2 s."""
+
+
+@dataclass(slots=True)
+class Observed:
+    """One probe or panel as the engine runs it."""
+
+    subject: str
+    """`probe` or `panel`."""
+    spec: ProbeSpec | PanelSpec
+    probe: Probe | None = None
+    built_with: Mapping[str, str] = field(default_factory=dict)
+    """The facts that it was built with."""
+    busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+    status: Status | None = None
+
+    @property
+    def kind(self) -> str:
+        return self.spec.source if isinstance(self.spec, PanelSpec) else self.spec.kind
+
+
+class Observers:
+    """Takes every reading; tells it, keeps its history, records changes of status."""
+
+    def __init__(self, loaded: Loaded, targets: Mapping[str, Target], ledger: Ledger) -> None:
+        self.history: dict[tuple[str, str], deque[Sample]] = {}
+        self._secrets = loaded.secrets
+        self._targets = targets
+        self._ledger = ledger
+        runbook = loaded.runbook
+        self._probes = {one.id: Observed("probe", one) for one in runbook.probes.values()}
+        self._panels = {one.id: Observed("panel", one) for one in runbook.panels.values()}
+
+    async def run(self) -> None:
+        """Observe until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for observed in (*self._probes.values(), *self._panels.values()):
+                    group.create_task(self._again_and_again(observed))
+        finally:
+            await self.close()
+
+    async def take_now(self, probe_id: str) -> Reading:
+        """A fresh reading of a probe, at once."""
+        return await self._take(self._probes[probe_id])
+
+    def baseline(self) -> dict[str, float]:
+        """Panel id → the median of all that it said until now."""
+        values = {}
+        for (subject, panel_id), samples in self.history.items():
+            known = [one.value for one in samples if one.value is not None]
+            if subject == "panel" and known:
+                values[panel_id] = median(known)
+        return values
+
+    async def close(self) -> None:
+        for observed in (*self._probes.values(), *self._panels.values()):
+            if observed.probe is not None:
+                await observed.probe.close()
+                observed.probe = None
+
+    async def _again_and_again(self, observed: Observed) -> None:
+        """At a fixed pace that doesn't drift; a beat that was missed isn't made up for."""
+        loop = asyncio.get_running_loop()
+        every_s = float(observed.spec.every)
+        due = loop.time()
+        while True:
+            if not self._missing(observed):
+                await self._take(observed)
+            due += every_s
+            now = loop.time()
+            if due < now:
+                due = now + every_s - (now - due) % every_s
+            await asyncio.sleep(due - loop.time())
+
+    async def _take(self, observed: Observed) -> Reading:
+        async with observed.busy:
+            missing = self._missing(observed)
+            if missing:
+                summary = f"{', '.join(missing)} isn't recorded yet"
+                return Reading(observed.spec.id, Status.ERROR, summary, time.time(), 0.0)
+            try:
+                probe = await self._built(observed)
+            except (KeyError, ValueError) as error:
+                reading = Reading(observed.spec.id, Status.ERROR, str(error), time.time(), 0.0)
+            else:
+                reading = await take(probe, float(observed.spec.timeout))
+        reading = self._clean(observed, reading)
+        await self._tell(observed, reading)
+        return reading
+
+    def _missing(self, observed: Observed) -> tuple[str, ...]:
+        return missing_facts(self._ledger.state, _all_text(observed.spec.settings))
+
+    async def _built(self, observed: Observed) -> Probe:
+        facts = _facts_used(self._ledger.state, observed.spec.settings)
+        if observed.probe is not None and observed.built_with == facts:
+            return observed.probe
+        if observed.probe is not None:
+            await observed.probe.close()
+        observed.probe = build(
+            observed.kind, observed.spec, self._secrets, self._targets, self._ledger.state.facts
+        )
+        observed.built_with = facts
+        return observed.probe
+
+    def _clean(self, observed: Observed, reading: Reading) -> Reading:
+        summary = self._secrets.redact(reading.summary)
+        detail = {key: self._secrets.redact(value) for key, value in reading.detail.items()}
+        reading = replace(reading, summary=summary, detail=detail)
+        if isinstance(observed.spec, PanelSpec):
+            return against_thresholds(observed.spec, reading)
+        return reading
+
+    async def _tell(self, observed: Observed, reading: Reading) -> None:
+        key = (observed.subject, observed.spec.id)
+        samples = self.history.setdefault(key, deque(maxlen=_HISTORY))
+        samples.append(
+            Sample(reading.at, reading.status, reading.value, reading.unit, reading.summary)
+        )
+        self._ledger.signal(Sampled(observed.subject, reading))
+        if reading.status is not observed.status:
+            observed.status = reading.status
+            await self._ledger.keep(e.ProbeChanged(reading, observed.subject))
+
+
+def build(
+    kind: str,
+    spec: ProbeSpec | PanelSpec,
+    secrets: Secrets,
+    targets: Mapping[str, Target],
+    facts: Mapping[str, str],
+) -> Probe:
+    """The probe of a runbook's table, with its secrets revealed and its facts filled in.
+
+    Raises `ValueError` when a fact can't be put where it stands.
+    """
+    settings = _filled(spec.settings, facts)
+    command = settings.get("run")
+    given = secrets.reveal_all({key: one for key, one in settings.items() if key != "run"})
+    if isinstance(command, str):
+        env = {**given.get("env", {}), **secrets.env_for(command)}
+        given = {**given, "run": command, "env": env}
+    host = targets[spec.on] if spec.on else (targets["local"] if command else None)
+    return registry.build(kind, spec.id, from_plain(registry.settings_class(kind), given), host)
+
+
+def build_probes(
+    loaded: Loaded, targets: Mapping[str, Target], facts: Mapping[str, str]
+) -> dict[str, tuple[ProbeSpec, Probe]]:
+    """Every probe of a runbook that needs no fact that `facts` doesn't have."""
+    state = WindowState(facts=facts)
+    return {
+        spec.id: (spec, build(spec.kind, spec, loaded.secrets, targets, facts))
+        for spec in loaded.runbook.probes.values()
+        if not missing_facts(state, _all_text(spec.settings))
+    }
+
+
+def against_thresholds(spec: PanelSpec, reading: Reading) -> Reading:
+    """The reading with the status that the panel's thresholds give it. Pure."""
+    value = reading.value
+    unit = spec.unit or reading.unit
+    if value is None:
+        return replace(reading, unit=unit)
+    limits: tuple[tuple[float | None, Status, Callable[[float, float], bool]], ...] = (
+        (spec.fail_above, Status.FAILING, float.__gt__),
+        (spec.fail_below, Status.FAILING, float.__lt__),
+        (spec.warn_above, Status.WARN, float.__gt__),
+        (spec.warn_below, Status.WARN, float.__lt__),
+    )
+    for limit, status, beyond in limits:
+        if limit is not None and beyond(float(value), float(limit)):
+            return replace(reading, unit=unit, status=status)
+    return replace(reading, unit=unit, status=Status.OK)
+
+
+_DOTTED = re.compile(r"\$\{([a-z][\w-]*(?:\.[\w-]+)+)\}")
+
+
+def _filled(settings: Mapping[str, Any], facts: Mapping[str, str]) -> dict[str, Any]:
+    """The settings with known facts: quoted in shell text, plainly elsewhere."""
+    filled = {}
+    for key, value in settings.items():
+        if key == "run" and isinstance(value, str):
+            filled[key] = fill(value, facts)
+        else:
+            filled[key] = _fill_plain(value, facts)
+    return filled
+
+
+def _fill_plain(value: Any, facts: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        return _DOTTED.sub(lambda found: facts.get(found[1], found[0]), value)
+    if isinstance(value, Mapping):
+        return {key: _fill_plain(one, facts) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_fill_plain(one, facts) for one in value]
+    return value
+
+
+def _all_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        return "\n".join(_all_text(one) for one in value.values())
+    if isinstance(value, list | tuple):
+        return "\n".join(_all_text(one) for one in value)
+    return ""
+
+
+def _facts_used(state: WindowState, settings: Mapping[str, Any]) -> dict[str, str]:
+    names = _DOTTED.findall(_all_text(settings))
+    return {name: state.facts[name] for name in names if name in state.facts}

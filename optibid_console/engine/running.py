@@ -1,0 +1,343 @@
+"""One step from its start to its evidence."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from optibid_console import entries as e
+from optibid_console.engine.ledger import CONSOLE, Ledger
+from optibid_console.engine.output import OutputTrail
+from optibid_console.runbook.model import Runbook, Step, StepKind
+from optibid_console.runbook.secrets import Secrets
+from optibid_console.runbook.shell_text import fill
+from optibid_console.state import RunState
+from optibid_console.targets.target import (
+    Ending,
+    LaunchRefused,
+    LinkLost,
+    RunEnd,
+    RunSpec,
+    Target,
+    TargetError,
+)
+from probes.probe import Reading, Status
+
+_ASK_AGAIN_S = 1.0
+_EVIDENCE_AGAIN_S = 0.5
+_KILL_GRACE_S = 5.0
+
+TakeNow = Callable[[str], Awaitable[Reading]]
+"""A fresh reading of the probe with this id."""
+
+
+@dataclass(slots=True)
+class LiveRun:
+    """A step under way in this engine."""
+
+    step: Step
+    run_id: str
+    started_at: float
+    spec: RunSpec
+    trail: OutputTrail
+    sent: bool = False
+    """Whether a launch may have reached the target."""
+    unreachable: bool = False
+    aborted_by: str = ""
+    timed_out: bool = False
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it has to end: aborted or out of time."""
+    confirmed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a person confirmed a manual step."""
+    note: str = ""
+
+    def left_s(self) -> float:
+        """How much of its time is left, in seconds."""
+        return self.started_at + self.spec.timeout_s - time.time()
+
+
+class StepRunner:
+    """Starts steps and sees them through, over dropped links and engine restarts."""
+
+    def __init__(
+        self,
+        runbook: Runbook,
+        ledger: Ledger,
+        targets: Mapping[str, Target],
+        secrets: Secrets,
+        take_now: TakeNow,
+    ) -> None:
+        self._runbook = runbook
+        self._ledger = ledger
+        self._targets = targets
+        self._secrets = secrets
+        self._take_now = take_now
+        self._live: dict[str, LiveRun] = {}
+
+    async def begin(self, step: Step, by: str, action_run: str = "") -> LiveRun:
+        """Record that the step starts. Raises `JournalError`; then nothing was started."""
+        state = self._ledger.state
+        attempt = state.step(step.id, action_run).attempt + 1
+        part = f"{action_run}-{step.id}" if action_run else step.id
+        run_id = f"{state.window_id}-{part}-{attempt}"
+        command = fill(step.run, state.facts) if step.kind is StepKind.RUN else ""
+        timeout_s = 0.0 if step.kind is StepKind.MANUAL else float(step.timeout)
+        fact = e.StepStarted(
+            step.id,
+            run_id,
+            attempt,
+            step.kind,
+            step.on,
+            command,
+            state.epoch,
+            timeout_s,
+            action_run,
+        )
+        entry = await self._ledger.record(fact, by)
+        return self._alive(step, run_id, command, state.epoch, entry.at)
+
+    def reattach(self, run: RunState) -> LiveRun | None:
+        """A run that an earlier engine left without an end; None when its step is gone."""
+        step = self._runbook.step(run.step_id)
+        if step is None:
+            return None
+        live = self._alive(step, run.run_id, run.command, run.epoch, run.started_at)
+        live.sent = True
+        live.unreachable = step.kind is StepKind.RUN
+        if run.abort_asked_by:
+            live.aborted_by = run.abort_asked_by
+            live.stop.set()
+        return live
+
+    async def see_through(self, live: LiveRun) -> e.Outcome:
+        """Everything after the start, until the step's outcome is in the journal."""
+        try:
+            if live.step.kind is StepKind.RUN:
+                return await self._command(live)
+            if live.step.kind is StepKind.WAIT:
+                return await self._wait(live)
+            return await self._manual(live)
+        finally:
+            self._live.pop(live.run_id, None)
+
+    async def abort(self, by: str, run_id: str = "") -> tuple[str, ...]:
+        """Ask the runs under way (or the one named) to end; gives the steps concerned."""
+        asked = []
+        for live in list(self._live.values()):
+            if run_id not in ("", live.run_id) or live.aborted_by:
+                continue
+            live.aborted_by = by
+            await self._ledger.keep(e.AbortAsked(live.run_id), by)
+            live.stop.set()
+            asked.append(live.step.id)
+        return tuple(asked)
+
+    def confirm(self, step_id: str, by: str, note: str) -> bool:
+        """Confirm a manual step that waits for it."""
+        for live in self._live.values():
+            if live.step.id == step_id and live.step.kind is StepKind.MANUAL:
+                live.note = f"confirmed by {by}: {note}" if note else f"confirmed by {by}"
+                live.confirmed.set()
+                return True
+        return False
+
+    def live(self) -> tuple[LiveRun, ...]:
+        return tuple(self._live.values())
+
+    def _alive(
+        self, step: Step, run_id: str, command: str, epoch: int, started_at: float
+    ) -> LiveRun:
+        env = self._secrets.env_for(command)
+        spec = RunSpec(run_id, command, epoch, float(step.timeout), env, self._cwd(step))
+        trail = OutputTrail(run_id, self._secrets.redactor())
+        live = LiveRun(step, run_id, started_at, spec, trail)
+        self._live[run_id] = live
+        return live
+
+    def _cwd(self, step: Step) -> str:
+        target = self._runbook.targets.get(step.on)
+        return step.cwd or (target.cwd if target else "")
+
+    # A command
+
+    async def _command(self, live: LiveRun) -> e.Outcome:
+        enforcer = asyncio.create_task(self._enforce(live))
+        try:
+            end = await self._until_ended(live)
+        except TargetError as refused:
+            return await self._finish(live, e.Outcome.REFUSED, str(refused))
+        finally:
+            enforcer.cancel()
+        self._tell(live.trail.end())
+        outcome, reason = _judged(live, end)
+        if outcome is e.Outcome.SUCCEEDED and live.step.record:
+            value = live.trail.last_line()
+            await self._ledger.keep(e.FactRecorded(live.step.record, value, live.step.id))
+        await self._record_end(live, outcome, reason, end)
+        if outcome is e.Outcome.SUCCEEDED and live.step.evidence:
+            outcome, reason = await self._evidence(live)
+        return await self._finish(live, outcome, reason, ended=True)
+
+    async def _until_ended(self, live: LiveRun) -> RunEnd:
+        """Launch, follow and ask until the target says how it ended.
+
+        Raises `TargetError` when the target refuses it.
+        """
+        target = self._targets[live.step.on]
+        while True:
+            try:
+                await self._reach(live, target)
+                async for chunk in target.follow(live.run_id, live.trail.received):
+                    self._tell(live.trail.feed(chunk.data))
+                end = await target.ended(live.run_id)
+                if end is not None:
+                    return end
+            except LinkLost as lost:
+                if not live.sent:
+                    raise LaunchRefused(f"{lost}; nothing was started") from lost
+                if not live.unreachable:
+                    live.unreachable = True
+                    await self._ledger.keep(e.RunUnreachable(live.run_id, str(lost)))
+            await asyncio.sleep(_ASK_AGAIN_S)
+
+    async def _reach(self, live: LiveRun, target: Target) -> None:
+        """Launch it once; after a drop ask for it, and never launch it again."""
+        if not live.sent:
+            live.sent = True
+            try:
+                started = await target.launch(live.spec)
+            except LinkLost as lost:
+                live.sent = lost.sent
+                raise
+            await self._ledger.keep(e.RunLaunched(live.run_id, attached=not started))
+        elif live.unreachable:
+            end = await target.ended(live.run_id)
+            if end is not None and end.ending is Ending.NEVER:
+                raise LaunchRefused(f"{target.name} never got it: nothing was started")
+            live.unreachable = False
+            await self._ledger.keep(e.RunLaunched(live.run_id, attached=True))
+
+    async def _enforce(self, live: LiveRun) -> None:
+        """End the run on its target when it is aborted or out of time, however long it takes."""
+        try:
+            async with asyncio.timeout(max(live.left_s(), 0.0)):
+                await live.stop.wait()
+        except TimeoutError:
+            live.timed_out = True
+            live.stop.set()
+        target = self._targets[live.step.on]
+        while True:
+            try:
+                await target.cancel(live.run_id, _KILL_GRACE_S)
+            except LinkLost:
+                await asyncio.sleep(_ASK_AGAIN_S)
+            else:
+                return
+
+    # Waiting, and people
+
+    async def _wait(self, live: LiveRun) -> e.Outcome:
+        outcome, reason = await self._until_ok(live, live.step.wait_for, max(live.left_s(), 0.0))
+        if outcome is e.Outcome.FAILED:
+            outcome, reason = e.Outcome.TIMED_OUT, f"after {live.step.timeout:g} s: {reason}"
+        return await self._finish(live, outcome, reason)
+
+    async def _manual(self, live: LiveRun) -> e.Outcome:
+        confirmed = asyncio.create_task(live.confirmed.wait())
+        stopped = asyncio.create_task(live.stop.wait())
+        try:
+            await asyncio.wait({confirmed, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            confirmed.cancel()
+            stopped.cancel()
+        if live.stop.is_set():
+            return await self._finish(live, e.Outcome.ABORTED, f"by {live.aborted_by}")
+        if live.step.evidence:
+            outcome, reason = await self._evidence(live)
+            return await self._finish(live, outcome, reason)
+        return await self._finish(live, e.Outcome.SUCCEEDED, live.note)
+
+    # Evidence
+
+    async def _evidence(self, live: LiveRun) -> tuple[e.Outcome, str]:
+        limit_s = float(live.step.evidence_timeout)
+        outcome, reason = await self._until_ok(live, live.step.evidence, limit_s)
+        if outcome is e.Outcome.FAILED:
+            reason = f"the command ended well, but {reason}"
+        return outcome, reason
+
+    async def _until_ok(
+        self, live: LiveRun, names: tuple[str, ...], limit_s: float
+    ) -> tuple[e.Outcome, str]:
+        """Take the named probes again and again until all read ok, at most `limit_s`."""
+        deadline = time.monotonic() + limit_s
+        while True:
+            readings = await asyncio.gather(*(self._take_now(name) for name in names))
+            bad = [one for one in readings if one.status is not Status.OK]
+            if not bad or time.monotonic() >= deadline or live.stop.is_set():
+                break
+            await _pause(live.stop, min(_EVIDENCE_AGAIN_S, deadline - time.monotonic()))
+        await self._ledger.keep(e.EvidenceTaken(live.step.id, live.run_id, tuple(readings)))
+        if live.aborted_by:
+            return e.Outcome.ABORTED, f"by {live.aborted_by}"
+        if not bad:
+            return e.Outcome.SUCCEEDED, ""
+        said = "; ".join(f"{one.probe} {one.status.value}: {one.summary}" for one in bad)
+        return e.Outcome.FAILED, said
+
+    # The end
+
+    def _tell(self, signal: object) -> None:
+        if signal is not None:
+            self._ledger.signal(signal)  # type: ignore[arg-type]  # an Output, or None
+
+    async def _record_end(
+        self, live: LiveRun, outcome: e.Outcome, reason: str, end: RunEnd | None = None
+    ) -> None:
+        fact = e.RunEnded(
+            live.run_id, outcome, reason,
+            exit_status=end.exit_status if end else None,
+            signal=end.signal if end else "",
+            duration_s=round(time.time() - live.started_at, 3),
+            output_bytes=live.trail.received,
+            last_lines=live.trail.last_lines(),
+        )  # fmt: skip
+        await self._ledger.keep(fact)
+
+    async def _finish(
+        self, live: LiveRun, outcome: e.Outcome, reason: str, *, ended: bool = False
+    ) -> e.Outcome:
+        if not ended:
+            await self._record_end(live, outcome, reason)
+        took_s = round(time.time() - live.started_at, 3)
+        fact = e.StepFinished(live.step.id, live.run_id, outcome, reason, took_s)
+        await self._ledger.keep(fact, CONSOLE)
+        return outcome
+
+
+def _judged(live: LiveRun, end: RunEnd) -> tuple[e.Outcome, str]:
+    """The outcome of a command. What an operator asked is never overwritten by a late result."""
+    if live.aborted_by:
+        return e.Outcome.ABORTED, f"by {live.aborted_by}"
+    if live.timed_out:
+        return e.Outcome.TIMED_OUT, f"after {live.spec.timeout_s:g} s"
+    if end.ending is Ending.EXITED and end.exit_status == 0:
+        return e.Outcome.SUCCEEDED, "exit 0"
+    if end.ending is Ending.EXITED:
+        return e.Outcome.FAILED, f"exit {end.exit_status}"
+    if end.ending is Ending.SIGNALLED:
+        return e.Outcome.FAILED, f"killed by {end.signal}"
+    if end.ending is Ending.REBOOTED:
+        return e.Outcome.FAILED, f"{live.step.on} rebooted while it ran"
+    return e.Outcome.UNKNOWN, f"it is gone from {live.step.on} without an exit status"
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    """Sleep, but not past `stop`."""
+    try:
+        async with asyncio.timeout(max(seconds, 0.0)):
+            await stop.wait()
+    except TimeoutError:
+        return

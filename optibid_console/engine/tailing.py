@@ -1,0 +1,54 @@
+"""Tails on their way to the screens: every log of the runbook, redacted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import fields
+
+from optibid_console.codec import from_plain, to_plain
+from optibid_console.engine.ledger import Ledger
+from optibid_console.runbook.load import Loaded
+from optibid_console.runbook.model import TailSpec
+from optibid_console.signals import LogLines
+from optibid_console.targets.target import Target
+from probes import registry
+from probes.probe import HostError, Tail
+
+_AGAIN_S = 5.0
+
+
+class Tails:
+    """Follows all tails until cancelled. One that breaks is shown, and tried again."""
+
+    def __init__(self, loaded: Loaded, targets: Mapping[str, Target], ledger: Ledger) -> None:
+        self._loaded = loaded
+        self._targets = targets
+        self._ledger = ledger
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for spec in self._loaded.runbook.tails.values():
+                group.create_task(self._follow(spec))
+
+    async def _follow(self, spec: TailSpec) -> None:
+        while True:
+            tail = self._build(spec)
+            try:
+                async for batch in tail.batches():
+                    data = self._loaded.secrets.redact_bytes(batch.data)
+                    notice = self._loaded.secrets.redact(batch.notice)
+                    self._ledger.signal(LogLines(spec.id, data, batch.count, batch.dropped, notice))
+                notice = "ended"
+            except (HostError, OSError) as error:
+                notice = f"lost: {self._loaded.secrets.redact(str(error))}"
+            self._ledger.signal(LogLines(spec.id, b"", 0, 0, f"{notice}, retry in {_AGAIN_S:g} s"))
+            await asyncio.sleep(_AGAIN_S)
+
+    def _build(self, spec: TailSpec) -> Tail:
+        wanted = registry.tail_settings_class(spec.kind)
+        names = {one.name for one in fields(wanted)}
+        given = {key: one for key, one in to_plain(spec).items() if key in names}
+        settings = from_plain(wanted, self._loaded.secrets.reveal_all(given))
+        host = self._targets[spec.on or "local"]
+        return registry.build_tail(spec.kind, spec.id, settings, host)

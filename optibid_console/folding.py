@@ -1,0 +1,299 @@
+"""What each kind of fact does to the window. Pure; registered in `state.FOLDS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from optibid_console import entries as e
+from optibid_console.codec import from_plain
+from optibid_console.runbook.model import Runbook
+from optibid_console.state import (
+    ACTIVE,
+    FOLDS,
+    ActionState,
+    CriterionState,
+    Escalation,
+    Fold,
+    Hold,
+    ItemState,
+    Note,
+    Poll,
+    RunState,
+    StepState,
+    StepStatus,
+    WindowState,
+)
+
+F = TypeVar("F")
+
+
+def _on(kind: type[F]) -> Callable[[Callable[[WindowState, e.Entry, F], WindowState]], Fold]:
+    def register(fold_one: Callable[[WindowState, e.Entry, F], WindowState]) -> Fold:
+        FOLDS[kind] = fold_one
+        return fold_one
+
+    return register
+
+
+@_on(e.WindowOpened)
+def _(s: WindowState, entry: e.Entry, f: e.WindowOpened) -> WindowState:
+    return replace(
+        s, window_id=f.window_id, name=f.name, version=f.version, stamp=f.stamp, t0=f.t0,
+        speed=f.speed, digest=f.digest, runbook=from_plain(Runbook, f.runbook),
+        opened_at=entry.at,
+        facts={"window.id": f.window_id, "window.stamp": f.stamp, "window.version": f.version},
+    )  # fmt: skip
+
+
+@_on(e.EngineStarted)
+def _(s: WindowState, entry: e.Entry, f: e.EngineStarted) -> WindowState:
+    return replace(s, engine=f)
+
+
+@_on(e.EngineStopped)
+def _(s: WindowState, entry: e.Entry, f: e.EngineStopped) -> WindowState:
+    return replace(s, engine=None)
+
+
+@_on(e.OperatorTook)
+def _(s: WindowState, entry: e.Entry, f: e.OperatorTook) -> WindowState:
+    return replace(s, operator=f.operator, epoch=f.epoch, operator_since=entry.at)
+
+
+@_on(e.OperatorLeft)
+def _(s: WindowState, entry: e.Entry, f: e.OperatorLeft) -> WindowState:
+    if f.operator != s.operator:
+        return s
+    return replace(s, operator="", operator_since=entry.at)
+
+
+@_on(e.T0Set)
+def _(s: WindowState, entry: e.Entry, f: e.T0Set) -> WindowState:
+    return replace(s, t0=f.t0)
+
+
+@_on(e.Held)
+def _(s: WindowState, entry: e.Entry, f: e.Held) -> WindowState:
+    return replace(s, hold=Hold(entry.at, f.reason, entry.actor))
+
+
+@_on(e.Resumed)
+def _(s: WindowState, entry: e.Entry, f: e.Resumed) -> WindowState:
+    return replace(s, hold=None, t0=s.t0 + f.shift_s, held_s=s.held_s + f.shift_s)
+
+
+@_on(e.WindowClosed)
+def _(s: WindowState, entry: e.Entry, f: e.WindowClosed) -> WindowState:
+    return replace(s, closed=f, closed_at=entry.at)
+
+
+@_on(e.StepStarted)
+def _(s: WindowState, entry: e.Entry, f: e.StepStarted) -> WindowState:
+    key = s.step_key(f.step_id, f.action_run)
+    step = StepState(
+        StepStatus.RUNNING, f.run_id, f.attempt, f.target, f.command, entry.at, by=entry.actor
+    )
+    run = RunState(
+        f.run_id, key, f.step_id, f.target, f.command, entry.at, entry.actor, f.epoch,
+        f.timeout_s, f.kind,
+    )  # fmt: skip
+    action = s.actions.get(f.action_run)
+    actions = s.actions
+    if action is not None:
+        begun = replace(action, stopped_at_step="", stopped_reason="")
+        actions = {**s.actions, f.action_run: begun}
+    return replace(
+        s, steps={**s.steps, key: step}, runs={**s.runs, f.run_id: run}, last_run=f.run_id,
+        actions=actions,
+    )  # fmt: skip
+
+
+@_on(e.RunLaunched)
+def _(s: WindowState, entry: e.Entry, f: e.RunLaunched) -> WindowState:
+    return _run_and_step(s, f.run_id, StepStatus.RUNNING, launched=True, unreachable="")
+
+
+@_on(e.RunUnreachable)
+def _(s: WindowState, entry: e.Entry, f: e.RunUnreachable) -> WindowState:
+    return _run_and_step(s, f.run_id, StepStatus.UNKNOWN, unreachable=f.why)
+
+
+@_on(e.RunEnded)
+def _(s: WindowState, entry: e.Entry, f: e.RunEnded) -> WindowState:
+    return _run_and_step(s, f.run_id, StepStatus.CHECKING, ended=f, unreachable="")
+
+
+@_on(e.AbortAsked)
+def _(s: WindowState, entry: e.Entry, f: e.AbortAsked) -> WindowState:
+    return _run_and_step(s, f.run_id, None, abort_asked_by=entry.actor)
+
+
+@_on(e.EvidenceTaken)
+def _(s: WindowState, entry: e.Entry, f: e.EvidenceTaken) -> WindowState:
+    return _step_of_run(s, f.run_id, evidence=f.readings)
+
+
+@_on(e.StepFinished)
+def _(s: WindowState, entry: e.Entry, f: e.StepFinished) -> WindowState:
+    status = StepStatus.DONE if f.outcome is e.Outcome.SUCCEEDED else StepStatus.FAILED
+    return _step_of_run(
+        s, f.run_id, status=status, outcome=f.outcome, reason=f.reason, finished_at=entry.at
+    )
+
+
+@_on(e.StepSkipped)
+def _(s: WindowState, entry: e.Entry, f: e.StepSkipped) -> WindowState:
+    key = s.step_key(f.step_id, f.action_run)
+    before = s.steps.get(key, StepState())
+    after = replace(
+        before, status=StepStatus.SKIPPED, reason=f.reason, by=entry.actor, finished_at=entry.at
+    )
+    return replace(s, steps={**s.steps, key: after})
+
+
+@_on(e.FactRecorded)
+def _(s: WindowState, entry: e.Entry, f: e.FactRecorded) -> WindowState:
+    moment = datetime.fromtimestamp(entry.at, UTC).strftime("%H:%M:%SZ")
+    return replace(s, facts={**s.facts, f.name: f.value, f"{f.name}.at": moment})
+
+
+@_on(e.ActionStarted)
+def _(s: WindowState, entry: e.Entry, f: e.ActionStarted) -> WindowState:
+    action = ActionState(f.action_id, f.action_run, f.steps, entry.actor, entry.at, f.why)
+    return replace(s, actions={**s.actions, f.action_run: action}, action_run=f.action_run)
+
+
+@_on(e.ActionStopped)
+def _(s: WindowState, entry: e.Entry, f: e.ActionStopped) -> WindowState:
+    return _action(s, f.action_run, stopped_at_step=f.step_id, stopped_reason=f.reason)
+
+
+@_on(e.ActionDecided)
+def _(s: WindowState, entry: e.Entry, f: e.ActionDecided) -> WindowState:
+    return _action(s, f.action_run, stopped_at_step="", stopped_reason="")
+
+
+@_on(e.ActionFinished)
+def _(s: WindowState, entry: e.Entry, f: e.ActionFinished) -> WindowState:
+    after = _action(
+        s, f.action_run, outcome=f.outcome, reason=f.reason, finished_at=entry.at,
+        stopped_at_step="", stopped_reason="",
+    )  # fmt: skip
+    under_way = "" if s.action_run == f.action_run else s.action_run
+    return replace(after, action_run=under_way)
+
+
+@_on(e.ItemMarked)
+def _(s: WindowState, entry: e.Entry, f: e.ItemMarked) -> WindowState:
+    item = ItemState(f.mark, entry.actor, entry.at, f.note)
+    return replace(s, items={**s.items, f.item_id: item})
+
+
+@_on(e.NoteWritten)
+def _(s: WindowState, entry: e.Entry, f: e.NoteWritten) -> WindowState:
+    return replace(s, notes=(*s.notes, Note(f.subject, f.text, entry.actor, entry.at)))
+
+
+@_on(e.PollCalled)
+def _(s: WindowState, entry: e.Entry, f: e.PollCalled) -> WindowState:
+    poll = Poll(f.poll_id, f.question, f.roles, entry.at, entry.actor)
+    return replace(s, polls={**s.polls, f.poll_id: poll})
+
+
+@_on(e.VoteCast)
+def _(s: WindowState, entry: e.Entry, f: e.VoteCast) -> WindowState:
+    poll = s.polls.get(f.poll_id)
+    if poll is None:
+        return s
+    voted = replace(poll, votes={**poll.votes, f.role: f})
+    return replace(s, polls={**s.polls, f.poll_id: voted})
+
+
+@_on(e.PollClosed)
+def _(s: WindowState, entry: e.Entry, f: e.PollClosed) -> WindowState:
+    poll = s.polls.get(f.poll_id)
+    if poll is None:
+        return s
+    return replace(s, polls={**s.polls, f.poll_id: replace(poll, result=f.result)})
+
+
+@_on(e.EscalationStarted)
+def _(s: WindowState, entry: e.Entry, f: e.EscalationStarted) -> WindowState:
+    return replace(s, escalation=Escalation(entry.at, f.reason))
+
+
+@_on(e.EscalationAcknowledged)
+def _(s: WindowState, entry: e.Entry, f: e.EscalationAcknowledged) -> WindowState:
+    if s.escalation is None:
+        return s
+    known = {**s.escalation.acknowledged, f.rung: entry.actor}
+    return replace(s, escalation=replace(s.escalation, acknowledged=known))
+
+
+@_on(e.EscalationEnded)
+def _(s: WindowState, entry: e.Entry, f: e.EscalationEnded) -> WindowState:
+    return replace(s, escalation=None)
+
+
+@_on(e.ProbeChanged)
+def _(s: WindowState, entry: e.Entry, f: e.ProbeChanged) -> WindowState:
+    if f.subject == "panel":
+        return replace(s, panels={**s.panels, f.reading.probe: f.reading})
+    return replace(s, readings={**s.readings, f.reading.probe: f.reading})
+
+
+@_on(e.BaselineTaken)
+def _(s: WindowState, entry: e.Entry, f: e.BaselineTaken) -> WindowState:
+    return replace(s, baseline=dict(f.values))
+
+
+@_on(e.CriterionJudged)
+def _(s: WindowState, entry: e.Entry, f: e.CriterionJudged) -> WindowState:
+    judged = CriterionState(f.verdict, f.reason, f.since)
+    return replace(s, criteria={**s.criteria, f.criterion_id: judged})
+
+
+@_on(e.CriterionAsserted)
+def _(s: WindowState, entry: e.Entry, f: e.CriterionAsserted) -> WindowState:
+    judged = CriterionState(f.verdict, f.reason, entry.at, entry.actor)
+    return replace(s, criteria={**s.criteria, f.criterion_id: judged})
+
+
+@_on(e.ReadinessChanged)
+def _(s: WindowState, entry: e.Entry, f: e.ReadinessChanged) -> WindowState:
+    return replace(s, readiness={**s.readiness, f.action_id: f})
+
+
+@_on(e.LinkChanged)
+def _(s: WindowState, entry: e.Entry, f: e.LinkChanged) -> WindowState:
+    return replace(s, links={**s.links, f.target: f})
+
+
+def _run_and_step(
+    s: WindowState, run_id: str, status: StepStatus | None, **changes: Any
+) -> WindowState:
+    """Change a run, and its step's status; an ended run isn't changed by what comes late."""
+    run = s.runs.get(run_id)
+    if run is None or run.ended is not None:
+        return s
+    after = replace(s, runs={**s.runs, run_id: replace(run, **changes)})
+    return after if status is None else _step_of_run(after, run_id, status=status)
+
+
+def _step_of_run(s: WindowState, run_id: str, **changes: Any) -> WindowState:
+    """Change the step that a run belongs to; one that has ended or runs again stays."""
+    run = s.runs.get(run_id)
+    step = s.steps.get(run.step_key) if run else None
+    if run is None or step is None or step.run_id != run_id or step.status not in ACTIVE:
+        return s
+    return replace(s, steps={**s.steps, run.step_key: replace(step, **changes)})
+
+
+def _action(s: WindowState, action_run: str, **changes: Any) -> WindowState:
+    action = s.actions.get(action_run)
+    if action is None:
+        return s
+    return replace(s, actions={**s.actions, action_run: replace(action, **changes)})
