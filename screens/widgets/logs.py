@@ -1,0 +1,377 @@
+"""The log pane: a plain widget over a ring of raw lines, drawn at most 15 times a second.
+
+It has its own top line and draws only the rows that are seen. What comes in is kept as
+bytes; nothing is decoded, filtered or laid out for a line that nobody looks at.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import var
+from textual.strip import Strip
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Input
+
+from optibid_console.signals import LogLines
+from screens.glyphs import ascii_only, glyph
+from screens.widgets.log_copy import CLIPBOARD_CHARS, copied_text, save_in_background, told
+from screens.widgets.log_feed import LogFeed
+from screens.widgets.log_filter import Filter, FilterError, FilterIndex, compile_filter
+from screens.widgets.log_rows import MAX_OFFSET, RowPainter
+from screens.widgets.log_status import StatusRow
+from screens.widgets.log_tails import format_rate
+from screens.widgets.log_view import LogView, Row
+from screens.widgets.ring import Ring
+
+FRAMES_PER_S = 15
+WORK_S = 0.02
+"""How long one frame may filter or look for errors: the loop is never held up for more."""
+TITLE_EVERY_S = 0.5
+SIDEWAYS_CELLS = 16
+WHEEL_ROWS = 3
+
+
+class LogPane(Widget, can_focus=True):
+    """Shows log lines of all tails as they come.
+
+    `title_text` says what is shown, each tail's state and the rate; the same, styled, is
+    the border's title. What stands in the way (paused, new lines below, a filter) is in a
+    row at the bottom. Drops, cuts and lost tails are rows of their own among the lines.
+    """
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = """
+    LogPane { height: 1fr; width: 1fr; }
+    LogPane > Input { dock: bottom; height: 1; border: none; padding: 0 1; display: none; }
+    LogPane.-filtering > Input { display: block; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", "filter", id="logs.filter"),
+        Binding("e", "error(1)", "next error", id="logs.next-error"),
+        Binding("E", "error(-1)", "previous error", show=False, id="logs.previous-error"),
+        Binding("p", "pause", "pause", id="logs.pause"),
+        Binding("f", "follow", "follow", id="logs.follow"),
+        Binding("w", "wrap", "wrap", id="logs.wrap"),
+        Binding("t", "tail", "tail", id="logs.tail"),
+        Binding("y", "copy", "copy", id="logs.copy"),
+        Binding("up", "rows(-1)", "up", show=False),
+        Binding("down", "rows(1)", "down", show=False),
+        Binding("pageup", "pages(-1)", "page up", show=False),
+        Binding("pagedown", "pages(1)", "page down", show=False),
+        Binding("home", "oldest", "oldest", show=False),
+        Binding("end", "follow", "newest", show=False),
+        Binding("left", "sideways(-1)", "left", show=False),
+        Binding("right", "sideways(1)", "right", show=False),
+    ]
+
+    title_text: var[str] = var("Logs")
+
+    class Saved(Message):
+        """A copy was saved, or could not be."""
+
+        def __init__(self, result: Path | OSError, lines: int, sent: bool) -> None:
+            super().__init__()
+            self.result, self.lines, self.sent = result, lines, sent
+
+    def __init__(
+        self,
+        *,
+        ring: Ring | None = None,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self.ring = Ring() if ring is None else ring
+        self._feed = LogFeed(self.ring)
+        self.tails = self._feed.tails
+        self.painter = RowPainter(self.ring)
+        self.view = LogView(self.ring, self.painter.rows_of)
+        self.status = StatusRow()
+        self.filter_text = ""
+        self._page: list[Row] = []
+        self._search: Iterator[int | None] | None = None
+        self._timer: Timer | None = None
+        self._dirty = self._look_changed = True
+        self._titled_at = 0.0
+
+    def compose(self) -> ComposeResult:
+        yield Input(placeholder='text  /regex/  level:error  tail:NAME  -not  "two words"')
+
+    def on_mount(self) -> None:
+        self._timer = self.set_interval(1 / FRAMES_PER_S, self._tick, pause=True)
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self._restyle())
+        self._restyle()
+
+    # What comes in
+
+    def set_tails(self, ids: Iterable[str]) -> None:
+        """Name the tails that there will be, in the order of the title."""
+        self.tails.add(ids)
+        self._restyle()
+
+    def add(self, signal: LogLines) -> None:
+        """Take a batch of lines, a tail's notice, or both."""
+        known = len(self.tails.states)
+        self._feed.add(signal, time.monotonic())
+        if known != len(self.tails.states):
+            self._look_changed = True
+        if signal.notice:
+            self._titled_at = 0.0
+        self._wake()
+
+    def missed(self, lines: int) -> None:
+        """Say that so many lines never reached this screen."""
+        self._feed.missed(lines)
+        self._wake()
+
+    # Drawing
+
+    def _wake(self) -> None:
+        self._dirty = True
+        if self._timer is not None:
+            self._timer.resume()
+
+    def _restyle(self) -> None:
+        self._look_changed = True
+        self._titled_at = 0.0
+        self._wake()
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        busy = self._work(now + WORK_S)
+        if self._dirty or busy or self.status.due(now):
+            self._paint(now)
+        if now - self._titled_at >= TITLE_EVERY_S:
+            self._retitle(now)
+        idle = not (self._dirty or busy or self.status.flashing or self._feed.rate.per_second(now))
+        if idle and self._timer is not None:
+            self._retitle(now)
+            self._timer.pause()
+
+    def _work(self, until: float) -> bool:
+        """Filter and search a little; returns whether there is more to do."""
+        busy = False
+        if self.view.index is not None:
+            try:
+                busy = self.view.index.advance(self.ring, WORK_S)
+            except FilterError as error:
+                self._use_filter(None)
+                self.status.problem = str(error)
+        while self._search is not None and time.monotonic() < until:
+            found = next(self._search, -1)
+            if found is None:
+                continue
+            self._search = None
+            self._dirty = True
+            if found < 0:
+                self.status.flash("no more errors this way", time.monotonic())
+            else:
+                self.painter.marked = found
+                self.view.show(found)
+        return busy or self._search is not None
+
+    def _paint(self, now: float) -> None:
+        self._dirty = False
+        if self._look_changed:
+            self._look_changed = False
+            self.painter.look(
+                width=self.size.width,
+                wrap=self.view_wraps,
+                offset=self.painter.offset,
+                tails=self.tails.names if not self.tails.selected else (),
+                variables=self.app.theme_variables,
+            )
+        height = self.size.height - self.has_class("-filtering")
+        self._page = self.view.layout(height)
+        self.status.compose(self.view, self.filter_text, self._search is not None, now)
+        if self.status:
+            self._page = self.view.layout(height - 1)
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        bottom = self.size.height - 1 - self.has_class("-filtering")
+        if y == bottom and self.status:
+            return self.status.strip(width, self.app.theme_variables)
+        if y < len(self._page):
+            return self.painter.strip(self._page[y])
+        if y == 0:
+            return self.status.nothing(
+                self.filter_text, self.tails.names, width, self.app.theme_variables
+            )
+        return Strip.blank(width)
+
+    def _retitle(self, now: float) -> None:
+        self._titled_at = now
+        pace = format_rate(self._feed.rate.per_second(now))
+        if self.view.paused:
+            sign = glyph("held").drawn
+        elif self.view.follow:
+            sign = ">" if ascii_only() else "▶"
+        else:
+            sign = "-" if ascii_only() else "■"
+        room = self.size.width - len(pace) - 12
+        title = Content.assemble("Logs  ", self.tails.title(room), f"  {pace} {sign}")
+        if title.plain != self.title_text or self.border_title != title.markup:
+            self.title_text = title.plain
+            self.border_title = title
+
+    @property
+    def view_wraps(self) -> bool:
+        """Whether long lines are wrapped."""
+        return self.painter.wrap
+
+    def on_resize(self) -> None:
+        self._look_changed = True
+        self._titled_at = 0.0
+        self._paint(time.monotonic())
+        self._wake()
+
+    # The filter
+
+    def action_filter(self) -> None:
+        self.add_class("-filtering")
+        self.query_one(Input).focus()
+        self._wake()
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.filter_by(event.value)
+
+    @on(Input.Submitted)
+    def _accepted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self._close_input()
+
+    def filter_by(self, text: str) -> None:
+        """Show only lines that `text` keeps (`log_filter` says how); empty: all of them."""
+        self.filter_text = text.strip()
+        try:
+            kept = compile_filter(self.filter_text, self.tails.names, self.tails.selected)
+        except FilterError as error:
+            self.status.problem = str(error)
+        else:
+            self.status.problem = ""
+            self._use_filter(kept)
+        self._wake()
+
+    def _use_filter(self, kept: Filter | None) -> None:
+        self._search = None
+        self.view.index = FilterIndex(kept, self.ring.first) if kept else None
+
+    def _close_input(self) -> None:
+        self.remove_class("-filtering")
+        self.focus()
+        self._wake()
+
+    def on_key(self, event: events.Key) -> None:
+        open_input = self.has_class("-filtering")
+        if event.key != "escape" or not (open_input or self.filter_text or self._search):
+            return
+        event.stop()
+        event.prevent_default()
+        if open_input:
+            self._close_input()
+        self.query_one(Input).value = ""
+        self.filter_by("")
+
+    # Keys
+
+    def action_rows(self, rows: int) -> None:
+        self.view.scroll(rows)
+        self._wake()
+
+    def action_pages(self, pages: int) -> None:
+        self.action_rows(pages * max(len(self._page) - 1, 1))
+
+    def action_oldest(self) -> None:
+        self.view.home()
+        self._wake()
+
+    def action_follow(self) -> None:
+        if self.view.paused:
+            self.view.toggle_pause()
+        self.view.follow = True
+        self._titled_at = 0.0
+        self._wake()
+
+    def action_pause(self) -> None:
+        self.view.toggle_pause()
+        self._titled_at = 0.0
+        self._wake()
+
+    def action_wrap(self) -> None:
+        self.painter.wrap = not self.painter.wrap
+        self._restyle()
+
+    def action_sideways(self, steps: int) -> None:
+        if self.view_wraps:
+            self.status.flash("lines are wrapped: w unwraps them", time.monotonic())
+        offset = self.painter.offset + steps * SIDEWAYS_CELLS
+        self.painter.offset = min(max(offset, 0), MAX_OFFSET)
+        self._restyle()
+
+    def action_tail(self) -> None:
+        self.tails.select_next()
+        self.filter_by(self.filter_text)
+        self._restyle()
+
+    def action_error(self, step: int) -> None:
+        shown = [row.number for row in self._page if row.number >= 0]
+        marked = self.painter.marked
+        if marked is not None and marked in shown:
+            start: int | None = marked
+        elif not shown:
+            start = None
+        else:
+            start = shown[-1] + 1 if step < 0 else shown[0] - 1
+        self._search = self.view.errors(start, step)
+        self._wake()
+
+    def action_copy(self) -> None:
+        """Copy the lines on screen, whole, to the clipboard and to a file."""
+        numbers = dict.fromkeys(row.number for row in self._page if row.number >= self.ring.first)
+        lines = [self.ring.line(number) for number in numbers]
+        if not lines:
+            self.app.notify("No lines to copy", markup=False)
+            return
+        sent = sum(len(line.raw) for line in lines) <= CLIPBOARD_CHARS
+        names = self.tails.names
+
+        def name_of(tail: int) -> str:
+            return names[tail] if tail < len(names) else ""
+
+        def saved(result: Path | OSError) -> None:
+            with suppress(RuntimeError):  # the app has ended meanwhile: nobody to tell
+                self.post_message(self.Saved(result, len(lines), sent))
+
+        if sent:
+            self.app.copy_to_clipboard(copied_text(lines, name_of))
+        save_in_background(lines, name_of, saved)
+
+    @on(Saved)
+    def _tell(self, event: Saved) -> None:
+        event.stop()
+        said = told(event.result, event.lines, event.sent)
+        failed = isinstance(event.result, OSError)
+        self.app.notify(said, severity="error" if failed else "information", markup=False)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self.action_rows(-WHEEL_ROWS)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self.action_rows(WHEEL_ROWS)
