@@ -22,6 +22,8 @@ class RunSpec:
     env: Mapping[str, str] = field(default_factory=dict)
     """Secret values that the command names as `"${NAME}"`; never in an argument list."""
     cwd: str = ""
+    window: str = ""
+    """The window's id: epochs are compared among launches of one window."""
 
 
 class Ending(StrEnum):
