@@ -1,0 +1,116 @@
+"""Leaves out what this deployment doesn't have: other stacks, absent optional services."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from optibid_console.criteria import parse
+from optibid_console.runbook.checks import steps_at
+from optibid_console.runbook.model import Action, CheckItem, Runbook, Step, StepKind, TailSpec
+from optibid_console.runbook.positions import KeyPath
+from optibid_console.runbook.problems import Problems
+
+
+def chosen(runbook: Runbook, problems: Problems) -> Runbook:
+    """The runbook of one stack and its services; notes what is left without a meaning.
+
+    A name of a left-out probe in evidence, and of a left-out step in `uses` and
+    `undoes`, goes with it. A wait, an action or a criterion that loses all it stands
+    on is a problem, because leaving it out would be a guess.
+    """
+    return _Chooser(runbook, problems).runbook()
+
+
+@dataclass(slots=True)
+class _Chooser:
+    book: Runbook
+    problems: Problems
+
+    def runbook(self) -> Runbook:
+        book = self.book
+        self._criteria()
+        return replace(
+            book,
+            probes={key: one for key, one in book.probes.items() if self._served(one.service)},
+            tails={key: one for key, one in book.tails.items() if self._here(one)},
+            phases=tuple(
+                replace(phase, steps=self._steps(phase.steps, ("phases", index)))
+                for index, phase in enumerate(book.phases)
+            ),
+            actions=tuple(self._action(one, index) for index, one in enumerate(book.actions)),
+            checklist=tuple(
+                replace(section, items=self._items(section.items)) for section in book.checklist
+            ),
+        )
+
+    def _served(self, service: str) -> bool:
+        return not service or service in self.book.services
+
+    def _here(self, one: Step | TailSpec) -> bool:
+        return self._served(one.service) and (not one.stack or self.book.window.stack in one.stack)
+
+    def _kept_probes(self, names: Iterable[str]) -> tuple[str, ...]:
+        probes = self.book.probes
+        return tuple(
+            name for name in names if name not in probes or self._served(probes[name].service)
+        )
+
+    def _kept_steps(self, names: Iterable[str]) -> tuple[str, ...]:
+        here = {step.id for _, step in steps_at(self.book) if self._here(step)}
+        return tuple(name for name in names if name in here)
+
+    def _steps(self, steps: tuple[Step, ...], parent: KeyPath) -> tuple[Step, ...]:
+        kept = []
+        for number, step in enumerate(steps):
+            undoes = self._kept_steps(step.undoes)
+            if not self._here(step) or (step.undoes and not undoes):
+                continue
+            wait_for = self._kept_probes(step.wait_for)
+            if step.kind is StepKind.WAIT and step.wait_for and not wait_for:
+                self.problems.add(
+                    (*parent, "steps", number, "wait_for"),
+                    "waits only for probes of services that [services] doesn't have; "
+                    "give the step that service too",
+                    list(step.wait_for),
+                )
+            evidence = self._kept_probes(step.evidence)
+            kept.append(replace(step, undoes=undoes, wait_for=wait_for, evidence=evidence))
+        return tuple(kept)
+
+    def _action(self, action: Action, index: int) -> Action:
+        path: KeyPath = ("actions", index)
+        made = replace(
+            action,
+            uses=self._kept_steps(action.uses),
+            steps=self._steps(action.steps, path),
+            ready_when=self._kept_probes(action.ready_when),
+        )
+        if (action.uses or action.steps) and not (made.uses or made.steps):
+            stack = self.book.window.stack.value
+            message = f'has no step left for stack "{stack}" and the services in [services]'
+            self.problems.add((*path, "uses" if action.uses else "steps"), message)
+        return made
+
+    def _items(self, items: tuple[CheckItem, ...]) -> tuple[CheckItem, ...]:
+        return tuple(
+            replace(item, probe="".join(self._kept_probes([item.probe])))
+            for item in items
+            if self._served(item.service)
+        )
+
+    def _criteria(self) -> None:
+        for index, criterion in enumerate(self.book.criteria):
+            try:
+                clauses = parse(criterion.fail_when) if criterion.fail_when else ()
+            except ValueError:
+                continue  # noted where the criteria are checked
+            for clause in clauses:
+                if clause.subject == "probe" and not self._kept_probes([clause.id]):
+                    service = self.book.probes[clause.id].service
+                    self.problems.add(
+                        ("criteria", index, "fail_when"),
+                        f'judges the probe "{clause.id}" of a service that isn\'t there; '
+                        f"add [services.{service}] or take the criterion out",
+                        criterion.fail_when,
+                    )

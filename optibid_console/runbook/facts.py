@@ -1,0 +1,55 @@
+"""The facts that a window comes to know, and whether those a runbook uses are among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from optibid_console.runbook.model import Runbook
+from optibid_console.runbook.positions import KeyPath
+from optibid_console.runbook.problems import Problems
+
+BUILT_IN = ("window.id", "window.stamp", "window.version")
+"""Facts of every window, known when it is opened."""
+
+_BEFORE_ANY_WINDOW = ("window", "environment", "targets", "tails", "services", "keys")
+
+
+def check_facts(
+    chosen: Runbook,
+    whole: Runbook,
+    used: Iterable[tuple[str, KeyPath]],
+    problems: Problems,
+) -> None:
+    """Note each use of a fact that no step of the `chosen` stack and services records."""
+    known = (*BUILT_IN, *_recorded(chosen))
+    elsewhere = set(_recorded(whole))
+    for index, action in enumerate(whole.actions):
+        used = [*used, *((name, ("actions", index, "needs_facts")) for name in action.needs_facts)]
+    for name, path in used:
+        if path[0] in _BEFORE_ANY_WINDOW:
+            message = f"${{{name}}} is known only in a window, and this is read before it"
+            problems.add(path, message, name)
+        elif name not in known and name in elsewhere:
+            stack = chosen.window.stack.value
+            message = f'no step records "{name}" on stack "{stack}" with these services'
+            if _is_used(path, whole, chosen):
+                problems.add(path, message, name)
+        elif name not in known:
+            problems.no_such(path, "recorded fact", name, known)
+
+
+def _recorded(runbook: Runbook) -> tuple[str, ...]:
+    steps = [
+        *(step for _, step in runbook.steps()),
+        *(step for action in runbook.actions for step in action.steps),
+    ]
+    return tuple(dict.fromkeys(step.record for step in steps if step.record))
+
+
+def _is_used(path: KeyPath, whole: Runbook, chosen: Runbook) -> bool:
+    """Whether what stands at `path` is part of the chosen runbook."""
+    if len(path) < 4 or path[2] != "steps":
+        return True
+    parents = whole.phases if path[0] == "phases" else whole.actions
+    step_id = parents[int(path[1])].steps[int(path[3])].id
+    return chosen.step(step_id) is not None

@@ -1,0 +1,172 @@
+"""`config.toml` → a `Runbook`, or every problem that it has."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from optibid_console.codec import canonical, to_plain
+from optibid_console.runbook.alternatives import chosen
+from optibid_console.runbook.checks import check
+from optibid_console.runbook.env_file import EnvFileError, parse_env_file, read_env_file
+from optibid_console.runbook.expansion import Expansion
+from optibid_console.runbook.facts import check_facts
+from optibid_console.runbook.keys import check_keys
+from optibid_console.runbook.layout import COMMON_KEYS, Drafter, Registry, environment_of
+from optibid_console.runbook.model import Environment, Runbook
+from optibid_console.runbook.positions import positions
+from optibid_console.runbook.problems import Problem, Problems, RunbookError
+from optibid_console.runbook.redaction import SHORTEST
+from optibid_console.runbook.secrets import Secrets
+
+__all__ = ["Loaded", "Problem", "RunbookError", "load"]
+
+MAX_BYTES = 2_000_000
+_MOST_PLACES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A runbook that holds together, and what was needed to read it."""
+
+    runbook: Runbook
+    secrets: Secrets
+    digest: str
+    """SHA-256 of the runbook's canonical JSON, in hex: secrets are in it by name only."""
+    path: Path
+    warnings: tuple[Problem, ...] = ()
+    """What a person should know although the runbook can be used."""
+
+
+def load(path: Path, environ: Mapping[str, str], registry: Registry | None = None) -> Loaded:
+    """The runbook at `path`, its `${NAME}` filled in from `environ` and its env file.
+
+    `registry` says which kinds of probes there are; `None`: `probes.registry`.
+    Raises `RunbookError` with every problem at once.
+    """
+    text = _read(path)
+    document = _parse(path, text)
+    problems = Problems(path.name, positions(text))
+    environment = environment_of(document, problems)
+    values, complete = _values(environment, path, environ, problems)
+    expansion = Expansion(values, frozenset(environment.plain), COMMON_KEYS, problems)
+    expanded = expansion.document(document)
+    if complete:
+        _note_missing(expansion, environment, problems)
+    secrets = Secrets({name: values[name] for name in sorted(expansion.secrets)})
+    known_kinds = registry or _probes_registry()
+    whole = Drafter(problems, known_kinds, secrets).runbook(expanded, environment)
+    check(whole, problems, known_kinds)
+    check_keys(whole, problems)
+    runbook = chosen(whole, problems)
+    check_facts(runbook, whole, expansion.facts, problems)
+    if problems.found:
+        raise RunbookError(problems.sorted())
+    digest = hashlib.sha256(canonical(to_plain(runbook))).hexdigest()
+    return Loaded(runbook, secrets, digest, path, _warnings(secrets, path))
+
+
+def _read(path: Path) -> str:
+    def refused(message: str, line: int = 0) -> RunbookError:
+        return RunbookError([Problem(str(path), line, "", "", message)])
+
+    try:
+        if path.is_dir():
+            raise refused("is a directory; name the config.toml in it")
+        if path.exists() and not path.is_file():
+            raise refused("is not a file")
+        size_bytes = path.stat().st_size
+        if size_bytes > MAX_BYTES:
+            raise refused(f"has {size_bytes} bytes; a runbook has at most {MAX_BYTES}")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise refused("no such file; name one with -c FILE") from error
+    except OSError as error:
+        raise refused(f"can't be read: {(error.strerror or str(error)).lower()}") from error
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        byte = data[error.start]
+        raise refused(f"is not UTF-8: byte 0x{byte:02x} at offset {error.start}", line) from error
+    if not text.strip():
+        raise refused("is empty; a runbook needs at least [window]")
+    return text
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        said = str(error)
+        place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", said)
+        line = text.count("\n") + 1
+        message = said
+        if place:
+            message = said[: place.start()]
+            if place[1]:
+                line = int(place[1])
+                message += f" (column {place[2]})"
+            else:
+                message += " (at the end of the file)"
+        problem = Problem(path.name, line, "", "", f"not TOML: {message[:1].lower()}{message[1:]}")
+    except (RecursionError, ValueError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else "a number too long"
+        problem = Problem(path.name, 0, "", "", f"not usable TOML: {reason}")
+    raise RunbookError([problem])
+
+
+def _values(
+    environment: Environment, path: Path, environ: Mapping[str, str], problems: Problems
+) -> tuple[Mapping[str, str], bool]:
+    """Every name's value, and whether all sources of values could be read."""
+    if not environment.env_file:
+        return environ, not problems.found
+    key = ("environment", "env_file")
+    file = path.parent / Path(environment.env_file).expanduser()
+    before = len(problems.found)
+
+    def wrong(error: EnvFileError) -> None:
+        place = f"{file}:{error.line}" if error.line else str(file)
+        problems.add(key, f"{place}: {error}", environment.env_file)
+
+    values: dict[str, str] = {}
+    try:
+        values = parse_env_file(read_env_file(file), wrong)
+    except EnvFileError as error:
+        wrong(error)
+    return {**values, **environ}, len(problems.found) == before
+
+
+def _note_missing(expansion: Expansion, environment: Environment, problems: Problems) -> None:
+    source = f" or in {environment.env_file}" if environment.env_file else ""
+    for name, paths in expansion.missing.items():
+        places = [problems.place(path) for path in paths]
+        used = ", ".join(places[:_MOST_PLACES])
+        if len(places) > _MOST_PLACES:
+            used += f" and {len(places) - _MOST_PLACES} more"
+        message = f"${{{name}}} has no value; used at {used}; set it in the environment{source}"
+        problems.add(paths[0], message, f"${{{name}}}")
+
+
+def _warnings(secrets: Secrets, path: Path) -> tuple[Problem, ...]:
+    return tuple(
+        Problem(
+            path.name, 0, "environment", "",
+            f"the secret ${{{name}}} is shorter than {SHORTEST} characters: it can't be redacted "
+            "in output",
+        )
+        for name in secrets.too_short
+    )  # fmt: skip
+
+
+def _probes_registry() -> Registry:
+    from probes import registry  # only a load pays for it
+
+    return registry

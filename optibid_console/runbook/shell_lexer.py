@@ -1,0 +1,385 @@
+"""Where `${NAME}` stands in a shell text: bare, in quotes, or where nothing is safe.
+
+Reads just enough of the shell's grammar (POSIX.1-2017, Shell Command Language, 2.3) to
+know the quoting at each reference. Where dash and bash read a text differently, or
+where reading on would be a guess, the references that follow are refused.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+
+NAME = r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)+|[A-Za-z_][A-Za-z0-9_]*"
+
+_REFERENCE = re.compile(rf"\$?\$\{{({NAME})\}}")
+_BACKTICKED = re.compile(r"`(?:[^`\\]|\\.)*`", re.DOTALL)
+_SHIFT_OR_HEREDOC = re.compile(r"<<-?[ \t]*[^\s\d$(]")
+_HEREDOC = re.compile(r"<<(-?)[ \t]*((?:[^\s'\"\\;&|<>()$`]|\\.|'[^'\n]*'|\"[^\"\n]*\")+)")
+_SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "zsh", "su", "runuser", "$SHELL"})
+_RUNS_ITS_WORDS = frozenset({"eval", "ssh", "trap", "watch", "parallel"})
+_OPTION_WITH_WORD = re.compile(r"[-+][A-Za-z]*o")
+_SCRIPT_FLAG = re.compile(r"-[A-Za-z]*c")
+
+_BACKTICKS = "can't stand in backticks: use $( ) instead"
+_HEREDOC_BODY = "can't stand in a here-document: pipe it in with printf '%s'"
+_ARITHMETIC = "can't stand in arithmetic: assign it to a variable first"
+_TEST = "can't stand in [[ ]] or let, where bash computes it: use [ ]"
+_EXPANSION = "can't stand inside another ${ }: assign it to a variable first"
+_SCRIPT = (
+    "can't stand in text that a second shell reads: "
+    "hand it over as an argument, as in sh -c 'cmd \"$1\"' sh ${NAME}"
+)
+_UNSURE = "stands where its quoting is not certain: {} before it; write that differently"
+
+
+class Place(Enum):
+    """How a reference is quoted where it stands."""
+
+    BARE = auto()
+    SINGLE = auto()
+    DOUBLE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A reference in a shell text."""
+
+    name: str
+    start: int
+    end: int
+    place: Place
+    escaped: bool = False
+    """It is written `$${NAME}`: the shell's own."""
+    refusal: str = ""
+    """Why no value can stand here; empty: one can."""
+
+
+def spots(text: str) -> list[Spot]:
+    """The references in a shell text, in order; those in comments are none."""
+    if "${" not in text:
+        return []
+    lexer = _Lexer(text)
+    lexer.read()
+    return lexer.found
+
+
+class _Mode(Enum):
+    COMMAND = auto()
+    DOUBLE = auto()
+    EXPANSION = auto()
+    ARITHMETIC = auto()
+
+
+class _Reads(Enum):
+    """What the words of a command mean for the word that comes."""
+
+    NOTHING = auto()
+    SHELL = auto()
+    SCRIPT = auto()
+    ALL = auto()
+
+
+@dataclass(slots=True)
+class _Frame:
+    mode: _Mode
+    substitution: bool = False
+    """It is `$( )`, whose end a `case` pattern's `)` would hide."""
+    depth: int = 0
+    word: str = ""
+    in_word: bool = False
+    reads: _Reads = _Reads.NOTHING
+    aside: bool = False
+    """The word that comes is a redirection's file or an option's value."""
+    computed: bool = False
+    """Within `[[ ]]` or `let`."""
+
+
+class _Lexer:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+        self.found: list[Spot] = []
+        self.frames = [_Frame(_Mode.COMMAND)]
+        self.heredocs: list[tuple[re.Match[str], int]] = []
+        self.unsure = ""
+
+    def read(self) -> None:
+        while self.at < len(self.text):
+            mode = self.frames[-1].mode
+            if mode is _Mode.COMMAND:
+                self._command()
+            elif mode is _Mode.DOUBLE:
+                self._double()
+            else:
+                self._nested(mode)
+        if len(self.frames) > 1:
+            self._doubt_all("a quote or bracket that is never closed")
+
+    def _command(self) -> None:
+        frame = self.frames[-1]
+        char = self.text[self.at]
+        if char in " \t":
+            self._end_word(frame)
+            self.at += 1
+        elif char == "\n":
+            self._end_command(frame)
+            self.at += 1
+            self._heredoc_bodies()
+        elif char == "#" and not frame.in_word:
+            end = self.text.find("\n", self.at)
+            self.at = len(self.text) if end < 0 else end
+        elif self.text.startswith("&>", self.at):
+            self._end_word(frame)
+            self.at += 1
+        elif char in ";&|":
+            self._end_command(frame)
+            self.at += 1
+        elif char in "<>":
+            self._redirection(frame)
+        elif char == "(":
+            self._end_command(frame)
+            self._open_bracket()
+        elif char == ")":
+            self._end_command(frame)
+            self.at += 1
+            if len(self.frames) > 1:
+                self._close()
+        else:
+            self._quoting(frame, char)
+
+    def _quoting(self, frame: _Frame, char: str) -> None:
+        """A word's next piece; also in expansions and arithmetic."""
+        if char == "\\":
+            piece = self.text[self.at : self.at + 2]
+            if piece != "\\\n":
+                self._extend(frame, piece[1:])
+            self.at += 2
+        elif char == "'":
+            self._single(frame)
+        elif char == '"':
+            self._extend(frame, "")
+            self._open(_Frame(_Mode.DOUBLE), 1)
+        elif char == "`":
+            self._backticks(frame)
+        elif char == "$":
+            self._dollar(frame, Place.BARE)
+        else:
+            self._extend(frame, char)
+            self.at += 1
+
+    def _double(self) -> None:
+        frame = self.frames[-1]
+        char = self.text[self.at]
+        if char == '"':
+            self.at += 1
+            self._close()
+        elif char == "\\":
+            self._extend(frame, self.text[self.at + 1 : self.at + 2])
+            self.at += 2
+        elif char == "`":
+            self._backticks(frame)
+        elif char == "$":
+            self._dollar(frame, Place.DOUBLE)
+        else:
+            self._extend(frame, char)
+            self.at += 1
+
+    def _nested(self, mode: _Mode) -> None:
+        """`${ … }` and `$(( … ))`: only their end and their quotes matter."""
+        frame = self.frames[-1]
+        char = self.text[self.at]
+        if mode is _Mode.EXPANSION:
+            if char == "}":
+                self.at += 1
+                self._close()
+                return
+            if char in "'\"" and any(one.mode is _Mode.DOUBLE for one in self.frames):
+                self.unsure = self.unsure or 'a quote within "${ }"'
+        else:
+            if char in "()":
+                self.at += 1
+                frame.depth += 1 if char == "(" else -1
+                if frame.depth == 0:
+                    self._close()
+                return
+            if char == "#" or _SHIFT_OR_HEREDOC.match(self.text, self.at):
+                self.unsure = self.unsure or "a # or << within (( ))"
+        self._quoting(frame, char)
+        if frame.word.endswith("case"):
+            self._doubt_case(frame)
+
+    def _dollar(self, frame: _Frame, place: Place) -> None:
+        rest = self.text[self.at + 1 : self.at + 3]
+        if self._reference(place):
+            self._extend(frame, "?")
+        elif rest == "((":
+            self._extend(frame, "?")
+            self._open(_Frame(_Mode.ARITHMETIC, depth=2), 3)
+        elif rest[:1] == "(":
+            self._extend(frame, "?")
+            self._open(_Frame(_Mode.COMMAND, substitution=True), 2)
+        elif rest[:1] == "{":
+            self._extend(frame, "?")
+            self._open(_Frame(_Mode.EXPANSION), 2)
+        else:
+            if rest[:1] == "'" and place is Place.BARE:
+                self.unsure = self.unsure or "$'…', which not every shell has,"
+            self._extend(frame, "$")
+            self.at += 2 if rest[:1] in ("#", "$", "?", "@", "*", "!", "-") else 1
+
+    def _reference(self, place: Place) -> bool:
+        """Note the reference that begins here, if one does."""
+        match = _REFERENCE.match(self.text, self.at)
+        if match is None:
+            return False
+        self._note(match, place, self._refusal())
+        self.at = match.end()
+        return True
+
+    def _note(self, match: re.Match[str], place: Place, refusal: str) -> None:
+        escaped = match[0].startswith("$$")
+        if escaped and refusal != _HEREDOC_BODY and not self.unsure:
+            refusal = ""
+        self.found.append(Spot(match[1], match.start(), match.end(), place, escaped, refusal))
+
+    def _refusal(self) -> str:
+        if self.unsure:
+            return _UNSURE.format(self.unsure)
+        for frame in self.frames:
+            if frame.mode is _Mode.EXPANSION:
+                return _EXPANSION
+            if frame.mode is _Mode.ARITHMETIC:
+                return _ARITHMETIC
+            if frame.computed:
+                return _TEST
+            if frame.reads in (_Reads.SCRIPT, _Reads.ALL):
+                return _SCRIPT
+        return ""
+
+    def _single(self, frame: _Frame) -> None:
+        end = self.text.find("'", self.at + 1)
+        if end < 0:
+            self.unsure = self.unsure or "a quote that is never closed"
+            end = len(self.text)
+        refusal = self._refusal()
+        for match in _REFERENCE.finditer(self.text, self.at + 1, end):
+            self._note(match, Place.SINGLE, refusal)
+        self._extend(frame, self.text[self.at + 1 : end])
+        self.at = end + 1
+
+    def _backticks(self, frame: _Frame) -> None:
+        match = _BACKTICKED.match(self.text, self.at)
+        if match is None:
+            self.unsure = self.unsure or "a backtick that is never closed"
+        end = match.end() if match else len(self.text)
+        self._refuse_between(self.at, end, _BACKTICKS)
+        self._extend(frame, "?")
+        self.at = end
+
+    def _redirection(self, frame: _Frame) -> None:
+        self._end_word(frame)
+        if self.text.startswith("<<<", self.at):
+            self.at += 3
+            return
+        frame.aside = True
+        match = _HEREDOC.match(self.text, self.at)
+        if match:
+            frame.aside = False
+            self.heredocs.append((match, len(self.frames)))
+            self.at = match.end()
+            return
+        if self.text.startswith("<<", self.at):
+            self.unsure = self.unsure or "a here-document without a plain end word"
+        self.at += 1
+        if self.text[self.at : self.at + 1] in ("&", "|", ">"):
+            self.at += 1
+
+    def _heredoc_bodies(self) -> None:
+        for opened, depth in self.heredocs:
+            if depth != len(self.frames):
+                self.unsure = self.unsure or "a here-document that begins outside these brackets"
+            delimiter = re.sub(r"\\(.)|['\"]", r"\1", opened[2])
+            start = self.at
+            while self.at < len(self.text):
+                end = self.text.find("\n", self.at)
+                end = len(self.text) if end < 0 else end
+                line = self.text[self.at : end]
+                self.at = min(end + 1, len(self.text))
+                if (line.lstrip("\t") if opened[1] else line) == delimiter:
+                    break
+                if line.endswith("\\") and delimiter == opened[2]:
+                    self.unsure = self.unsure or "a line of a here-document that ends with \\"
+            self._refuse_between(start, self.at, _HEREDOC_BODY)
+        self.heredocs.clear()
+
+    def _refuse_between(self, start: int, end: int, refusal: str) -> None:
+        for match in _REFERENCE.finditer(self.text, start, end):
+            self._note(match, Place.BARE, refusal)
+
+    def _open_bracket(self) -> None:
+        if self.text.startswith("((", self.at):
+            self._open(_Frame(_Mode.ARITHMETIC, depth=2), 2)
+        else:
+            self._open(_Frame(_Mode.COMMAND, substitution=self._in_substitution()), 1)
+
+    def _in_substitution(self) -> bool:
+        return self.frames[-1].substitution
+
+    def _open(self, frame: _Frame, length: int) -> None:
+        self.frames.append(frame)
+        self.at += length
+
+    def _close(self) -> None:
+        closed = self.frames.pop()
+        if closed.mode is _Mode.DOUBLE:
+            self._extend(self.frames[-1], closed.word)
+
+    def _extend(self, frame: _Frame, piece: str) -> None:
+        if self.heredocs and "\n" in piece:
+            self.unsure = self.unsure or "a line break in quotes beside a here-document"
+        frame.word += piece
+        frame.in_word = True
+
+    def _end_word(self, frame: _Frame) -> None:
+        if not frame.in_word:
+            return
+        word = frame.word.rpartition("/")[2]
+        if word == "case":
+            self._doubt_case(frame)
+        if word in ("[[", "let", "]]"):
+            frame.computed = word != "]]"
+        if not frame.aside:
+            frame.reads = _reads_after(frame.reads, word)
+        frame.aside = frame.reads is not _Reads.NOTHING and bool(_OPTION_WITH_WORD.fullmatch(word))
+        frame.word = ""
+        frame.in_word = False
+
+    def _end_command(self, frame: _Frame) -> None:
+        self._end_word(frame)
+        frame.reads = _Reads.NOTHING
+
+    def _doubt_case(self, frame: _Frame) -> None:
+        if frame.substitution or frame.mode is _Mode.ARITHMETIC:
+            self.unsure = self.unsure or "case within $( )"
+
+    def _doubt_all(self, why: str) -> None:
+        self.found = [
+            one
+            if one.refusal
+            else Spot(one.name, one.start, one.end, one.place, one.escaped, _UNSURE.format(why))
+            for one in self.found
+        ]
+
+
+def _reads_after(reads: _Reads, word: str) -> _Reads:
+    if reads is _Reads.ALL or word in _RUNS_ITS_WORDS:
+        return _Reads.ALL
+    if word in _SHELLS:
+        return _Reads.SHELL
+    if reads is _Reads.SHELL and _SCRIPT_FLAG.fullmatch(word):
+        return _Reads.SCRIPT
+    if reads is _Reads.SCRIPT and not word.startswith(("-", "+")):
+        return _Reads.NOTHING
+    return reads
