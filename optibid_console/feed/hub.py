@@ -1,0 +1,65 @@
+"""Who gets what: the engine publishes once, each attached screen has its own outbox."""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+
+from optibid_console.entries import Entry
+from optibid_console.feed.outbox import Outbox
+from optibid_console.feed.recent import Recent
+from optibid_console.feed.wire import Frame, encode
+from optibid_console.signals import Signal
+
+ENTRIES_BYTES = 4_000_000
+
+
+class Hub:
+    """Publishing never waits and costs the same however slow a screen is."""
+
+    def __init__(self) -> None:
+        self.life = secrets.token_hex(8)
+        """A random name for this life of the engine: signal numbers count within it."""
+        self._numbered = 0
+        self._recent = Recent()
+        self._outboxes: set[Outbox] = set()
+        self._entries: deque[tuple[int, Frame]] = deque()
+        self._entries_bytes = 0
+
+    def entry(self, entry: Entry) -> None:
+        """Publish an entry that the journal has committed."""
+        frame = encode(entry)
+        if self._entries and self._entries[-1][0] + 1 != entry.seq:
+            self._entries.clear()  # only a run without gaps can stand in for the journal
+            self._entries_bytes = 0
+        self._entries.append((entry.seq, frame))
+        self._entries_bytes += len(frame.data)
+        while self._entries_bytes > ENTRIES_BYTES:
+            self._entries_bytes -= len(self._entries.popleft()[1].data)
+        for outbox in self._outboxes:
+            outbox.mark(entry.seq)
+
+    def signal(self, signal: Signal) -> None:
+        """Publish a signal: encoded once, remembered for screens that come later."""
+        self._numbered += 1
+        frame = encode(signal, self._numbered)
+        self._recent.keep(signal, frame)
+        for outbox in self._outboxes:
+            outbox.signal(frame)
+
+    def attach(self, outbox: Outbox, *, signals_after: int = 0) -> None:
+        """From now on `outbox` gets everything; first the recent signals above that number."""
+        for frame in self._recent.frames(signals_after):
+            outbox.signal(frame)
+        self._outboxes.add(outbox)
+
+    def detach(self, outbox: Outbox) -> None:
+        """Nothing more for `outbox`. Does nothing when it isn't attached."""
+        self._outboxes.discard(outbox)
+
+    def recent_entries(self, after: int, upto: int) -> list[Frame] | None:
+        """The frames of entries `after + 1` to `upto`; None when not all are remembered."""
+        if not self._entries or self._entries[0][0] > after + 1 or self._entries[-1][0] < upto:
+            return None
+        start = after + 1 - self._entries[0][0]
+        return [self._entries[i][1] for i in range(start, start + upto - after)]

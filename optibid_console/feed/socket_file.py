@@ -1,0 +1,58 @@
+"""The engine's Unix socket: a file that only its owner reaches."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from pathlib import Path
+
+from optibid_console.source import SourceError
+
+_BACKLOG = 64
+
+
+def listen(path: Path) -> socket.socket:
+    """A listening socket at `path`, of mode 0600 in a directory of mode 0700.
+
+    A stale socket (nobody listens) is replaced. Raises `SourceError` when an engine
+    listens there already or the socket can't be made.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if answers(path):
+        raise SourceError(f"an engine already listens on {path}: `attach` to it")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.unlink(missing_ok=True)
+        listener.bind(str(path))
+        os.chmod(path, 0o600)
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise SourceError(f"the socket {path} can't be made: {error.strerror or error}") from error
+    return listener
+
+
+def answers(path: Path) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except BlockingIOError:
+            return True  # its backlog is full: it lives
+        except OSError:
+            return False
+    return True
+
+
+def peer_uid(connection: socket.socket) -> int | None:
+    """The user at the other end; None where the system doesn't tell (then the socket's mode
+    alone keeps others out). See unix(7), SO_PEERCRED."""
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None:
+        return None
+    credentials = connection.getsockopt(socket.SOL_SOCKET, option, struct.calcsize("3i"))
+    uid: int = struct.unpack("3i", credentials)[1]
+    return uid
