@@ -115,6 +115,7 @@ def summarise(findings: Iterable[Finding], when_ok: str) -> Summary:
     every = tuple(findings)
     worst = max((one.status for one in every), key=_SEVERITY.index, default=Status.OK)
     detail = {one.what: _detail(one) for one in every}
+    detail |= {one.what: _detail(one) for one in every if one.status is worst}
     if worst is Status.OK:
         return Summary(worst, one_line(when_ok), detail)
     bad = [one for one in every if one.status is worst]

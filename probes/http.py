@@ -35,8 +35,8 @@ class HttpSettings:
     """Sent as they are; `Host` here replaces the URL's."""
     body: str | Mapping[str, Any] = ""
     """A text, or a table that is sent as JSON."""
-    expect: HttpExpect = HttpExpect()
-    warn: HttpWarn = HttpWarn()
+    expect: HttpExpect = field(default_factory=HttpExpect)
+    warn: HttpWarn = field(default_factory=HttpWarn)
     health: bool = False
     """Judge the body as OptiBid's `/health` (`probes.health`)."""
     tls: Tls = field(default_factory=Tls)

@@ -78,7 +78,9 @@ def judge_answer(
         size = f"is longer than {len(answer.body)} bytes and was cut off there"
         findings.append(Finding(Status.FAILING, "body", limit, size))
     findings += [
-        expectation.judge(f"header {name}", wish, answer.headers.get(name.lower()))
+        expectation.judge(
+            f"header {name}", wish, answer.headers.get(name.lower(), expectation.MISSING)
+        )
         for name, wish in expect.headers.items()
     ]
     if health or expect.json or warn.json:
