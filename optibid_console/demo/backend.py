@@ -109,7 +109,7 @@ class Backend:
                 "services": {
                     "database": {"status": database, "pool_available": pool},
                     "websocket": "healthy",
-                    "redis": "not configured",
+                    "redis": "not_configured",
                 },
             }
         )

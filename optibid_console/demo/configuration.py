@@ -25,7 +25,9 @@ _SHARED = ("signoffs", "contacts", "escalation", "checklist")
 def write_configuration(place: Place, ports: Ports, password: str) -> None:
     """Write `config.toml` and `demo.env` (mode 0600) into the demo's directory."""
     window = WINDOW.read_text()
-    place.config.write_text(f"{_people(tomllib.loads(window))}\n{window}")
+    people = _people(tomllib.loads(window))
+    signoffs = tomli_w.dumps({"signoffs": people.pop("signoffs", [])})  # before any table
+    place.config.write_text(f"{signoffs}\n{window}\n{tomli_w.dumps(people)}")
     values = {
         "RELEASE": NEXT,
         "DEMO_DIR": str(place.root),
@@ -46,15 +48,13 @@ def write_configuration(place: Place, ports: Ports, password: str) -> None:
         file.writelines(f"{name}={value}\n" for name, value in values.items())
 
 
-def _people(window: Mapping[str, Any]) -> str:
-    """The TOML of what is for people: from OptiBid's own config.toml where there is one."""
-    try:
-        said = tomllib.loads(OPTIBID.read_text())
-    except FileNotFoundError:
-        return SHORT_CHECKLIST.read_text()
+def _people(window: Mapping[str, Any]) -> dict[str, Any]:
+    """What is for people: from OptiBid's own config.toml where there is one."""
+    source = OPTIBID if OPTIBID.exists() else SHORT_CHECKLIST
+    said = tomllib.loads(source.read_text())
     shared = {key: said[key] for key in _SHARED if key in said}
     shared["checklist"] = [_fitted(section, window) for section in shared.get("checklist", [])]
-    return tomli_w.dumps(shared)
+    return shared
 
 
 def _fitted(section: Mapping[str, Any], window: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ class Metrics:
         self.requests = Counter(
             "http_requests_total", "Answered requests", ["method", "status"], registry=registry
         )
+        self.requests.labels("GET", "500")  # from the start: no errors is 0, not "no data"
         self.query = Histogram(
             "database_query_duration_seconds", "Time of a query", registry=registry
         )

@@ -1,0 +1,96 @@
+"""A demo starts quickly and leaves nothing behind, however it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from optibid_console.demo.place import Place
+from optibid_console.demo.processes import DemoError, alive, marked, wait_until
+from optibid_console.demo.stack import running_stack
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def test_it_starts_within_ten_seconds(started: Any) -> None:
+    assert started.took_s < 10
+
+
+def start_in_foreground(root: Path) -> subprocess.Popen[str]:
+    """`python -m optibid_console.demo.stack`, ready."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "optibid_console.demo.stack", "--dir", str(root)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith('{"dir"')
+    return process
+
+
+def everything_of(root: Path) -> list[int]:
+    """The demo's processes and its PostgreSQL."""
+    postmaster = Place(root).postgres_link / "postmaster.pid"
+    server = [int(postmaster.read_text().split()[0])] if postmaster.exists() else []
+    return [pid for pid in {*marked(root), *server} if alive(pid)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_it_and_all_of_it(tmp_path: Path, number: signal.Signals) -> None:
+    root = tmp_path / "demo"
+    with start_in_foreground(root) as process:
+        pids = everything_of(root)
+        assert len(pids) >= 5
+        process.send_signal(number)
+        assert process.wait(20) == 0
+    assert [pid for pid in pids if alive(pid)] == []
+    assert [path.name for path in root.iterdir()] == ["optibid-demo.lock"]
+
+
+def test_when_it_is_killed_its_warden_ends_the_rest(tmp_path: Path) -> None:
+    with start_in_foreground(tmp_path) as process:
+        pids = everything_of(tmp_path)
+        process.kill()
+        process.wait(20)
+    wait_until(lambda: not any(map(alive, pids)), 15, "the demo's processes did not end")
+
+
+def test_a_killed_demo_s_directory_is_taken_over(tmp_path: Path) -> None:
+    with start_in_foreground(tmp_path) as process:
+        process.kill()
+        process.wait(20)
+    with running_stack(tmp_path, 24, lambda line: None) as stack:
+        assert stack.is_healthy()
+    assert everything_of(tmp_path) == []
+
+
+def test_a_second_demo_in_the_same_directory_is_refused(
+    started: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = started.stack.place.root
+    monkeypatch.setattr("optibid_console.demo.stack._LOCK_PATIENCE_S", 0.1)
+    with (
+        pytest.raises(DemoError, match=rf"runs in .* \(pid {os.getpid()}\)"),
+        running_stack(root, 24, lambda line: None),
+    ):
+        pytest.fail("two demos in one directory")
+    assert started.stack.is_healthy()
+
+
+def test_a_directory_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
+    precious = tmp_path / "precious.txt"
+    precious.write_text("mine")
+    with (
+        pytest.raises(DemoError, match="not empty"),
+        running_stack(tmp_path, 24, lambda line: None),
+    ):
+        pytest.fail("it took somebody's directory")
+    assert precious.read_text() == "mine"
