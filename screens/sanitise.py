@@ -35,8 +35,8 @@ def clean(raw: bytes, max_chars: int) -> str:
 def clean_text(text: str) -> str:
     """`text` in one row, with every control, bidi and zero-width character made visible.
 
-    C0 controls become their pictures (`␛`, `␇`, `␊`), all others U+FFFD; tabs become
-    spaces up to the next stop of eight cells; any other kind of space becomes a space.
+    C0 controls and DEL are shown as `cat -v` does (`^[`, `^G`, `^?`), all others become
+    U+FFFD, tabs spaces up to the next stop of eight cells, any other space a space.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -53,9 +53,9 @@ def _visible(char: str) -> str:
         return char
     code = ord(char)
     if code < 0x20:
-        return chr(0x2400 + code)
+        return "^" + chr(code + 0x40)
     if code == 0x7F:
-        return "\u2421"
+        return "^?"
     if unicodedata.category(char) == "Zs":
         return " " * max(get_character_cell_size(char), 1)
     return "\ufffd"

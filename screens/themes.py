@@ -139,3 +139,13 @@ def selected_style(variables: Mapping[str, str]) -> Style:
     """The background of the row that keys act on, to be added to its own style."""
     colour = variables.get("state-selected") or DEFAULT_VARIABLES["state-selected"]
     return Style(bgcolor=colour, bold=True)
+
+
+_TONES: Mapping[str, str] = {
+    "plain": "text", "dim": "muted", "strong": "text", "title": "accent", "key": "accent",
+}  # fmt: skip
+
+
+def tone_style(variables: Mapping[str, str], tone: str) -> Style:
+    """The look of a tone of `screens.lines`, for panes that have no component styles."""
+    return state_style(variables, _TONES.get(tone, tone))

@@ -146,7 +146,8 @@ class RowPainter:
             prefix, lead = [], 0
         left_out = len(line.raw) - len(parsed.text.encode())
         parts = self._parts(parsed.text, self.width - lead, left_out)
-        style = self._styles["failing" if parsed.level is Level.ERROR else "text"]
+        unlabelled_error = parsed.level is Level.ERROR and not parsed.label
+        style = self._styles["failing" if unlabelled_error else "text"]
         return _Drawn(tuple(prefix), parts, style + Style(bold=False))
 
     def _parts(self, text: str, room: int, left_out: int) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ from screens.widgets.ring import Ring
 FRAMES_PER_S = 15
 WORK_S = 0.02
 """How long one frame may filter or look for errors: the loop is never held up for more."""
+SOON_S = 0.01
 TITLE_EVERY_S = 0.5
 SIDEWAYS_CELLS = 16
 WHEEL_ROWS = 3
@@ -53,7 +54,7 @@ class LogPane(Widget, can_focus=True):
     ALLOW_SELECT = False
     DEFAULT_CSS = """
     LogPane { height: 1fr; width: 1fr; }
-    LogPane > Input { dock: bottom; height: 1; border: none; padding: 0 1; display: none; }
+    LogPane > Input { dock: bottom; height: 1; display: none; }
     LogPane.-filtering > Input { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -103,10 +104,12 @@ class LogPane(Widget, can_focus=True):
         self._search: Iterator[int | None] | None = None
         self._timer: Timer | None = None
         self._dirty = self._look_changed = True
+        self._soon = False
         self._titled_at = 0.0
 
     def compose(self) -> ComposeResult:
-        yield Input(placeholder='text  /regex/  level:error  tail:NAME  -not  "two words"')
+        hint = 'text  /regex/  level:error  tail:NAME  -not  "two words"   enter keeps, Esc clears'
+        yield Input(placeholder=hint, compact=True)
 
     def on_mount(self) -> None:
         self._timer = self.set_interval(1 / FRAMES_PER_S, self._tick, pause=True)
@@ -154,10 +157,18 @@ class LogPane(Widget, can_focus=True):
             self._paint(now)
         if now - self._titled_at >= TITLE_EVERY_S:
             self._retitle(now)
+        if busy and not self._soon:
+            self._soon = True
+            self.set_timer(SOON_S, self._work_soon)
         idle = not (self._dirty or busy or self.status.flashing or self._feed.rate.per_second(now))
         if idle and self._timer is not None:
             self._retitle(now)
             self._timer.pause()
+
+    def _work_soon(self) -> None:
+        """Go on with a filter or a search before the next frame: keys come in between."""
+        self._soon = False
+        self._tick()
 
     def _work(self, until: float) -> bool:
         """Filter and search a little; returns whether there is more to do."""
@@ -200,6 +211,9 @@ class LogPane(Widget, can_focus=True):
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
+        return self._strip(y).apply_style(self.rich_style)
+
+    def _strip(self, y: int) -> Strip:
         width = self.size.width
         bottom = self.size.height - 1 - self.has_class("-filtering")
         if y == bottom and self.status:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from screens.glyphs import ascii_only
 
@@ -14,7 +14,7 @@ GAP = " "
 
 
 def sparkline(
-    values: Sequence[float | None],
+    values: Iterable[float | None],
     width: int,
     low: float | None = None,
     high: float | None = None,
@@ -25,14 +25,17 @@ def sparkline(
     what lies beyond it is clamped; one that isn't is the lowest or highest value shown.
     A flat history is a row of low bars.
     """
-    shown = [one if one is not None and math.isfinite(one) else None for one in values[-width:]]
+    if width <= 0:
+        return ""
+    newest = list(values)[-width:]
+    shown = [one if one is not None and math.isfinite(one) else None for one in newest]
     known = [one for one in shown if one is not None]
     bars = ASCII_BARS if ascii_only() else BARS
     bottom = min(known, default=0.0) if low is None else low
     top = max(known, default=0.0) if high is None else high
     span = top - bottom
     drawn = "".join(GAP if one is None else _bar(one, bottom, span, bars) for one in shown)
-    return drawn.rjust(width, GAP)[:width] if width > 0 else ""
+    return drawn.rjust(width, GAP)
 
 
 def _bar(value: float, bottom: float, span: float, bars: str) -> str:
