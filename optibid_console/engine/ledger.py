@@ -57,6 +57,10 @@ class Ledger:
     async def record(self, fact: Fact, actor: str = CONSOLE) -> Entry:
         """Commit a fact and tell it. Raises `JournalError`: then nothing happened."""
         clean = fact if isinstance(fact, WindowOpened) else redacted(fact, self._secrets)
+        # whoever asked may be cancelled: the entry is then whole or absent, and never untold
+        return await asyncio.shield(self._record(clean, actor))
+
+    async def _record(self, clean: Fact, actor: str) -> Entry:
         async with self._lock:
             try:
                 entry = await self._journal.append(actor, clean)

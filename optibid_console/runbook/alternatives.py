@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 
 from optibid_console.criteria import parse
 from optibid_console.runbook.checks import steps_at
-from optibid_console.runbook.model import Action, CheckItem, Runbook, Step, StepKind, TailSpec
+from optibid_console.runbook.model import (
+    Action,
+    CheckItem,
+    ProbeSpec,
+    Runbook,
+    Step,
+    StepKind,
+    TailSpec,
+)
 from optibid_console.runbook.positions import KeyPath
 from optibid_console.runbook.problems import Problems
 
@@ -32,7 +40,7 @@ class _Chooser:
         self._criteria()
         return replace(
             book,
-            probes={key: one for key, one in book.probes.items() if self._served(one.service)},
+            probes={key: one for key, one in book.probes.items() if self._here(one)},
             tails={key: one for key, one in book.tails.items() if self._here(one)},
             phases=tuple(
                 replace(phase, steps=self._steps(phase.steps, ("phases", index)))
@@ -47,13 +55,13 @@ class _Chooser:
     def _served(self, service: str) -> bool:
         return not service or service in self.book.services
 
-    def _here(self, one: Step | TailSpec) -> bool:
+    def _here(self, one: ProbeSpec | Step | TailSpec) -> bool:
         return self._served(one.service) and (not one.stack or self.book.window.stack in one.stack)
 
     def _kept_probes(self, names: Iterable[str]) -> tuple[str, ...]:
         probes = self.book.probes
         return tuple(
-            name for name in names if name not in probes or self._served(probes[name].service)
+            name for name in names if name not in probes or self._here(probes[name])
         )
 
     def _kept_steps(self, names: Iterable[str]) -> tuple[str, ...]:

@@ -11,6 +11,9 @@ from optibid_console.runbook.problems import Problems
 BUILT_IN = ("window.id", "window.stamp", "window.version")
 """Facts of every window, known when it is opened."""
 
+RECORDED_AT = ".at"
+"""`${backup.path.at}`: when the fact `backup.path` was recorded."""
+
 _BEFORE_ANY_WINDOW = ("window", "environment", "targets", "tails", "services", "keys")
 
 
@@ -25,7 +28,8 @@ def check_facts(
     elsewhere = set(_recorded(whole))
     for index, action in enumerate(whole.actions):
         used = [*used, *((name, ("actions", index, "needs_facts")) for name in action.needs_facts)]
-    for name, path in used:
+    for full_name, path in used:
+        name = full_name if full_name in known else full_name.removesuffix(RECORDED_AT)
         if path[0] in _BEFORE_ANY_WINDOW:
             message = f"${{{name}}} is known only in a window, and this is read before it"
             problems.add(path, message, name)
@@ -48,6 +52,8 @@ def _recorded(runbook: Runbook) -> tuple[str, ...]:
 
 def _is_used(path: KeyPath, whole: Runbook, chosen: Runbook) -> bool:
     """Whether what stands at `path` is part of the chosen runbook."""
+    if path[0] == "probes":
+        return str(path[1]) in chosen.probes
     if len(path) < 4 or path[2] != "steps":
         return True
     parents = whole.phases if path[0] == "phases" else whole.actions

@@ -95,6 +95,7 @@ class ProbeSpec:
     every: Seconds = Seconds(5)
     timeout: Seconds = Seconds(3)
     service: str = ""
+    stack: tuple[Stack, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 

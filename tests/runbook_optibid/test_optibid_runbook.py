@@ -1,0 +1,158 @@
+"""config.toml counted against OptiBid's deployment checklist, and its traps looked for."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from optibid_console.runbook.load import Loaded, load
+from optibid_console.runbook.model import Runbook, StepKind
+
+CONFIG = Path(__file__).parents[2] / "config.toml"
+STACKS = ("docker-compose", "kubernetes", "systemd", "pm2")
+OPTIONAL = ("redis", "kafka", "clickhouse", "mlflow", "minio")
+SECRETS = ("DB_PASSWORD", "TEST_USER_PASSWORD", "REDIS_PASSWORD")
+WHOLE: dict[str, Any] = tomllib.loads(CONFIG.read_text())
+
+
+def environment() -> dict[str, str]:
+    plain = WHOLE["environment"]["plain"]
+    return {name: f"{name.lower()}-of-the-test" for name in (*plain, *SECRETS)}
+
+
+def loaded(tmp_path: Path, stack: str = "docker-compose", without: tuple[str, ...] = ()) -> Loaded:
+    text = CONFIG.read_text().replace('stack = "docker-compose"', f'stack = "{stack}"', 1)
+    for service in without:
+        text = text.replace(f"[services.{service}]\n", "")
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    return load(path, environment())
+
+
+@pytest.fixture(params=STACKS)
+def runbook(request: pytest.FixtureRequest, tmp_path: Path) -> Runbook:
+    return loaded(tmp_path, request.param).runbook
+
+
+def test_seven_phases_at_their_offsets(runbook: Runbook) -> None:
+    assert [phase.at / 60 for phase in runbook.phases] == [-60, -45, -30, -15, -10, -5, 0]
+    assert runbook.phases[-1].until == 3600
+
+
+def test_nineteen_steps_on_every_stack(runbook: Runbook) -> None:
+    groups = dict.fromkeys(step.group.partition(" ")[0] for _, step in runbook.steps())
+    assert list(groups) == [
+        "1.1", "1.2", "1.3", "2.1", "2.2", "3.1", "3.2", "3.3", "4.1", "4.2", "4.3",
+        "5.1", "5.2", "5.3", "6.1", "6.2", "7.1", "7.2", "7.3",
+    ]  # fmt: skip
+
+
+def test_five_rollback_steps_on_every_stack(runbook: Runbook) -> None:
+    rollback = runbook.action("rollback")
+    assert rollback is not None
+    groups = dict.fromkeys(step.group for step in rollback.steps)
+    assert [re.match(r"Step (\d)", group)[1] for group in groups] == ["1", "2", "3", "4", "5"]  # type: ignore[index]  # a group that doesn't match is a failure
+
+
+def test_one_hundred_and_forty_nine_check_items(runbook: Runbook) -> None:
+    items = [item for section in runbook.checklist for item in section.items]
+    assert len(items) == 149
+    assert len({item.id for item in items}) == 149
+    counts = [len(section.items) for section in runbook.checklist]
+    assert counts == [8, 12, 8, 12, 10, 10, 8, 6, 6, 3, 4, 8, 6, 6, 6, 4, 6, 4, 5, 5, 5, 4, 3]
+
+
+def test_seven_roles_sign(runbook: Runbook) -> None:
+    roles = [item.role for section in runbook.checklist for item in section.items if item.role]
+    assert roles == list(runbook.signoffs) == [
+        "Engineering Lead", "DevOps Lead", "Security Lead", "Product Manager",
+        "Deployment Engineer", "QA Lead", "Operations Manager",
+    ]  # fmt: skip
+
+
+def test_six_triggers(runbook: Runbook) -> None:
+    assert [criterion.title for criterion in runbook.criteria] == [
+        "Critical functionality is broken",
+        "Error rate exceeds 5%",
+        "Performance degradation > 50%",
+        "Database corruption detected",
+        "Security vulnerability introduced",
+        "Stakeholder approval for rollback",
+    ]
+
+
+def test_contacts_and_the_escalation_path(runbook: Runbook) -> None:
+    assert [contact.role for contact in runbook.contacts.values()] == [
+        "Primary On-Call", "Secondary On-Call", "Engineering Manager",
+        "Cloud Provider Support", "Database Support", "CDN Support", "Monitoring Support",
+    ]  # fmt: skip
+    assert [rung.after / 60 for rung in runbook.escalation] == [15, 30, 45, 60]
+
+
+def test_a_service_that_is_not_there_shows_nowhere(tmp_path: Path) -> None:
+    runbook = loaded(tmp_path, without=OPTIONAL).runbook
+    said = " ".join(
+        [*runbook.probes, *(step.title for _, step in runbook.steps())]
+        + [item.text for section in runbook.checklist for item in section.items]
+    ).lower()
+    assert not [service for service in OPTIONAL if service in said]
+    assert sum(len(section.items) for section in runbook.checklist) == 149 - len(OPTIONAL)
+
+
+def test_no_secret_is_in_the_runbook(tmp_path: Path) -> None:
+    whole = loaded(tmp_path)
+    said = repr(whole.runbook)
+    for name in SECRETS:
+        assert environment()[name] not in said
+        assert environment()[name] not in repr(whole.secrets)
+    assert "app_host-of-the-test" in said
+
+
+def commands() -> list[tuple[str, str]]:
+    tables = [*WHOLE["phases"], *WHOLE["actions"]]
+    return [
+        (step["id"], step["run"])
+        for table in tables
+        for step in table.get("steps", [])
+        if "run" in step
+    ]
+
+
+@pytest.mark.parametrize(("step_id", "command"), commands())
+def test_no_command_masks_its_failure(step_id: str, command: str) -> None:
+    assert not re.search(r"\|\|\s*(echo|true|:)", command)
+    assert not re.search(r"\bsleep\b", command)
+    assert not re.search(r"logs .*(-f|--follow)\b|tail .*-[fF]\b", command)
+    assert not re.search(r"psql .*<\s*\S+\.sql|docker-compose down", command)
+    assert not re.search(r"YYYYMMDD|<previous", command)
+    if "pg_dump" in command:
+        assert "--format=custom" in command
+        assert ".part" in command
+    if re.search(r"\bpsql\b", command):
+        assert "ON_ERROR_STOP=1" in command
+    if command.count("\n") > 2:
+        assert command.startswith("set -eu\n") or "rollout" not in command
+
+
+def test_what_matters_is_judged_by_evidence(runbook: Runbook) -> None:
+    migrate = runbook.step("2.1b")
+    backup = runbook.step("1.2d")
+    restore = runbook.step("R2")
+    assert migrate is not None
+    assert backup is not None
+    assert restore is not None
+    assert "migrations-applied" in migrate.evidence
+    assert "backup-verified" in backup.evidence
+    assert "database-tables" in restore.evidence
+    waits = [step.id for _, step in runbook.steps() if step.kind is StepKind.WAIT]
+    assert "3.3a" in waits
+
+
+def test_health_is_judged_by_the_body(runbook: Runbook) -> None:
+    health = runbook.probes["backend-health"].settings
+    assert health["health"] is True
+    assert health["headers"]["Host"] == "api_host-of-the-test"
