@@ -94,10 +94,10 @@ class HttpProbe:
             async with asyncio.timeout(time_left_s()):
                 answer = await self._follow(url, progress)
         except TimeoutError:
-            await reaching.still_linked(self._host, url.host, _port(url))
+            await reaching.still_linked(self._host, _name(url), _port(url))
             fault = reaching.silent(url.host, _port(url), progress.words())
         except (httpx.HTTPError, OSError) as error:
-            await reaching.still_linked(self._host, url.host, _port(url))
+            await reaching.still_linked(self._host, _name(url), _port(url))
             fault = _fault(error, url)
         else:
             return self._judged(answer, at)
@@ -141,7 +141,9 @@ class HttpProbe:
 
     async def _ask(self, url: httpx.URL, headers: Mapping[str, str], progress: _Progress) -> Answer:
         """One request, at the first of the host's addresses that lets us in."""
-        tried = await reaching.addresses(self._host, url.host, _port(url))
+        if self._settings.env_proxy:  # the proxy looks the name up, and wants the name
+            return await self._ask_at(_name(url), _port(url), url, headers, progress)
+        tried = await reaching.addresses(self._host, _name(url), _port(url))
         for address, port in tried[:-1]:
             try:
                 async with asyncio.timeout(time_left_s() / len(tried)):
@@ -169,7 +171,7 @@ class HttpProbe:
             url.copy_with(host=address, port=port),
             headers={"Host": _netloc(url), **kind, **_titled(headers)},
             content=body.encode() or None,
-            extensions={"sni_hostname": settings.tls.server_name or url.host},
+            extensions={"sni_hostname": settings.tls.server_name or _name(url)},
         ) as response:
             progress.status = response.status_code
             content = bytearray()
@@ -203,7 +205,8 @@ def _fault(error: BaseException, url: httpx.URL) -> reaching.Fault:
     fault = reaching.fault_of(error, url.host, _port(url))
     if fault is not None:
         return fault
-    if isinstance(error, httpx.TransportError):
+    ours = (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.ProxyError)
+    if isinstance(error, httpx.TransportError) and not isinstance(error, ours):
         said = one_line(str(error)) or type(error).__name__
         return reaching.Fault(Status.FAILING, f"not an HTTP answer: {said}")
     return reaching.Fault(Status.ERROR, f"{type(error).__name__}: {one_line(str(error))}")
@@ -225,6 +228,10 @@ def _redirected(url: httpx.URL, location: str) -> httpx.URL:
     if onward.scheme not in ("http", "https") or not onward.host:
         raise httpx.RemoteProtocolError(f"redirect to {location}, which isn't http")
     return onward
+
+
+def _name(url: httpx.URL) -> str:
+    return url.raw_host.decode("ascii")
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int]:

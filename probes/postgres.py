@@ -67,11 +67,11 @@ class PostgresSettings:
     """The unit of the query's value."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        if "${" not in self.url:
+        if "${" not in self.url + self.host:  # a secret is filled in later
             try:
-                conninfo.conninfo_to_dict(self.url)
-            except psycopg.ProgrammingError:
-                yield "url", BAD_URL  # and not what libpq says: it repeats the password
+                parameters(self)
+            except ProbeError as error:
+                yield "url", str(error)
         if not self.sql and self.expect != PostgresExpect():
             yield "expect", "needs an sql that it can judge"
         for key, wish in (("value", self.expect.value), ("rows", self.expect.rows)):
@@ -230,6 +230,9 @@ _OURS = ("28", "42501", "42601", "25006", "0A")
 refuses, a missing right, a syntax error, a statement that would write."""
 
 
+_OURS_IN_WORDS = ("authentication failed", "no password supplied", "root certificate file")
+
+
 def _fault(error: BaseException, place: Where) -> reaching.Fault:
     state = getattr(error, "sqlstate", None)
     said = _first_line(error)
@@ -245,8 +248,8 @@ def _fault(error: BaseException, place: Where) -> reaching.Fault:
     # What libpq says of a connection has no SQLSTATE and no exception of its own.
     if "Connection refused" in said:
         return reaching.Fault(Status.FAILING, f"{place.name}:{place.port} refused the connection")
-    ours = isinstance(error, psycopg.InterfaceError | psycopg.ProgrammingError)
-    ours = ours or "authentication failed" in said or "no password supplied" in said
+    ours = isinstance(error, psycopg.InterfaceError | psycopg.ProgrammingError | psycopg.DataError)
+    ours = ours or any(words in said for words in _OURS_IN_WORDS)
     return reaching.Fault(Status.ERROR if ours else Status.FAILING, f"{place.words}: {said}")
 
 
@@ -259,7 +262,10 @@ def _first_line(error: BaseException) -> str:
 
 
 def parameters(settings: PostgresSettings) -> dict[str, Any]:
-    """libpq's keywords: the URL's, with the settings' own keys over them."""
+    """libpq's keywords: the URL's, with the settings' own keys over them.
+
+    Raises `ProbeError`, without the password, for what names no single database.
+    """
     keys = ("host", "port", "dbname", "user", "password", "sslmode", "sslrootcert")
     own = {key: value for key in keys if (value := getattr(settings, key))}
     # GSSAPI: libpq would try it first, which takes a round trip more and another port's luck.
@@ -267,7 +273,7 @@ def parameters(settings: PostgresSettings) -> dict[str, Any]:
     usual["application_name"] = "optibid-console"
     try:
         known = {**usual, **conninfo.conninfo_to_dict(settings.url), **own}
-    except psycopg.ProgrammingError:
+    except psycopg.ProgrammingError:  # whose text repeats the password
         raise ProbeError(BAD_URL) from None
     if "," in str(known["host"]) or not str(known["port"]).isdecimal():
         raise ProbeError("a PostgreSQL probe looks at one host and one port: make one for each")

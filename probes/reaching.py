@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from threading import Thread
 
-from probes.deadline import timeout_s
+from probes.deadline import time_left_s, timeout_s
 from probes.probe import Host, HostError, ProbeError, Status
 from probes.text import one_line
 
@@ -40,8 +40,8 @@ _lookups: dict[tuple[str, int], Future[tuple[str, ...]]] = {}
 async def addresses(host: Host | None, name: str, port: int) -> tuple[tuple[str, int], ...]:
     """Where `name:port` is, as seen from `host`: IP addresses and ports to try in order.
 
-    Raises `socket.gaierror` for a name that doesn't resolve and `ProbeError` when the
-    host can't be reached.
+    Raises `socket.gaierror` for a name that doesn't resolve, and `ProbeError` when the
+    host can't be reached or no resolver answers in time.
     """
     if host is not None:
         name, port = await _through(host, name, port)
@@ -78,7 +78,12 @@ async def _resolve(name: str, port: int) -> tuple[str, ...]:
         # Not the loop's own executor: getaddrinfo can hang for half a minute, and a few
         # of those would stop everyone else's threads. Daemon: nor may it delay the exit.
         Thread(target=_look_up, args=(name, port, lookup), name="resolver", daemon=True).start()
-    return await asyncio.shield(asyncio.wrap_future(lookup))
+    try:
+        async with asyncio.timeout(time_left_s() * 0.95):
+            return await asyncio.shield(asyncio.wrap_future(lookup))
+    except TimeoutError as error:
+        words = f"can't look up {name}: no resolver answered within {timeout_s():g} s"
+        raise ProbeError(words) from error
 
 
 def _look_up(name: str, port: int, answer: Future[tuple[str, ...]]) -> None:
@@ -178,6 +183,7 @@ def _certificate(error: ssl.SSLCertVerificationError, name: str) -> str:
 
 
 def _ssl_reason(error: ssl.SSLError) -> str:
-    if error.reason == "WRONG_VERSION_NUMBER" or error.reason == "RECORD_LAYER_FAILURE":
+    reason = getattr(error, "reason", None)  # absent from one that OpenSSL didn't raise
+    if reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"):
         return "what answers there doesn't speak TLS"
-    return one_line((error.reason or str(error)).replace("_", " ").lower(), 80)
+    return one_line((reason or str(error)).replace("_", " ").lower(), 80)
