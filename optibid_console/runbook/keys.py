@@ -37,8 +37,10 @@ def check_keys(runbook: Runbook, problems: Problems) -> None:
         places[command] = ("keys", command)
     owners = dict(FIXED_KEYS)
     bound = {**commands, **runbook.keys}
-    for command, key in sorted(bound.items(), key=lambda one: one[0] in places):
-        if not key or (command not in commands):
+    newest_last = sorted(bound, key=lambda one: (one in runbook.keys, one in places))
+    for command in newest_last:
+        key = bound[command]
+        if not key or command not in commands:
             continue
         if key in owners and command in places:
             message = f'the key "{key}" does {owners[key]} already'
