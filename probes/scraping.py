@@ -76,11 +76,16 @@ class Page:
 
         Raises `ProbeError`, `HostError`.
         """
-        while not self._is_fresh(names):  # the one under way may not know these names yet
-            if self._scraping is None or self._scraping.done():
-                self._scraping = asyncio.create_task(self._scrape())
-            await asyncio.shield(self._scraping)  # others wait for it too
+        if not self._is_fresh(names):
+            await self._scrape_together()
+            if not names <= self._history[-1].samples.keys():  # it was under way before they came
+                await self._scrape_together()
         return [scrape for scrape in self._history if names <= scrape.samples.keys()]
+
+    async def _scrape_together(self) -> None:
+        if self._scraping is None or self._scraping.done():
+            self._scraping = asyncio.create_task(self._scrape())
+        await asyncio.shield(self._scraping)  # one reader that gives up doesn't end it for others
 
     def _is_fresh(self, names: frozenset[str]) -> bool:
         if not self._history:
