@@ -47,13 +47,23 @@ class FeedSource:
     one that is lost later gives `Lost` and is made again, from the last entry on.
     """
 
-    def __init__(self, where: Path | Dial, name: str, want: str, after: int = 0) -> None:
+    def __init__(
+        self,
+        where: Path | Dial,
+        name: str,
+        want: str,
+        after: int = 0,
+        *,
+        on_close: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """`on_close` is awaited at the end: it lets go of what `where` holds."""
         self.name = name
         self._where = where
         self._want = want
         self._seq = after
         self._life = ""
         self._signals_after = 0
+        self._on_close = on_close
         self._ws: ClientConnection | None = None
         self._inbox = _Inbox()
         self._numbers = itertools.count(1)
@@ -114,6 +124,9 @@ class FeedSource:
         if ws is not None:
             await ws.close()
         self._give_up()
+        on_close, self._on_close = self._on_close, None
+        if on_close is not None:
+            await on_close()
 
     async def _connect(self) -> ClientConnection:
         from websockets.asyncio.client import unix_connect

@@ -1,0 +1,114 @@
+"""`check` and `probe`: look at a config, and at the world through it, without a window."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import json
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Mapping
+
+from optibid_console.codec import to_plain
+from optibid_console.runbook.load import Loaded, RunbookError, load
+from optibid_console.runbook.model import ProbeSpec, Runbook
+from probes.probe import Probe, Reading, Status, take
+from probes.text import one_line
+
+GLYPHS: Mapping[Status, str] = {
+    Status.OK: "✓", Status.WARN: "!", Status.FAILING: "✗", Status.ERROR: "?",
+}  # fmt: skip
+
+
+def check(options: Namespace) -> int:
+    """Every problem of a config, or how much is in it."""
+    try:
+        loaded = load(options.config, os.environ)
+    except RunbookError as error:
+        if options.json:
+            problems = [one.to_plain() for one in error.problems]
+            print(json.dumps({"ok": False, "problems": problems}, ensure_ascii=False))
+        else:
+            for problem in error.problems:
+                print(problem)
+        return 2
+    counts = _counts(loaded.runbook)
+    if options.json:
+        warnings = [one.to_plain() for one in loaded.warnings]
+        answer = {"ok": True, "digest": loaded.digest, "counts": counts, "warnings": warnings}
+        print(json.dumps(answer, ensure_ascii=False))
+        return 0
+    for warning in loaded.warnings:
+        print(f"! {warning}")
+    said = ", ".join(f"{count} {what}" for what, count in counts.items())
+    print(f"✓ {options.config}: {said}")
+    return 0
+
+
+def probe(options: Namespace) -> int:
+    """Readings of the named probes, or of all: 1 when one fails, 4 when one is no measurement."""
+    loaded = load(options.config, os.environ)
+    known = loaded.runbook.probes
+    for name in options.names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f'; did you mean "{near[0]}"?' if near else ""
+            listed = ", ".join(known) or "none"
+            print(f'no probe "{one_line(name)}"; probes are {listed}{hint}', file=sys.stderr)
+            return 2
+    chosen = options.names or list(known)
+    readings = asyncio.run(_read(loaded, chosen))
+    if options.json:
+        print(json.dumps([to_plain(one) for one in readings], ensure_ascii=False))
+    else:
+        width = max((len(one.probe) for one in readings), default=0)
+        for reading in readings:
+            print(_line(reading, width))
+    statuses = {one.status for one in readings}
+    if Status.FAILING in statuses:
+        return 1
+    return 4 if Status.ERROR in statuses else 0
+
+
+async def _read(loaded: Loaded, names: list[str]) -> list[Reading]:
+    from optibid_console.engine.observing import build_probes
+    from optibid_console.targets import open_targets
+
+    targets = open_targets(loaded.runbook, lambda state: None)
+    try:
+        built = build_probes(loaded, targets, {})
+        try:
+            return await asyncio.gather(*(_one(name, built) for name in names))
+        finally:
+            await asyncio.gather(*(probe.close() for _, probe in built.values()))
+    finally:
+        await asyncio.gather(*(target.close() for target in targets.values()))
+
+
+async def _one(name: str, built: Mapping[str, tuple[ProbeSpec, Probe]]) -> Reading:
+    if name not in built:
+        why = "needs a fact that is only known in a window, as ${backup.path}"
+        return Reading(name, Status.ERROR, why, 0.0, 0.0)
+    spec, probe = built[name]
+    return await take(probe, spec.timeout)
+
+
+def _line(reading: Reading, width: int) -> str:
+    word = f"{GLYPHS[reading.status]} {reading.status.value}"
+    took = f"{reading.took_ms:.0f} ms"
+    return f"{word:9} {reading.probe:{width}}  {one_line(reading.summary)}  {took}"
+
+
+def _counts(runbook: Runbook) -> dict[str, int]:
+    return {
+        "targets": len(runbook.targets),
+        "phases": len(runbook.phases),
+        "steps": sum(1 for _ in runbook.steps()),
+        "actions": len(runbook.actions),
+        "check items": sum(len(section.items) for section in runbook.checklist),
+        "probes": len(runbook.probes),
+        "panels": len(runbook.panels),
+        "tails": len(runbook.tails),
+        "criteria": len(runbook.criteria),
+    }

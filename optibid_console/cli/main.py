@@ -1,0 +1,128 @@
+"""From the arguments to the command, and from whatever happens to an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from optibid_console.cli.options import parse
+
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; gives its exit status: 0 done, 1 failed, 2 bad input, 3 refused,
+    4 unknown. No traceback is ever printed: an unexpected error is one line and a file."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        status = _command(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # what is left in the buffer would raise once more at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except Exception as error:
+        return _failed(error)
+    return status
+
+
+def _command(arguments: list[str]) -> int:
+    options = parse(arguments)
+    return _COMMANDS[options.command](options)
+
+
+def _run(options: Namespace) -> int:
+    from optibid_console.cli.windows import run
+
+    return run(options)
+
+
+def _attach(options: Namespace) -> int:
+    from optibid_console.cli.windows import attach
+
+    return attach(options)
+
+
+def _engine(options: Namespace) -> int:
+    from optibid_console.cli.engine import engine
+
+    return engine(options)
+
+
+def _status(options: Namespace) -> int:
+    from optibid_console.cli.statuses import status
+
+    return status(options)
+
+
+def _demo(options: Namespace) -> int:
+    from optibid_console.demo.story import main as demo
+
+    return demo(options.rest)
+
+
+def _check(options: Namespace) -> int:
+    from optibid_console.cli.checks import check
+
+    return check(options)
+
+
+def _probe(options: Namespace) -> int:
+    from optibid_console.cli.checks import probe
+
+    return probe(options)
+
+
+_COMMANDS: dict[str, Callable[[Namespace], int]] = {
+    "run": _run, "attach": _attach, "engine": _engine, "status": _status, "demo": _demo,
+    "check": _check, "probe": _probe,
+}  # fmt: skip
+
+
+def _failed(error: Exception) -> int:
+    """An expected error says itself what to do; of another one the details are kept."""
+    from optibid_console.journal.journal import JournalError
+    from optibid_console.runbook.problems import RunbookError
+    from optibid_console.source import SourceError
+
+    if isinstance(error, RunbookError):
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return 2
+    if isinstance(error, SourceError | JournalError):
+        print(f"optibid-console: {error}", file=sys.stderr)
+        return int(getattr(error, "exit_code", 1))
+    print(f"optibid-console: {unexpected(error)}", file=sys.stderr)
+    return 1
+
+
+def unexpected(error: BaseException) -> str:
+    """One line about a bug; its traceback goes into a file that the line names."""
+    from probes.text import one_line
+
+    what = one_line(f"{type(error).__name__}: {error}", 300)
+    try:
+        path = _crash_log(error)
+    except OSError as problem:
+        return f"unexpected {what} (and its details can't be kept: {problem})"
+    return f"unexpected {what}; the details are in {path}"
+
+
+def _crash_log(error: BaseException) -> Path:
+    from optibid_console.paths import state_dir
+
+    stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime())
+    path = state_dir() / "crashes" / f"{stamp}-{os.getpid()}.log"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "w") as log:
+        log.writelines(traceback.format_exception(error))
+    return path

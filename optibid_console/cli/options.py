@@ -1,0 +1,97 @@
+"""What can be typed: the subcommands and their options."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from optibid_console import __version__
+
+_EXITS = "exit status: 0 done, 1 failed, 2 bad input, 3 refused, 4 unknown"
+_TOP_LEVEL = ("-h", "--help", "--version")
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The command and its options; `run` when none is named. Ends the program with status 2
+    when they can't be understood."""
+    if not argv or (argv[0].startswith("-") and argv[0] not in _TOP_LEVEL):
+        argv = ["run", *argv]
+    if argv[0] == "demo":
+        return argparse.Namespace(command="demo", rest=argv[1:])
+    return _parser().parse_args(argv)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="optibid-console",
+        description="Run a production deployment window of OptiBid from a terminal.",
+        epilog=f"Without a command it is `run`. {_EXITS}",
+    )
+    parser.add_argument("--version", action="version", version=f"optibid-console {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser(
+        "run", help="open the window, or come back to it, and drive it", epilog=_EXITS
+    )
+    _window(run)
+    _screen(run)
+    attach = commands.add_parser(
+        "attach", help="come back to a window that runs, here or on another machine", epilog=_EXITS
+    )
+    attach.add_argument(
+        "where", nargs="?", default="", metavar="WHERE",
+        help="a journal's path or ssh://[USER@]HOST[:PORT]/[JOURNAL]; nothing: the one that runs",
+    )  # fmt: skip
+    attach.add_argument("--watch", action="store_true", help="only watch")
+    _screen(attach)
+    engine = commands.add_parser(
+        "engine", help="run the window's engine in the foreground, without a screen", epilog=_EXITS
+    )
+    _window(engine)
+    engine.add_argument("--ready-fd", type=int, default=-1, help=argparse.SUPPRESS)
+    status = commands.add_parser("status", help="say in a few lines where the window is")
+    status.add_argument("where", nargs="?", default="", metavar="JOURNAL")
+    _json(status)
+    status.add_argument("--all", action="store_true", help="every window that runs here")
+    commands.add_parser("demo", help="a whole window on a stack that it starts itself")
+    check = commands.add_parser("check", help="say whether a config can be used", epilog=_EXITS)
+    _config(check)
+    _json(check)
+    probe = commands.add_parser("probe", help="take readings once and print them", epilog=_EXITS)
+    _config(probe)
+    _json(probe)
+    probe.add_argument("names", nargs="*", metavar="NAME", help="probes; none: all")
+    return parser
+
+
+def _config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-c", "--config", type=Path, default=Path("config.toml"), metavar="FILE",
+        help="the runbook; config.toml when not given",
+    )  # fmt: skip
+
+
+def _window(parser: argparse.ArgumentParser) -> None:
+    _config(parser)
+    parser.add_argument(
+        "--journal", type=Path, metavar="PATH",
+        help="where the window is recorded; this config's own when not given",
+    )  # fmt: skip
+    parser.add_argument("--t0", metavar="WHEN", help="T-0 of a new window: RFC 3339 or HH:MM (UTC)")
+    _name(parser)
+
+
+def _name(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--as", dest="name", default="", metavar="NAME", help="who you are; $USER when not given"
+    )
+
+
+def _screen(parser: argparse.ArgumentParser) -> None:
+    if not any(one.dest == "name" for one in parser._actions):
+        _name(parser)
+    parser.add_argument("--ascii", action="store_true", help="no glyphs beyond ASCII")
+    parser.add_argument("--theme", default="dark", metavar="NAME", help="dark, light, …")
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for machines")

@@ -1,0 +1,44 @@
+"""`status`: from a running engine's journal, or from one that nobody runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from optibid_console import engine_record, paths
+from optibid_console.journal.file import entries_of
+from optibid_console.state import fold
+from optibid_console.status import WindowStatus, describe, lines
+
+
+def status(options: Namespace) -> int:
+    """Print where the windows are. Reads their journals; asks and changes nothing else."""
+    journals = _journals(options)
+    found = [_status(journal) for journal in journals]
+    if options.json and options.all:
+        print(json.dumps([one.to_plain() for one in found], ensure_ascii=False))
+        return 0
+    if not found:
+        print("no window runs here, and none is recorded", file=sys.stderr)
+        return 1
+    if options.json:
+        print(json.dumps(found[-1].to_plain(), ensure_ascii=False))
+        return 0
+    print("\n\n".join("\n".join(lines(one)) for one in found))
+    return 0
+
+
+def _journals(options: Namespace) -> list[Path]:
+    if options.where:
+        return [Path(options.where)]
+    running = [Path(one.journal) for one in engine_record.running()]
+    if running or options.all:
+        return running
+    kept = sorted(paths.windows_dir().glob("*.journal"), key=lambda one: one.stat().st_mtime)
+    return kept[-1:]
+
+
+def _status(journal: Path) -> WindowStatus:
+    return describe(fold(entries_of(journal)), journal, engine_record.find(journal))

@@ -1,0 +1,106 @@
+"""`run` and `attach`: a screen on a window, whose engine is found or started meanwhile."""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optibid_console import engine_record
+from optibid_console.cli.person import name_of, no_terminal
+from optibid_console.engine_process import Wanted, find_or_start
+from optibid_console.engine_record import EngineRecord
+from optibid_console.feed.client import FeedSource
+from optibid_console.source import ControlSource
+
+if TYPE_CHECKING:
+    from optibid_console.cli.remote import RemoteEngine
+
+Connect = Callable[[], Awaitable[ControlSource]]
+
+
+def run(options: Namespace) -> int:
+    """Drive the window of a config. Raises `RunbookError`."""
+    why_not = no_terminal()
+    if why_not:
+        return _refuse(why_not)
+    from optibid_console.runbook.load import load
+
+    window = load(options.config, os.environ).runbook.window.name
+    name = name_of(options)
+    wanted = Wanted(options.config, window, name, options.journal, options.t0)
+
+    async def connect() -> ControlSource:
+        record = await find_or_start(wanted)
+        return FeedSource(Path(record.socket), name, "drive")
+
+    return show(connect, window, options)
+
+
+def attach(options: Namespace) -> int:
+    """Come back to a window that runs."""
+    why_not = no_terminal()
+    if why_not:
+        return _refuse(why_not)
+    want = "watch" if options.watch else "drive"
+    if options.where.startswith("ssh://"):
+        from optibid_console.cli.remote import RemoteEngine
+
+        engine = RemoteEngine(options.where)
+        return show(_far(engine, name_of(options), want), engine.host, options)
+    record = _chosen(options.where)
+    if isinstance(record, str):
+        return _refuse(record)
+    return show(_near(record, name_of(options), want), record.window, options)
+
+
+def show(connect: Connect, title: str, options: Namespace) -> int:
+    """The screens on what `connect` gives; afterwards what is to be said, and the status."""
+    from screens.app import ConsoleApp
+
+    app = ConsoleApp(connect, title, ascii=options.ascii, theme=options.theme)
+    app.run()
+    if app.failure:
+        print(app.failure, file=sys.stderr)
+    elif app.farewell:
+        print(app.farewell)
+    return app.exit_code or app.return_code or 0
+
+
+def _near(record: EngineRecord, name: str, want: str) -> Connect:
+    async def connect() -> ControlSource:
+        return FeedSource(Path(record.socket), name, want)
+
+    return connect
+
+
+def _far(engine: RemoteEngine, name: str, want: str) -> Connect:
+    async def connect() -> ControlSource:
+        return FeedSource(engine.dial, name, want, on_close=engine.close)
+
+    return connect
+
+
+def _chosen(where: str) -> EngineRecord | str:
+    """The engine meant by `where`, or why there is none."""
+    if where:
+        found = engine_record.find(Path(where))
+        return found or (
+            f"no engine runs the window in {where}; "
+            f"`optibid-console run -c FILE --journal {where}` starts one"
+        )
+    running = engine_record.running()
+    if not running:
+        return "no window runs here; `optibid-console run -c FILE` opens one"
+    if len(running) > 1:
+        listed = "".join(f"\n  optibid-console attach {one.journal}" for one in running)
+        return f"{len(running)} windows run here; say which:{listed}"
+    return running[0]
+
+
+def _refuse(why: str) -> int:
+    print(f"optibid-console: {why}", file=sys.stderr)
+    return 2

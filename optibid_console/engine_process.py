@@ -1,0 +1,188 @@
+"""The engine as a process of its own: found when it runs, started when it doesn't."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from optibid_console import paths
+from optibid_console.engine_record import EngineRecord, find
+from optibid_console.feed.socket_file import answers
+from optibid_console.file_lock import FileLock
+from optibid_console.source import SourceError
+from probes.text import one_line
+
+READY_S = 60.0
+_LOOK_S = 0.05
+_LOG_LINES = 5
+
+
+class EngineStartError(SourceError):
+    """The engine didn't start; `exit_code` is how the command should end."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The window that an engine is wanted for."""
+
+    config: Path
+    window: str
+    """Its name in the runbook."""
+    operator: str
+    journal: Path | None = None
+    """None: this config's open window, or a new one."""
+    t0: str | None = None
+
+
+async def find_or_start(wanted: Wanted) -> EngineRecord:
+    """The engine that runs this window, started if need be, once it can be attached to.
+
+    Of several that ask at once one starts it and all get it. Raises `EngineStartError`,
+    `SourceError`, `JournalError`.
+    """
+    key = paths.journal_key(wanted.journal) if wanted.journal else _family(wanted)
+    async with _starting(paths.engines_dir() / f"{key}.starting"):
+        journal = wanted.journal
+        if journal is None:
+            journal = await asyncio.to_thread(_own_journal, wanted)
+        record = find(journal)
+        if record is None:
+            await _start(wanted, journal)
+            record = find(journal)
+        if record is None:
+            raise EngineStartError(_ended(journal, "it ended as soon as it was ready"), 1)
+        await _answering(record)
+        return record
+
+
+def _family(wanted: Wanted) -> str:
+    return paths.family(wanted.config, wanted.window)
+
+
+def _own_journal(wanted: Wanted) -> Path:
+    from optibid_console.journal.file import is_closed
+
+    return paths.journal_for(wanted.config, wanted.window, is_closed)
+
+
+@asynccontextmanager
+async def _starting(path: Path) -> AsyncIterator[None]:
+    lock = FileLock(path)
+    try:
+        async with asyncio.timeout(2 * READY_S):
+            while not lock.acquire():  # noqa: ASYNC110 (another process lets it go)
+                await asyncio.sleep(_LOOK_S)
+    except TimeoutError as error:
+        raise SourceError(f"somebody else is starting this engine, for too long: {path}") from error
+    except OSError as error:
+        raise SourceError(f"{path} can't be made: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+async def _answering(record: EngineRecord) -> None:
+    if record.host != platform.node():
+        raise SourceError(
+            f"the engine of {record.journal} runs on {record.host}: "
+            f"`{paths.APP} attach ssh://{record.host}/` comes to it"
+        )
+    try:
+        async with asyncio.timeout(READY_S):
+            while not await asyncio.to_thread(answers, Path(record.socket)):
+                if find(Path(record.journal)) is None:
+                    raise EngineStartError(_ended(Path(record.journal), "it ended"), 1)
+                await asyncio.sleep(_LOOK_S)
+    except TimeoutError as error:
+        raise SourceError(
+            f"the engine (process {record.pid}) runs, but nothing answers at {record.socket}; "
+            f"its log: {paths.engine_log(Path(record.journal))}"
+        ) from error
+
+
+async def _start(wanted: Wanted, journal: Path) -> None:
+    """Start the engine and wait until it is ready. Raises `EngineStartError`."""
+    reads, writes = os.pipe()
+    try:
+        with _log(journal) as log:
+            process = subprocess.Popen(  # noqa: ASYNC220 (forks and returns, in milliseconds)
+                _command(wanted, journal, writes),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(writes,),
+                start_new_session=True,
+            )
+    except OSError as error:
+        os.close(reads)
+        raise EngineStartError(f"the engine can't be started: {error}", 1) from error
+    finally:
+        os.close(writes)
+    threading.Thread(target=process.wait, daemon=True, name="engine's end").start()
+    try:
+        said = await asyncio.wait_for(_all_of(reads), READY_S)
+    except TimeoutError as error:
+        process.terminate()
+        raise EngineStartError(_ended(journal, f"not ready within {READY_S:g} s"), 1) from error
+    if said == "ready\n":
+        return
+    first, _, message = said.partition("\n")
+    code = first.removeprefix("error ")
+    if first.startswith("error ") and code.isdecimal():
+        raise EngineStartError(message.strip(), int(code))
+    raise EngineStartError(_ended(journal, "it ended before it was ready"), 1)
+
+
+def _command(wanted: Wanted, journal: Path, ready_fd: int) -> list[str]:
+    command = [
+        sys.executable, "-m", "optibid_console", "engine", "-c", str(wanted.config.resolve()),
+        "--journal", str(journal.resolve()), "--as", wanted.operator, "--ready-fd", str(ready_fd),
+    ]  # fmt: skip
+    return [*command, "--t0", wanted.t0] if wanted.t0 else command
+
+
+@contextmanager
+def _log(journal: Path) -> Iterator[int]:
+    journal.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    fd = os.open(paths.engine_log(journal), flags, 0o600)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+async def _all_of(fd: int) -> str:
+    """What is written into a pipe until it is closed."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport, _ = await loop.connect_read_pipe(lambda: protocol, os.fdopen(fd, "rb"))
+    try:
+        return (await reader.read()).decode("utf-8", "replace")
+    finally:
+        transport.close()
+
+
+def _ended(journal: Path, how: str) -> str:
+    """The message about an engine that is gone, with what it printed last."""
+    log = paths.engine_log(journal)
+    try:
+        lines = log.read_bytes()[-8_000:].splitlines()[-_LOG_LINES:]
+    except OSError:
+        lines = []
+    shown = "".join(f"\n  {one_line(line, 200)}" for line in lines)
+    return f"the engine didn't start: {how}; its log {log} ends with:{shown or ' nothing'}"

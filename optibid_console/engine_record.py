@@ -1,0 +1,92 @@
+"""Which engines run here for this user: one record each, held as a lock while it lives."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from optibid_console import paths
+from optibid_console.codec import from_plain, to_plain
+from optibid_console.file_lock import FileLock, read_held
+from optibid_console.source import SourceError
+
+_CLAIM_S = 1.0
+"""For so long a claim is tried: one who only looks holds the lock for an instant too."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRecord:
+    """An engine that runs, and where it is reached."""
+
+    pid: int
+    host: str
+    journal: str
+    socket: str
+    window: str
+    config: str
+    started_at: float
+    """Seconds since the epoch, UTC."""
+
+
+class EngineRuns(SourceError):
+    """Another engine runs this journal."""
+
+
+def record_for(journal: Path, window: str, config: Path) -> EngineRecord:
+    """This process's record. Raises `SourceError` when there is no place for its socket."""
+    return EngineRecord(
+        os.getpid(), platform.node(), str(journal.resolve()), str(paths.socket_path(journal)),
+        window, str(config.resolve()), time.time(),
+    )  # fmt: skip
+
+
+@contextmanager
+def claimed(record: EngineRecord) -> Iterator[None]:
+    """Be the only engine of a journal while the context lasts. Raises `EngineRuns`."""
+    lock = FileLock(_path(Path(record.journal)))
+    until = time.monotonic() + _CLAIM_S
+    while not lock.acquire():
+        if time.monotonic() > until:
+            other = find(Path(record.journal))
+            who = f" (process {other.pid} on {other.host})" if other else ""
+            raise EngineRuns(
+                f"another engine{who} runs the window in {record.journal}: "
+                f"`{paths.APP} attach {record.journal}` comes to it"
+            )
+        time.sleep(0.02)
+    try:
+        lock.write(json.dumps(to_plain(record)))
+        yield
+    finally:
+        lock.release()
+
+
+def find(journal: Path) -> EngineRecord | None:
+    """The engine that runs this journal, if one does."""
+    return _read(_path(journal))
+
+
+def running() -> list[EngineRecord]:
+    """All engines of this user on this machine, the newest last."""
+    found = (_read(path) for path in paths.engines_dir().glob("*.engine"))
+    return sorted((one for one in found if one), key=lambda one: one.started_at)
+
+
+def _path(journal: Path) -> Path:
+    return paths.engines_dir() / f"{paths.journal_key(journal)}.engine"
+
+
+def _read(path: Path) -> EngineRecord | None:
+    text = read_held(path)
+    if not text:
+        return None
+    try:
+        return from_plain(EngineRecord, json.loads(text))
+    except ValueError:
+        return None  # claimed this instant, not yet written

@@ -1,0 +1,104 @@
+"""Where the console keeps its files: journals, records of running engines, sockets."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from optibid_console.source import SourceError
+
+APP = "optibid-console"
+MAX_SOCKET_BYTES = 107
+"""What `sun_path` holds (unix(7)), without the NUL that ends it."""
+
+
+def state_dir() -> Path:
+    """`$XDG_STATE_HOME/optibid-console`: what must survive a reboot."""
+    from platformdirs import user_state_dir
+
+    return Path(user_state_dir(APP))
+
+
+def windows_dir() -> Path:
+    """Where journals are made when no `--journal` is given."""
+    return state_dir() / "windows"
+
+
+def engines_dir() -> Path:
+    """Where each running engine has its record."""
+    return state_dir() / "engines"
+
+
+def journal_key(journal: Path) -> str:
+    """A short name for a journal, the same however its path is written."""
+    return hashlib.sha256(str(journal.resolve()).encode()).hexdigest()[:16]
+
+
+def family(config: Path, window: str) -> str:
+    """What the journals of one config's windows begin with."""
+    slug = re.sub(r"[^a-z0-9]+", "-", window.lower()).strip("-")[:40] or "window"
+    return f"{slug}-{hashlib.sha256(str(config.resolve()).encode()).hexdigest()[:8]}"
+
+
+def journal_for(
+    config: Path, window: str, is_closed: Callable[[Path], bool], now: float | None = None
+) -> Path:
+    """The journal of this config's open window, or the path of a new one: a closed window's
+    journal is never written again. What `is_closed` raises passes through."""
+    begins = family(config, window)
+    kept = sorted(windows_dir().glob(f"{begins}-*.journal"))
+    if kept and not is_closed(kept[-1]):
+        return kept[-1]
+    stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime(now))
+    fresh = windows_dir() / f"{begins}-{stamp}.journal"
+    number = 2
+    while fresh.exists():
+        fresh = windows_dir() / f"{begins}-{stamp}_{number}.journal"
+        number += 1
+    return fresh
+
+
+def engine_log(journal: Path) -> Path:
+    """What the engine of this journal prints."""
+    return journal.with_name(f"{journal.name}.engine.log")
+
+
+def socket_path(journal: Path) -> Path:
+    """The engine's socket for a journal, in a directory that only its owner can enter.
+
+    Raises `SourceError` when there is no such directory.
+    """
+    name = f"{journal_key(journal)}.sock"
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if runtime and os.path.isabs(runtime) and os.path.isdir(runtime):
+        path = Path(runtime) / APP / name
+        if len(os.fsencode(path)) <= MAX_SOCKET_BYTES:
+            _own_directory(path.parent)
+            return path
+    path = Path("/tmp") / f"{APP}-{os.geteuid()}" / name
+    _own_directory(path.parent)
+    return path
+
+
+def _own_directory(path: Path) -> None:
+    """Make a directory of mode 0700, or check that it is one, ours and no link: in /tmp
+    anybody could have put it there first."""
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+        found = path.lstat()
+    except OSError as error:
+        raise SourceError(
+            f"{path} can't be made: {error.strerror}; set XDG_RUNTIME_DIR to a directory of yours"
+        ) from error
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise SourceError(
+            f"{path} isn't a directory of yours: somebody else made it; remove it, or set "
+            "XDG_RUNTIME_DIR to a directory of yours"
+        )
+    if found.st_mode & 0o077:
+        path.chmod(0o700)

@@ -1,0 +1,129 @@
+"""Where a window is, in a few lines: for `status`, without a screen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from optibid_console.codec import to_plain
+from optibid_console.engine_record import EngineRecord
+from optibid_console.launch_clock import format_offset, format_span, read_clock
+from optibid_console.state import WindowState
+from probes.probe import Status as ReadingStatus
+from probes.text import one_line
+
+
+@dataclass(frozen=True, slots=True)
+class WindowStatus:
+    """A window at one moment. Texts are as they were recorded: clean them for a terminal."""
+
+    journal: str
+    engine: EngineRecord | None
+    window: str
+    version: str
+    clock: str
+    """`T-00:42:17`."""
+    offset_s: float
+    held: str
+    """Why the clock is held; empty: it isn't."""
+    phase: str
+    phase_number: int
+    phases: int
+    drift_s: float
+    running: tuple[str, ...]
+    """The steps under way, with their state."""
+    failing_probes: tuple[str, ...]
+    criteria: dict[str, str]
+    """Those that don't pass: id → `fail: the reason`."""
+    rollback_ready: bool | None
+    """None: not known."""
+    operator: str
+    closed: str
+    """How the window was closed; empty: it is open."""
+    entries: int
+
+    def to_plain(self) -> dict[str, Any]:
+        plain: dict[str, Any] = to_plain(self)
+        return plain
+
+
+def describe(
+    state: WindowState, journal: Path, engine: EngineRecord | None, now: float | None = None
+) -> WindowStatus:
+    """The status of a window whose entries fold to `state`. Pure, given `now`."""
+    clock = read_clock(state, time.time() if now is None else now)
+    phases = state.runbook.phases if state.runbook else ()
+    index = clock.phase_index
+    bad = (ReadingStatus.FAILING, ReadingStatus.ERROR)
+    rollback = state.readiness.get("rollback")
+    return WindowStatus(
+        journal=str(journal),
+        engine=engine,
+        window=state.name,
+        version=state.version,
+        clock=format_offset(clock.offset_s),
+        offset_s=clock.offset_s,
+        held=state.hold.reason if state.hold else "",
+        phase=phases[index].title if index < len(phases) else "all phases are over",
+        phase_number=min(index + 1, len(phases)),
+        phases=len(phases),
+        drift_s=clock.drift_s,
+        running=tuple(_running(state)),
+        failing_probes=tuple(
+            f"{one.probe}: {one.summary}" for one in state.readings.values() if one.status in bad
+        ),
+        criteria={
+            one: f"{judged.verdict.value}: {judged.reason}"
+            for one, judged in state.criteria.items()
+            if judged.verdict.value != "pass"
+        },
+        rollback_ready=rollback.ready if rollback else None,
+        operator=state.operator,
+        closed=state.closed.outcome if state.closed else "",
+        entries=state.seq,
+    )
+
+
+def lines(status: WindowStatus) -> Iterator[str]:
+    """The status for a person, safe for any terminal."""
+    name = f"{status.window} {status.version}".strip() or "no window was opened"
+    yield one_line(f"{name}   {status.clock}   {_phase(status)}")
+    if status.closed:
+        yield one_line(f"closed: {status.closed}")
+    elif status.held:
+        yield one_line(f"held: {status.held}")
+    for running in status.running:
+        yield one_line(f"… {running}")
+    if not status.closed:
+        for probe in status.failing_probes:
+            yield one_line(f"✗ probe {probe}")
+        for criterion, judged in status.criteria.items():
+            yield one_line(f"{'✗' if judged.startswith('fail') else '?'} {criterion} {judged}")
+        if status.rollback_ready is not None:
+            yield "rollback ready" if status.rollback_ready else "! rollback not ready"
+    yield one_line(f"operator {status.operator or 'nobody'}   {_engine(status)}", 200)
+    yield one_line(f"journal {status.journal}   {status.entries} entries", 400)
+
+
+def _phase(status: WindowStatus) -> str:
+    behind = ""
+    if not status.closed and abs(status.drift_s) >= 1:
+        behind = f"   {format_span(status.drift_s)} {'behind' if status.drift_s > 0 else 'ahead'}"
+    return f"phase {status.phase_number}/{status.phases} {status.phase}{behind}"
+
+
+def _engine(status: WindowStatus) -> str:
+    if status.engine is None:
+        return "no engine runs"
+    return f"engine {status.engine.pid} on {status.engine.host}"
+
+
+def _running(state: WindowState) -> Iterator[str]:
+    for run in state.active_runs():
+        step = state.steps.get(run.step_key)
+        word = step.status.value if step else "running"
+        where = f" on {run.target}" if run.target else ""
+        yield f"{run.step_id}{where} {word}{f': {run.unreachable}' if run.unreachable else ''}"
