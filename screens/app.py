@@ -1,0 +1,261 @@
+"""The console's screen: paints at once, connects, then shows what its source gives."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from textual.app import App
+from textual.screen import Screen
+
+from optibid_console.signals import LogLines, Missed, Sampled
+from optibid_console.source import ControlSource, Ended, Event, SourceError
+from screens.glyphs import use_ascii
+from screens.keys import KEYS
+from screens.operate import Operator
+from screens.sanitise import clean_text
+from screens.themes import DEFAULT_VARIABLES, THEMES
+from screens.view import EVERYTHING, Topic, View
+from screens.window import WindowScreen
+from screens.window_title import terminal_title, title_sequence
+
+if TYPE_CHECKING:
+    from textual.command import Provider
+
+R = TypeVar("R")
+FRAME_S = 1 / 15
+BREATH = 256
+"""After so many events that came without a pause, keys get their turn."""
+_PUSH_TITLE, _POP_TITLE = "\x1b[22;2t", "\x1b[23;2t"
+
+
+def _palette() -> type[Provider]:
+    from screens.palette import Everything
+
+    return Everything
+
+
+class ConsoleApp(App[None]):
+    """One screen on one window.
+
+    `connect` gives the source, and may take its time: it finds or starts the engine.
+    When it raises, the app ends with its text in `failure` and its `exit_code` (the
+    error's own attribute of that name, else 1).
+    """
+
+    CSS_PATH = "console.tcss"
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_palette}
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    ENABLE_COMMAND_PALETTE = True
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[ControlSource]],
+        title: str,
+        *,
+        ascii: bool = False,
+        theme: str = "dark",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        use_ascii(ascii)
+        self.view = View(clock=clock)
+        self.operator = Operator(self)
+        self.window = WindowScreen(self.view, self.operator)
+        self.source: ControlSource | None = None
+        self.failure = ""
+        """Why it ended, for the command line to print; empty when a person left."""
+        self.exit_code = 0
+        self.farewell = ""
+        """What to print after a person left."""
+        self._connect_source = connect
+        self._dirty: frozenset[Topic] = frozenset()
+        self._flush_handle: asyncio.TimerHandle | None = None
+        self._flushed_at = 0.0
+        self._shown_title = ""
+        self._offered = ""
+        super().__init__()
+        self.title = title
+        self.ascii_only = ascii
+        for one in THEMES:
+            self.register_theme(one)
+        self.theme = theme_name(theme)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return dict(DEFAULT_VARIABLES)
+
+    def get_default_screen(self) -> Screen[None]:
+        return self.window
+
+    def on_mount(self) -> None:
+        self.window.set_class(self.ascii_only, "-ascii")
+        self._write(_PUSH_TITLE)
+        self.run_worker(self._live(), name="source", group="source")
+
+    async def on_unmount(self) -> None:
+        if self._flush_handle is not None:
+            self._flush_handle.cancel()
+        self._write(_POP_TITLE)
+        if self.source is not None:
+            await self.source.close()
+
+    # What comes in
+
+    async def _live(self) -> None:
+        try:
+            self.source = await self._connect_source()
+        except Exception as error:  # whatever it is, the command line says it, not a traceback
+            self._fail(error)
+            return
+        self.view.name = self.source.name
+        try:
+            await self._take_all(self.source)
+        except SourceError as error:
+            self._fail(error)
+
+    async def _take_all(self, source: ControlSource) -> None:
+        taken = 0
+        async for event in source.events():
+            self.take(event)
+            taken += 1
+            if taken % BREATH == 0:
+                await asyncio.sleep(0)
+        if not self.view.ended:
+            self.take(Ended("nothing more comes from the engine"))
+
+    def _fail(self, error: Exception) -> None:
+        known = isinstance(error, SourceError) or hasattr(error, "exit_code")
+        text = str(error) or type(error).__name__
+        self.failure = (
+            text if known or isinstance(error, OSError) else f"{type(error).__name__}: {text}"
+        )
+        self.exit_code = getattr(error, "exit_code", 1)
+        self.exit(return_code=self.exit_code)
+
+    def take(self, event: Event) -> None:
+        """Keep an event and see that what it changes is drawn, at most 15 times a second."""
+        if isinstance(event, LogLines):
+            self.window.logs.add(event)
+        elif isinstance(event, Missed) and event.lines:
+            self.window.logs.missed(event.lines)
+        elif isinstance(event, Sampled) and event.subject == "panel":
+            self.window.metrics.sample(event.reading)
+        topics = self.view.take(event)
+        if Topic.RUNBOOK in topics:
+            # Before the next event: samples and lines need their panel and their tail.
+            self.window.set_up()
+        self._dirty |= topics
+        if self._dirty and self._flush_handle is None:
+            loop = asyncio.get_running_loop()
+            delay_s = max(0.0, self._flushed_at + FRAME_S - loop.time())
+            self._flush_handle = loop.call_later(delay_s, self._draw_dirty)
+
+    def _draw_dirty(self) -> None:
+        self._flush_handle = None
+        self._flushed_at = asyncio.get_running_loop().time()
+        dirty, self._dirty = self._dirty, frozenset()
+        if Topic.RUNBOOK in dirty:
+            self._bind_runbook()
+        self.window.redraw(dirty)
+        self.redraw_sheet()
+        self._ring()
+        self._offer_choice()
+
+    def _bind_runbook(self) -> None:
+        """The actions' keys, and the console's own where the runbook moved them."""
+        runbook = self.view.state.runbook
+        if runbook is None:
+            return
+        for action in runbook.actions:
+            key = runbook.keys.get(action.id, action.key)
+            if key:
+                self.bind(key, f"start_action({action.id!r})", description=action.title, show=False)
+        ids = {one.id for one in KEYS}
+        own = {name: key for name, key in runbook.keys.items() if name in ids or "." in name}
+        if own:
+            self.set_keymap(own)
+
+    def _ring(self) -> None:
+        if self.view.tripped:
+            self.view.tripped.clear()
+            runbook = self.view.state.runbook
+            if runbook is None or runbook.window.bell:
+                self.bell()
+        self.show_title()
+
+    def _offer_choice(self) -> None:
+        """An action stopped: ask once by itself, when nothing else is being asked."""
+        action = self.view.state.action()
+        stop = f"{action.action_run}/{action.stopped_at_step}" if action else ""
+        if action is None or not action.stopped_at_step:
+            self._offered = ""
+        elif stop != self._offered and self.view.drives and self.screen is self.window:
+            self._offered = stop
+            self.start(self.operator.decide)
+
+    def redraw_sheet(self) -> None:
+        """Draw the sheet that is open again, when one is."""
+        if self.screen is not self.window:
+            from screens.modals.sheet import Sheet
+
+            if isinstance(self.screen, Sheet) and self.screen.is_mounted:
+                self.screen.redraw()
+
+    def show_title(self) -> None:
+        """Set the terminal's title when it changes."""
+        title = terminal_title(self.view, self.view.now())
+        if title != self._shown_title:
+            self._shown_title = title
+            self._write(title_sequence(title))
+
+    def _write(self, sequence: str) -> None:
+        # Textual has no public way to set the terminal's title.
+        if self._driver is not None and not self.is_headless:
+            self._driver.write(sequence)
+
+    # What the operator's flows need (operate.Stage)
+
+    def start(self, flow: Callable[[], Awaitable[None]]) -> None:
+        """Run a flow that may ask, beside everything else."""
+        self.run_worker(_awaited(flow), group="operator")
+
+    async def ask(self, screen: Screen[R]) -> R | None:
+        return await self.push_screen_wait(screen)
+
+    def say(self, text: str, *, bad: bool = False) -> None:
+        self.notify(
+            clean_text(text),
+            markup=False,
+            severity="warning" if bad else "information",
+            timeout=8 if bad else 4,
+        )
+
+    def show_run(self, run_id: str) -> None:
+        self.window.run_pane.show_run(run_id)
+        self.window.go_to("run")
+
+    def leave(self, text: str = "") -> None:
+        self.farewell = text
+        self.exit()
+
+    def action_start_action(self, action_id: str) -> None:
+        self.start(lambda: self.operator.start_action(action_id))
+
+    def watch_theme(self) -> None:
+        """Repaint what was painted in the old theme's colours."""
+        self.window.redraw(EVERYTHING)
+
+
+def theme_name(name: str) -> str:
+    """The theme's full name. Raises `ValueError` for one that there isn't."""
+    names = [one.name for one in THEMES]
+    for known in (name, f"optibid-{name}"):
+        if known in names:
+            return known
+    short = ", ".join(one.removeprefix("optibid-") for one in names)
+    raise ValueError(f"no theme {name!r}; themes are {short}")
+
+
+async def _awaited(flow: Callable[[], Awaitable[None]]) -> None:
+    await flow()

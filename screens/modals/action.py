@@ -1,0 +1,95 @@
+"""Before anything irreversible: why now, what will happen, what it costs, how long, what is not
+ready; then the action's name is typed."""
+
+from __future__ import annotations
+
+from textual.widgets import Input
+
+from optibid_console.launch_clock import format_span
+from optibid_console.plan import Preview, PreviewStep, preview
+from screens.lines import BLANK, Line, Span, row, sign, spans, wrapped
+from screens.modals.confirm import command_lines
+from screens.modals.sheet import Sheet, heading
+from screens.view import View
+
+
+class ConfirmAction(Sheet[str | None]):
+    """Gives the typed name, or None after Esc. What it shows follows the window."""
+
+    look = "-danger"
+
+    def __init__(self, view: View, action_id: str) -> None:
+        self._action_id = action_id
+        now = preview(view.state, action_id, view.now())
+        prompt = "" if now.refused else f"type {now.confirm} to go"
+        super().__init__(view, now.title, prompt)
+
+    def make_lines(self, width: int, now: float) -> list[Line]:
+        return preview_lines(preview(self.view.state, self._action_id, now), width)
+
+    def shown_keys(self) -> list[tuple[str, str]]:
+        go = [("Enter", "go, once the name is typed")] if self.prompt else []
+        return [*go, ("↑↓", "scroll"), ("Esc", "back, nothing happens")]
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        now = preview(self.view.state, self._action_id, self.view.now())
+        if self.typed == now.confirm and not now.refused:
+            self.dismiss(self.typed)
+            return
+        self.problem = now.refused or f"type {now.confirm} exactly, or press Esc"
+        self.redraw()
+
+
+def preview_lines(shown: Preview, width: int) -> list[Line]:
+    """The five parts, always in this order."""
+    lines: list[Line] = []
+    if shown.refused:
+        lines += [*wrapped(f"It can't be started: {shown.refused}", width, "failing"), BLANK]
+    lines += [
+        heading("Why now"),
+        *_bullets(shown.why_now, "no criterion has tripped", width, "failing"),
+    ]
+    lines += [BLANK, heading("What will happen")]
+    for number, step in enumerate((one for one in shown.steps if one.included), 1):
+        lines += _step_lines(number, step, width)
+    left_out = [one for one in shown.steps if not one.included]
+    for step in left_out:
+        text = f"  not {step.step_id} {step.title}: {step.because}"
+        lines += wrapped(text, width, "dim", "  ")
+    lines += [
+        BLANK,
+        heading("What it costs"),
+        *_bullets(shown.costs, "nothing is lost", width, "warn"),
+    ]
+    lines += [BLANK, heading("How long"), _time_line(shown, width)]
+    lines += [BLANK, heading("What is not ready")]
+    return lines + _bullets(shown.not_ready, "everything is ready", width, "warn")
+
+
+def _bullets(texts: tuple[str, ...], none: str, width: int, tone: str) -> list[Line]:
+    if not texts:
+        return [row(width, (Span(f"  {none}", "dim"),))]
+    return [line for text in texts for line in wrapped(text, width, tone, "  ")]
+
+
+def _step_lines(number: int, step: PreviewStep, width: int) -> list[Line]:
+    where = spans(Span(step.target, "accent")) if step.target else ()
+    left = spans(f"  {number}. ", Span(f"{step.step_id} {step.title}", "strong"))
+    lines = [row(width, left, where)]
+    if step.command:
+        lines += [Line((Span("   "), *one.spans)) for one in command_lines(step.command, width - 3)]
+    if step.because:
+        lines += wrapped(step.because, width, "dim", "     ")
+    return lines
+
+
+def _time_line(shown: Preview, width: int) -> Line:
+    estimate = f"  about {format_span(shown.estimate_s)}"
+    if shown.time_left_s is None:
+        return row(width, spans(estimate))
+    if shown.time_left_s < 0:
+        late = f", the plan's end was {format_span(shown.time_left_s)} ago"
+        return row(width, spans(estimate, Span(late, "warn")))
+    tone = "warn" if shown.estimate_s > shown.time_left_s else "plain"
+    left = f" {sign('dot')} {format_span(shown.time_left_s)} left until the plan's end"
+    return row(width, spans(Span(estimate, tone), Span(left, tone)))

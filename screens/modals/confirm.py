@@ -1,0 +1,103 @@
+"""Confirms one thing with Enter: a step before it runs, an abort. Esc is safe."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widgets import Input
+
+from optibid_console.action_plan import missing_facts, shown
+from optibid_console.launch_clock import format_span
+from optibid_console.runbook.model import Step, StepKind
+from optibid_console.state import RunState
+from screens.lines import BLANK, Line, Span, row, spans, wrapped
+from screens.modals.choose import Body
+from screens.modals.sheet import Sheet, heading
+from screens.view import View
+
+
+class Confirm(Sheet[str | None]):
+    """Gives what was typed (empty without a prompt), or None after Esc."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "go", "go", show=False)]
+
+    def __init__(self, view: View, title: str, body: Body, word: str, prompt: str = "") -> None:
+        super().__init__(view, title, prompt)
+        self._body = body
+        self._word = word
+
+    def make_lines(self, width: int, now: float) -> list[Line]:
+        return self._body(width, now)
+
+    def shown_keys(self) -> list[tuple[str, str]]:
+        return [("Enter", self._word), ("Esc", "back, nothing happens")]
+
+    def action_go(self) -> None:
+        self.dismiss(self.typed if self.prompt else "")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        self.action_go()
+
+
+def confirm_step(view: View, step: Step) -> Confirm:
+    """The exact command and its target before a step runs; a note for a manual one."""
+
+    def body(width: int, now: float) -> list[Line]:
+        return step_lines(view, step, width)
+
+    if step.kind is StepKind.MANUAL:
+        return Confirm(
+            view, f"Confirm {step.id} {step.title}", body, "it is done", "note (optional)"
+        )
+    word = "wait for it" if step.kind is StepKind.WAIT else "run it"
+    return Confirm(view, f"Run {step.id} {step.title}", body, word)
+
+
+def step_lines(view: View, step: Step, width: int) -> list[Line]:
+    """What a step does, where, for how long and what proves it."""
+    lines: list[Line] = []
+    if step.note:
+        lines += [*wrapped(step.note, width), BLANK]
+    if step.kind is StepKind.RUN:
+        lines.append(row(width, spans(Span("on ", "dim"), Span(step.on or "local", "strong"))))
+        lines += command_lines(shown(view.state, step.run), width)
+        missing = missing_facts(view.state, step.run)
+        if missing:
+            lines += wrapped(f"not known yet: {', '.join(missing)}", width, "warn")
+    elif step.kind is StepKind.WAIT:
+        lines += wrapped(f"waits until {', '.join(step.wait_for)} read ok", width)
+    else:
+        lines += wrapped("you say that it is done; nothing is run", width)
+    times = f"expected {format_span(step.expect_duration)}, at most {format_span(step.timeout)}"
+    if step.kind is not StepKind.MANUAL:
+        lines += [BLANK, row(width, (Span(times, "dim"),))]
+    if step.evidence:
+        lines += wrapped(f"proved by {', '.join(step.evidence)}", width, "dim")
+    return lines
+
+
+def command_lines(command: str, width: int) -> list[Line]:
+    """A command as it will be run, every line of it, long ones broken and indented."""
+    lines: list[Line] = []
+    for line in command.strip().splitlines():
+        first, *rest = wrapped(line, width - 4, "strong")
+        lines.append(Line((Span("  $ ", "accent"), *first.spans)))
+        lines += [Line((Span("      "), *one.spans)) for one in rest]
+    return lines
+
+
+def confirm_abort(view: View, run: RunState) -> Confirm:
+    """What an abort ends."""
+
+    def body(width: int, now: float) -> list[Line]:
+        spent = format_span(now - run.started_at)
+        return [
+            heading(f"{run.step_id} on {run.target or 'the console'}, for {spent}"),
+            *command_lines(run.command, width),
+            BLANK,
+            *wrapped("Its whole process group is told to end (TERM, then KILL). What it has done "
+                     "until now stays done.", width),
+        ]  # fmt: skip
+
+    return Confirm(view, f"Abort {run.step_id}", body, "abort it")

@@ -1,0 +1,105 @@
+"""Whom to call, and the escalation clock with its rungs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from optibid_console.launch_clock import format_span
+from optibid_console.runbook.model import Contact, Runbook, Rung
+from screens.glyphs import glyph
+from screens.lines import BLANK, Line, Span, row, spans
+from screens.modals.choose import Choose, Option
+from screens.modals.sheet import heading
+from screens.view import View
+
+
+def contacts_sheet(view: View) -> Choose:
+    """`ack`, `start`, `end`, or only looked at."""
+
+    def body(width: int, now: float) -> list[Line]:
+        runbook = view.state.runbook
+        if runbook is None:
+            return []
+        return [
+            *_clock_lines(view, runbook, width, now),
+            *_contact_lines(runbook.contacts.values(), width),
+        ]
+
+    def options() -> tuple[Option, ...]:
+        runbook = view.state.runbook
+        if not view.drives or runbook is None or not runbook.escalation:
+            return ()
+        if view.state.escalation is None:
+            return (Option("start", "start the escalation clock; asks why", "s"),)
+        rung = next_rung(view)
+        acknowledge = (
+            ()
+            if rung is None
+            else (Option("ack", f"acknowledge rung {rung + 1}: it was done", "a"),)
+        )
+        return (*acknowledge, Option("end", "end the escalation; asks why", "e"))
+
+    return Choose(view, "Contacts and escalation", body, options)
+
+
+def next_rung(view: View) -> int | None:
+    """The first rung that nobody has acknowledged."""
+    runbook, escalation = view.state.runbook, view.state.escalation
+    if runbook is None or escalation is None:
+        return None
+    left = [i for i in range(len(runbook.escalation)) if i not in escalation.acknowledged]
+    return left[0] if left else None
+
+
+def _clock_lines(view: View, runbook: Runbook, width: int, now: float) -> list[Line]:
+    escalation = view.state.escalation
+    if not runbook.escalation:
+        return []
+    if escalation is None:
+        lines = [heading("Escalation: the clock doesn't run")]
+    else:
+        gone = format_span(now - escalation.started_at)
+        lines = [heading(f"Escalation: {gone} since {escalation.reason}")]
+    current = next_rung(view)
+    for index, rung in enumerate(runbook.escalation):
+        lines.append(_rung_line(view, runbook, index, rung, index == current, width, now))
+    return [*lines, BLANK]
+
+
+def _rung_line(
+    view: View, runbook: Runbook, index: int, rung: Rung, current: bool, width: int, now: float
+) -> Line:
+    contact = runbook.contacts.get(rung.contact)
+    whom = f": {contact.role} {contact.name}".rstrip() if contact else ""
+    escalation = view.state.escalation
+    look, right = glyph("pending"), spans(Span(f"after {format_span(rung.after)}", "dim"))
+    if escalation is not None:
+        gone_s = (now - escalation.started_at) * view.state.speed
+        if index in escalation.acknowledged:
+            look, right = glyph("done"), spans(Span(f"by {escalation.acknowledged[index]}", "dim"))
+        elif gone_s >= rung.after:
+            look, right = (
+                glyph("failing"),
+                spans(Span(f"due {format_span(gone_s - rung.after)} ago", "failing")),
+            )
+        elif current:
+            look, right = (
+                glyph("running"),
+                spans(Span(f"in {format_span(rung.after - gone_s)}", "warn")),
+            )
+    return row(width, spans(Span(f"  {look.drawn} ", look.style), f"{rung.action}{whom}"), right)
+
+
+def _contact_lines(contacts: Iterable[Contact], width: int) -> list[Line]:
+    lines: list[Line] = []
+    group = None
+    for one in contacts:
+        if one.group != group:
+            lines.append(heading(one.group or "Contacts"))
+            group = one.group
+        reach = (
+            "  ".join(part for part in (one.phone, one.email) if part) or "no number in the runbook"
+        )
+        left = spans(Span(f"  {one.role:<24} ", "plain"), Span(one.name, "strong"))
+        lines.append(row(width, left, spans(Span(reach, "accent"))))
+    return lines

@@ -1,0 +1,55 @@
+"""The keys of where you are."""
+
+from __future__ import annotations
+
+from screens.glyphs import GLYPHS
+from screens.keys import KEYS, MOVES, PANE_KEYS, TITLES, shown_key
+from screens.lines import BLANK, Line, Span, row, spans
+from screens.modals.choose import Choose
+from screens.modals.sheet import heading
+from screens.view import View
+
+
+def help_lines(view: View, pane: str, width: int) -> list[Line]:
+    """The pane's keys first, then those that work everywhere, then what the glyphs mean."""
+    runbook = view.state.runbook
+    moved = runbook.keys if runbook else {}
+    here = [(shown_key(moved.get(one.id, one.key)), one.help) for one in KEYS if pane in one.panes]
+    lines = [heading(f"In {TITLES.get(pane, 'the window')}")]
+    lines += _keys([*here, *PANE_KEYS.get(pane, ()), *MOVES], width)
+    lines += [BLANK, heading("Everywhere")]
+    if not view.drives:
+        lines.append(
+            row(width, (Span("  you only watch: keys that change something say so", "dim"),))
+        )
+    if runbook is not None:
+        actions = [
+            (
+                shown_key(moved.get(one.id, one.key)),
+                f"{one.title}: says what would happen, then asks",
+            )
+            for one in runbook.actions
+            if one.key
+        ]
+        lines += _keys(actions, width)
+    everywhere = [
+        (shown_key(moved.get(one.id, one.key)), one.help) for one in KEYS if not one.panes
+    ]
+    lines += _keys([*everywhere, ("^p", "find anything by name")], width)
+    lines += [BLANK, heading("Signs")]
+    names = ("ok", "warn", "failing", "error", "running", "pending", "skipped", "stale", "unknown")
+    for start in range(0, len(names), 3):
+        line: list[Span] = [Span("  ")]
+        for name in names[start : start + 3]:
+            look = GLYPHS[name]
+            line += [Span(look.drawn, look.style), Span(f" {look.word:<14}")]
+        lines.append(row(width, line))
+    return lines
+
+
+def _keys(keys: list[tuple[str, str]], width: int) -> list[Line]:
+    return [row(width, spans(Span(f"  {key:<11}", "key"), text)) for key, text in keys]
+
+
+def help_sheet(view: View, pane: str) -> Choose:
+    return Choose(view, "Help", lambda width, now: help_lines(view, pane, width), tuple)

@@ -1,0 +1,45 @@
+"""Leaving (q): the window goes on, is handed over, or is closed."""
+
+from __future__ import annotations
+
+from optibid_console.commands import CloseWindow
+from optibid_console.plan import permit
+from screens.lines import Line, wrapped
+from screens.modals.choose import Choose, Option
+from screens.view import View
+
+OUTCOMES = {"close": "completed", "rolled-back": "rolled back", "abandon": "abandoned"}
+
+
+def leave_sheet(view: View) -> Choose:
+    """`leave`, `hand-over`, a way of closing, or `quit` for who only watches."""
+
+    def body(width: int, now: float) -> list[Line]:
+        if view.ended or view.state.closed is not None:
+            return wrapped("The window is over. Leaving closes this screen only.", width)
+        if not view.drives:
+            return wrapped("You only watch: leaving changes nothing in the window.", width)
+        active = view.state.active_runs()
+        if active:
+            text = f"{active[0].step_id} is under way on {active[0].target}: it goes on by itself."
+            return wrapped(text, width, "running")
+        return wrapped("The engine goes on without this screen: probes, criteria and runs.", width)
+
+    def options() -> tuple[Option, ...]:
+        if not view.drives or view.state.closed is not None:
+            return (Option("quit", "leave this screen", "l"),)
+        return (
+            Option("leave", "leave the window running; `optibid-console attach` comes back", "l"),
+            Option("hand-over", "hand over: give the lease back, so that another takes it", "h"),
+            Option("close", "close the window: completed", "", _closing(view, "completed")),
+            Option("rolled-back", "close the window: rolled back; asks why", "",
+                   _closing(view, "rolled back")),
+            Option("abandon", "close the window: abandoned; asks why", "",
+                   _closing(view, "abandoned")),
+        )  # fmt: skip
+
+    return Choose(view, "Leave", body, options)
+
+
+def _closing(view: View, outcome: str) -> str:
+    return permit(view.state, CloseWindow(outcome, "given next"))

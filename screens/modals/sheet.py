@@ -1,0 +1,135 @@
+"""A sheet over the window: a title, lines that may be chosen, at most one input, its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Generic, TypeVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from screens.lines import Line, Segment, Span, fit_segments, spans
+from screens.sanitise import clean_text
+from screens.view import View
+from screens.widgets.pane import Pane
+
+R = TypeVar("R")
+
+
+class Page(Pane):
+    """The lines of a sheet."""
+
+    def __init__(self, view: View, sheet: Sheet[R]) -> None:
+        super().__init__(view, "page")
+        self._sheet = sheet
+
+    def make_lines(self, width: int, now: float) -> Sequence[Line]:
+        return self._sheet.make_lines(width, now)
+
+    def preferred(self) -> str:
+        return self._sheet.first_choice
+
+    def title(self, now: float) -> str:
+        return ""
+
+
+class Keys(Pane, can_focus=False):
+    """The sheet's own keys, in its last line."""
+
+    chooses = False
+
+    def __init__(self, view: View, sheet: Sheet[R]) -> None:
+        super().__init__(view, "sheet-keys")
+        self._sheet = sheet
+
+    def make_lines(self, width: int, now: float) -> Sequence[Line]:
+        segments = [
+            Segment((spans(Span(key, "key"), Span(f" {word}", "dim")), ()), rank)
+            for rank, (key, word) in enumerate(self._sheet.shown_keys())
+        ]
+        return [fit_segments(segments, width, gap=3)]
+
+
+class Sheet(ModalScreen[R], Generic[R]):
+    """Esc leaves it and nothing has happened."""
+
+    AUTO_FOCUS = "Input, Page"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "leave", show=False),
+        Binding("up", "page_move(-1)", "up", show=False),
+        Binding("down", "page_move(1)", "down", show=False),
+        Binding("pageup", "page_page(-1)", "page up", show=False),
+        Binding("pagedown", "page_page(1)", "page down", show=False),
+    ]
+    look = ""
+    """A class for console.tcss: `-danger` where something irreversible is confirmed."""
+    first_choice = ""
+
+    def __init__(self, view: View, title: str, prompt: str = "") -> None:
+        super().__init__()
+        self.view = view
+        self.sheet_title = title
+        self.prompt = prompt
+        """What the input is for; empty: no input."""
+        self.problem = ""
+        """Why what was typed won't do."""
+
+    def make_lines(self, width: int, now: float) -> list[Line]:
+        raise NotImplementedError
+
+    def shown_keys(self) -> list[tuple[str, str]]:
+        """Keys and words for the last line."""
+        return [("Esc", "back")]
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="sheet", classes=self.look) as box:
+            box.border_title = Content(clean_text(self.sheet_title))
+            yield Page(self.view, self)
+            if self.prompt:
+                field = Input(id="sheet-input", select_on_focus=False)
+                field.border_title = Content(clean_text(self.prompt))
+                yield field
+            yield Keys(self.view, self)
+
+    def on_mount(self) -> None:
+        self.redraw()
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.redraw)
+
+    def redraw(self) -> None:
+        """Draw again what it shows, in a page as high as its lines and the screen allow."""
+        page = self.query_one(Page)
+        width = page.size.width or max(min(self.app.size.width - 8, 100), 8)
+        count = len(self.make_lines(width, self.view.now()))
+        around = 4 + (3 if self.prompt else 0)
+        height = max(min(count, self.app.size.height - around), 1)
+        if page.styles.height is None or page.styles.height.value != height:
+            page.styles.height = height
+        page.redraw()
+        self.query_one(Keys).redraw()
+        if self.prompt:
+            field = self.query_one(Input)
+            field.border_subtitle = Content(clean_text(self.problem))
+
+    @property
+    def typed(self) -> str:
+        return self.query_one(Input).value.strip()
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+    def action_page_move(self, step: int) -> None:
+        self.query_one(Page).action_move(step)
+
+    def action_page_page(self, direction: int) -> None:
+        self.query_one(Page).action_page(direction)
+
+
+def heading(text: str) -> Line:
+    """A sheet's section heading."""
+    return Line((Span(text, "title"),))

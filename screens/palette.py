@@ -1,0 +1,128 @@
+"""The command palette: everything by its name, through the same flows as the keys."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, cast
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+
+from screens.keys import KEYS, PANES, TITLES
+from screens.sanitise import clean_text
+from screens.themes import THEMES
+
+if TYPE_CHECKING:
+    from screens.app import ConsoleApp
+
+Found = tuple[str, Callable[[], None]]
+
+
+class Everything(Provider):
+    """Steps, items, actions, probes, criteria, tails, panes, themes and the keys' commands."""
+
+    @property
+    def console(self) -> ConsoleApp:
+        return cast("ConsoleApp", self.app)
+
+    async def discover(self) -> Hits:
+        for text, act in (*self._actions(), *self._commands()):
+            yield DiscoveryHit(Content(text), act, text)
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for text, act in self._all():
+            score = matcher.match(text)
+            if score > 0:
+                yield Hit(score, matcher.highlight(text), act, text)
+
+    def _all(self) -> Iterator[Found]:
+        yield from self._actions()
+        yield from self._commands()
+        yield from self._steps()
+        yield from self._observed()
+        yield from self._looks()
+
+    def _actions(self) -> Iterator[Found]:
+        console, runbook = self.console, self.console.view.state.runbook
+        for action in runbook.actions if runbook else ():
+            yield self._entry(
+                f"action {action.title}", _flow(console, console.operator.start_action, action.id)
+            )
+
+    def _commands(self) -> Iterator[Found]:
+        window = self.console.window
+        for key in KEYS:
+            if key.action in ("open", "tick", "note", "skip", "back") or "(" in key.action:
+                continue
+            yield self._entry(
+                f"{key.word or key.id}: {key.help}", getattr(window, f"action_{key.action}")
+            )
+
+    def _steps(self) -> Iterator[Found]:
+        console, runbook = self.console, self.console.view.state.runbook
+        if runbook is None:
+            return
+        for _, step in runbook.steps():
+
+            def show(step_id: str = step.id) -> None:
+                console.window.go_to("timeline")
+                console.window.timeline.reveal(step_id)
+
+            yield self._entry(f"step {step.id} {step.title}", show)
+            yield self._entry(
+                f"run {step.id} {step.title}", _flow(console, console.operator.run_step, step.id)
+            )
+        for section in runbook.checklist:
+            for item in section.items:
+
+                def tick(item_id: str = item.id) -> None:
+                    console.window.go_to("checklist")
+                    console.window.checklist.reveal(item_id)
+
+                yield self._entry(f"item {item.text}", tick)
+
+    def _observed(self) -> Iterator[Found]:
+        console, runbook = self.console, self.console.view.state.runbook
+        if runbook is None:
+            return
+        for probe in runbook.probes.values():
+            show = _flow(console, console.operator.details, f"probe:{probe.id}")
+            yield self._entry(f"probe {probe.title or probe.id}", show)
+        for criterion in runbook.criteria:
+            show = _flow(console, console.operator.details, f"criterion:{criterion.id}")
+            yield self._entry(f"criterion {criterion.title}", show)
+        for tail in runbook.tails:
+
+            def only(tail_id: str = tail) -> None:
+                console.window.go_to("logs")
+                console.window.logs.filter_by(f"tail:{tail_id}")
+
+            yield self._entry(f"tail {tail}", only)
+
+    def _looks(self) -> Iterator[Found]:
+        console = self.console
+        for name in PANES:
+
+            def go(pane: str = name) -> None:
+                console.window.go_to(pane)
+
+            yield self._entry(f"pane {TITLES[name]}", go)
+        for theme in THEMES:
+
+            def use(theme_id: str = theme.name) -> None:
+                console.theme = theme_id
+
+            yield self._entry(f"theme {theme.name.removeprefix('optibid-')}", use)
+
+    def _entry(self, text: str, act: Callable[[], None]) -> Found:
+        return clean_text(text), act
+
+
+def _flow(
+    console: ConsoleApp, flow: Callable[[str], Awaitable[None]], name: str
+) -> Callable[[], None]:
+    def act() -> None:
+        console.start(lambda: flow(name))
+
+    return act

@@ -1,0 +1,220 @@
+"""What a screen knows: the folded window and the passing facts around it. No Textual."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+from optibid_console import entries as e
+from optibid_console import signals
+from optibid_console.entries import Entry
+from optibid_console.runbook.model import Action
+from optibid_console.source import CaughtUp, Ended, Event, Lost, Role
+from optibid_console.state import Poll, RunState, WindowState
+from probes.probe import Reading
+from screens.run_output import RunOutput
+
+KEPT_RUNS = 24
+"""The outputs of so many runs are kept; an older one can be read in the report."""
+
+
+class Topic(StrEnum):
+    """A part of the screen that has something new to draw."""
+
+    HEADER = "header"
+    BANNER = "banner"
+    TIMELINE = "timeline"
+    CHECKLIST = "checklist"
+    PROBES = "probes"
+    RUN = "run"
+    METRICS = "metrics"
+    RUNBOOK = "runbook"
+    """The window was opened: panes can be set up."""
+    LINK = "link"
+    """The engine was lost or found, or the window has ended."""
+
+
+EVERYTHING = frozenset(Topic)
+_STEP = frozenset({Topic.HEADER, Topic.TIMELINE, Topic.RUN, Topic.BANNER})
+_WINDOW = frozenset({Topic.HEADER, Topic.TIMELINE, Topic.BANNER})
+_TOPICS: dict[type[Any], frozenset[Topic]] = {
+    e.WindowOpened: EVERYTHING,
+    e.FactRecorded: frozenset({Topic.HEADER}),
+    e.ItemMarked: frozenset({Topic.CHECKLIST}),
+    e.NoteWritten: frozenset({Topic.TIMELINE, Topic.CHECKLIST, Topic.PROBES}),
+    e.ProbeChanged: frozenset({Topic.HEADER, Topic.PROBES, Topic.CHECKLIST}),
+    e.BaselineTaken: frozenset({Topic.METRICS}),
+    e.CriterionJudged: frozenset({Topic.HEADER, Topic.BANNER, Topic.PROBES}),
+    e.CriterionAsserted: frozenset({Topic.HEADER, Topic.BANNER, Topic.PROBES}),
+    e.ReadinessChanged: frozenset({Topic.HEADER}),
+    e.LinkChanged: frozenset({Topic.HEADER, Topic.PROBES}),
+    e.PollCalled: frozenset({Topic.BANNER}),
+    e.VoteCast: frozenset({Topic.BANNER}),
+    e.PollClosed: frozenset({Topic.BANNER}),
+    **dict.fromkeys(
+        (e.StepStarted, e.RunLaunched, e.RunUnreachable, e.RunEnded, e.EvidenceTaken,
+         e.StepFinished, e.StepSkipped, e.AbortAsked, e.ActionStarted, e.ActionStopped,
+         e.ActionDecided, e.ActionFinished),
+        _STEP,
+    ),
+}  # fmt: skip
+
+
+class View:
+    """The screen-side store: `take` what a source gives, then draw what it names as dirty."""
+
+    def __init__(self, name: str = "", clock: Callable[[], float] = time.time) -> None:
+        self.name = name
+        """Who looks."""
+        self.state = WindowState()
+        self.role: Role | None = None
+        self.lost: Lost | None = None
+        self.lost_since = 0.0
+        self.ended = ""
+        self.caught_up = False
+        self.probes: dict[str, Reading] = {}
+        self.panels: dict[str, Reading] = {}
+        self.outputs: dict[str, RunOutput] = {}
+        self.links: dict[str, signals.Link] = {}
+        self.watching: tuple[str, ...] = ()
+        self.pulse: signals.Pulse | None = None
+        self.missed_signals = 0
+        self.missed_lines = 0
+        self.tripped: list[str] = []
+        """Criteria that tripped after this screen had caught up and that nobody rang for yet."""
+        self._clock = clock
+        self._skew_s = 0.0
+
+    def now(self) -> float:
+        """The engine's wall clock as this screen knows it, in seconds since the epoch."""
+        return self._clock() + self._skew_s
+
+    @property
+    def drives(self) -> bool:
+        """Whether this screen holds the window's lease."""
+        return self.role is not None and self.role.operator and not self.lost and not self.ended
+
+    @property
+    def holder(self) -> str:
+        return (self.role.holder if self.role else "") or self.state.operator
+
+    def lost_for_s(self) -> float:
+        return self._clock() - self.lost_since
+
+    def take(self, event: Event) -> frozenset[Topic]:
+        """Keep what the event says; what has to be drawn anew."""
+        if isinstance(event, Entry):
+            return self._take_entry(event) | self._found()
+        if isinstance(event, Lost):
+            if self.lost is None:
+                self.lost_since = self._clock()
+            self.lost = event
+            return frozenset({Topic.LINK, Topic.HEADER})
+        if isinstance(event, Ended):
+            self.ended = event.reason
+            return frozenset({Topic.LINK, Topic.HEADER, Topic.BANNER})
+        if isinstance(event, Role):
+            self.role = event
+            return frozenset({Topic.HEADER, Topic.LINK}) | self._found()
+        if isinstance(event, CaughtUp):
+            self.caught_up = True
+            return EVERYTHING | self._found()
+        return self._take_signal(event) | self._found()
+
+    def _found(self) -> frozenset[Topic]:
+        """Anything that arrives says that the engine is back."""
+        if self.lost is None:
+            return frozenset()
+        self.lost = None
+        return EVERYTHING
+
+    def _take_entry(self, entry: Entry) -> frozenset[Topic]:
+        fact = entry.fact
+        if self.caught_up and isinstance(fact, e.CriterionJudged | e.CriterionAsserted):
+            before = self.state.criteria.get(fact.criterion_id)
+            was_failing = before is not None and before.verdict is e.Verdict.FAIL
+            if fact.verdict is e.Verdict.FAIL and not was_failing:
+                self.tripped.append(fact.criterion_id)
+        self.state = self.state.apply(entry)
+        return _TOPICS.get(type(fact), _WINDOW)
+
+    def _take_signal(self, signal: signals.Signal) -> frozenset[Topic]:
+        match signal:
+            case signals.Sampled(subject="panel", reading=reading):
+                self.panels[reading.probe] = reading
+                return frozenset()
+            case signals.Sampled(reading=reading):
+                before = self.reading(reading.probe)
+                self.probes[reading.probe] = reading
+                # A new value of the same status waits for the tick of the clock.
+                same = before is not None and before.status is reading.status
+                return frozenset() if same else frozenset({Topic.PROBES, Topic.HEADER})
+            case signals.Output():
+                return self._take_output(signal)
+            case signals.Link():
+                self.links[signal.target] = signal
+                return frozenset({Topic.PROBES, Topic.HEADER})
+            case signals.Presence():
+                self.watching = signal.watching
+                return frozenset({Topic.HEADER})
+            case signals.Pulse():
+                return self._take_pulse(signal)
+            case signals.Missed():
+                self.missed_signals += signal.signals
+                self.missed_lines += signal.lines
+                return frozenset({Topic.HEADER})
+        return frozenset()
+
+    def _take_output(self, output: signals.Output) -> frozenset[Topic]:
+        kept = self.outputs.get(output.run_id)
+        if kept is None:
+            kept = self.outputs[output.run_id] = RunOutput()
+            while len(self.outputs) > KEPT_RUNS:
+                del self.outputs[next(iter(self.outputs))]
+        return frozenset({Topic.RUN}) if kept.add(output.offset, output.data) else frozenset()
+
+    def _take_pulse(self, pulse: signals.Pulse) -> frozenset[Topic]:
+        before, self.pulse = self.pulse, pulse
+        self._skew_s = pulse.at - self._clock()
+        same = before is not None and (before.journal_ok, before.problem) == (
+            pulse.journal_ok,
+            pulse.problem,
+        )
+        return frozenset() if same else frozenset({Topic.HEADER, Topic.BANNER})
+
+    def reading(self, probe_id: str) -> Reading | None:
+        """The newest reading of a probe, from a sample or from the journal."""
+        live, kept = self.probes.get(probe_id), self.state.readings.get(probe_id)
+        if live is None or kept is None:
+            return live or kept
+        return live if live.at >= kept.at else kept
+
+    def health(self, probe_id: str, now: float) -> str:
+        """How a probe looks now: its status, `stale` when old, `unknown` when never read."""
+        reading = self.reading(probe_id)
+        if reading is None:
+            return "unknown"
+        spec = self.state.runbook.probes.get(probe_id) if self.state.runbook else None
+        limit_s = 3 * spec.every + spec.timeout if spec else 30.0
+        return "stale" if now - reading.at > limit_s else reading.status.value
+
+    def rollback(self) -> Action | None:
+        """The action behind the rollback lamp."""
+        runbook = self.state.runbook
+        if runbook is None:
+            return None
+        return runbook.action("rollback") or next(
+            (one for one in runbook.actions if one.key == "R"), None
+        )
+
+    def shown_run(self) -> RunState | None:
+        """The run that the run pane shows by itself: the one under way, else the last one."""
+        active = self.state.active_runs()
+        return active[-1] if active else self.state.runs.get(self.state.last_run)
+
+
+def open_poll(view: View) -> Poll | None:
+    """The poll that is still open."""
+    return next((one for one in view.state.polls.values() if not one.result), None)

@@ -1,0 +1,164 @@
+"""What can't wait: tripped criteria, a stopped action, a run whose outcome is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from optibid_console.entries import Outcome, Verdict
+from optibid_console.launch_clock import format_span
+from screens.glyphs import glyph
+from screens.lines import Line, Span, row, spans
+from screens.view import View
+from screens.widgets.pane import Pane
+
+MAX_ALERTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One thing that can't wait."""
+
+    look: str
+    """The name of its glyph."""
+    head: str
+    text: str
+    way: str
+    """The key to press, and what it does; empty: nothing to press."""
+
+
+def alerts(view: View, now: float) -> list[Alert]:
+    """What the top of the screen has to say, the worst first; usually nothing."""
+    found = [*_stopped(view), *_tripped(view, now), *_unknown(view), *_poll(view),
+             *_escalation(view, now), *_closed(view)]  # fmt: skip
+    return found
+
+
+def _drives(view: View, way: str) -> str:
+    return way if view.drives else ""
+
+
+def _stopped(view: View) -> list[Alert]:
+    action = view.state.action()
+    if action is None or not action.stopped_at_step:
+        return []
+    head = f"{action.action_id.upper()} STOPPED at {action.stopped_at_step}"
+    return [
+        Alert("failed", head, action.stopped_reason, _drives(view, "enter  retry, skip or stop"))
+    ]
+
+
+def _tripped(view: View, now: float) -> list[Alert]:
+    runbook = view.state.runbook
+    rollback = view.rollback()
+    key = (runbook.keys.get(rollback.id, rollback.key) if runbook and rollback else "") or "R"
+    under_way = view.state.action()
+    found = []
+    for criterion_id in view.state.failing_criteria():
+        judged = view.state.criteria[criterion_id]
+        spec = runbook.criterion(criterion_id) if runbook else None
+        since = datetime.fromtimestamp(judged.since, UTC).strftime("%H:%M:%SZ")
+        by = f", says {judged.by}" if judged.by else ""
+        text = f"{judged.reason}{by}  since {since}, {format_span(now - judged.since)} ago"
+        busy = rollback is not None and under_way is not None and under_way.action_id == rollback.id
+        way = "rollback under way" if busy else _drives(view, f"{key}  rollback")
+        found.append(Alert("failing", spec.title if spec else criterion_id, text, way))
+    return found
+
+
+def _unknown(view: View) -> list[Alert]:
+    found = []
+    for run in view.state.active_runs():
+        if run.unreachable:
+            head = f"{run.step_id} on {run.target}: outcome unknown"
+            asked = f"{run.target} is asked as soon as it answers, nothing is started again"
+            text = f"{run.unreachable}; {asked}"
+            found.append(Alert("unknown", head, text, ""))
+    for key, step in view.state.steps.items():
+        if step.outcome is Outcome.UNKNOWN and step.status.value == "unknown":
+            found.append(Alert("unknown", f"{key}: outcome unknown", step.reason, ""))
+    return found
+
+
+def _poll(view: View) -> list[Alert]:
+    for poll in view.state.polls.values():
+        if not poll.result:
+            votes = f"{len(poll.votes)} of {len(poll.roles)} voted"
+            against = [one.role for one in poll.votes.values() if one.vote.value == "no-go"]
+            no = f"; NO-GO: {', '.join(against)}" if against else ""
+            return [Alert("held", f"Poll: {poll.question}", votes + no, _drives(view, "g  vote"))]
+    return []
+
+
+def _escalation(view: View, now: float) -> list[Alert]:
+    escalation, runbook = view.state.escalation, view.state.runbook
+    if escalation is None or runbook is None:
+        return []
+    gone_s = now - escalation.started_at
+    open_rungs = [i for i in range(len(runbook.escalation)) if i not in escalation.acknowledged]
+    if not open_rungs:
+        return []
+    rung = runbook.escalation[open_rungs[0]]
+    contact = runbook.contacts.get(rung.contact)
+    whom = f": {contact.role} {contact.name}".rstrip() if contact else ""
+    due_s = rung.after - gone_s * view.state.speed
+    when = f"in {format_span(due_s)}" if due_s > 0 else f"DUE for {format_span(due_s)}"
+    return [
+        Alert(
+            "warn",
+            f"Escalation {format_span(gone_s)}",
+            f"{rung.action}{whom} {when}",
+            "c  contacts",
+        )
+    ]
+
+
+def _closed(view: View) -> list[Alert]:
+    closed = view.state.closed
+    if closed is None:
+        return []
+    return [Alert("done" if closed.outcome == "completed" else "held",
+                  f"Window closed: {closed.outcome}", closed.note, "q  leave")]  # fmt: skip
+
+
+def banner_lines(view: View, width: int, now: float) -> list[Line]:
+    """A line for each alert, at most `MAX_ALERTS`; the last one counts those left out."""
+    found = alerts(view, now)
+    shown = found if len(found) <= MAX_ALERTS else found[: MAX_ALERTS - 1]
+    lines = [_line(one, width) for one in shown]
+    if len(shown) < len(found):
+        lines.append(row(width, spans(f" … and {len(found) - len(shown)} more")))
+    return lines
+
+
+def _line(alert: Alert, width: int) -> Line:
+    look = glyph(alert.look)
+    left = [Span(f" {look.drawn} {alert.head}", "strong")]
+    if alert.text:
+        left.append(Span(f"  {alert.text}"))
+    right = (Span(f"{alert.way} ", "strong"),) if alert.way and width >= 60 else ()
+    return row(width, left, right)
+
+
+class Banner(Pane, can_focus=False):
+    """The band under the header: as many lines as there are alerts, none when all is calm."""
+
+    chooses = False
+
+    def make_lines(self, width: int, now: float) -> Sequence[Line]:
+        return banner_lines(self.view, width, now)
+
+    def redraw(self) -> None:
+        """Also take as much height as it needs, and the colour of the worst alert."""
+        found = alerts(self.view, self.view.now())
+        worst = found[0].look if found else ""
+        verdicts = {one.verdict for one in self.view.state.criteria.values()}
+        bad = worst in ("failed", "failing") or Verdict.FAIL in verdicts
+        self.set_class(bad, "-bad")
+        height = min(len(found), MAX_ALERTS)
+        if self.display != bool(height):
+            self.display = bool(height)
+        if height and self.styles.height is not None and self.styles.height.value != height:
+            self.styles.height = height
+        super().redraw()

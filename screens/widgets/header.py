@@ -1,0 +1,258 @@
+"""The two header lines: where we are, whether it is healthy, whether we can still go back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from optibid_console.entries import Verdict
+from optibid_console.launch_clock import LaunchClock, format_offset, format_span, read_clock
+from screens.glyphs import glyph
+from screens.lines import Line, Segment, Span, Spans, fit_segments, row, spans
+from screens.view import View
+from screens.widgets.pane import Pane
+
+ON_PLAN_S = 30.0
+"""So many clock seconds beside the plan are still on it."""
+
+
+def header_lines(view: View, width: int, now: float) -> list[Line]:
+    """The clock line and the people-and-lamps line."""
+    state = view.state
+    if state.runbook is None:
+        waiting = view.lost.why if view.lost else "starting the engine …"
+        return [
+            row(width, spans(Span(" OptiBid console", "title"))),
+            row(width, spans(" ", waiting)),
+        ]
+    inner = max(width - 2, 1)
+    clock = read_clock(state, now)
+    return [_padded(_clock_line(view, clock, inner, now)), _padded(_lamp_line(view, inner, now))]
+
+
+def _padded(line: Line) -> Line:
+    return Line((Span(" "), *line.spans))
+
+
+def _clock_line(view: View, clock: LaunchClock, width: int, now: float) -> Line:
+    utc = spans(Span(datetime.fromtimestamp(now, UTC).strftime("%H:%M:%SZ"), "dim"))
+    segments = [
+        *_what(view),
+        *_offset(view, clock, now),
+        *_phase(view, clock),
+        *_drift(view, clock),
+    ]
+    left = fit_segments(segments, width - 11, gap=3 if width > 110 else 2)
+    return row(width, left.spans, utc)
+
+
+def _what(view: View) -> list[Segment]:
+    state = view.state
+    name = Span(state.name, "title")
+    version = f" {state.version}" if state.version else ""
+    return [Segment((spans(name, version), spans(name), ()), 6)]
+
+
+def _offset(view: View, clock: LaunchClock, now: float) -> list[Segment]:
+    state = view.state
+    shown = format_offset(clock.offset_s)
+    if state.closed is not None:
+        closed = f"{shown} closed: {state.closed.outcome}"
+        return [Segment((spans(Span(closed, "strong")), spans(Span(shown, "strong"))), 1)]
+    if state.hold is None:
+        speed = f" x{state.speed:g}" if state.speed != 1 else ""
+        return [
+            Segment(
+                (spans(Span(shown, "strong"), Span(speed, "dim")), spans(Span(shown, "strong"))), 1
+            )
+        ]
+    held = f"{glyph('held').drawn} {shown} HOLD {format_span(now - state.hold.since)}"
+    why = f": {state.hold.reason}"
+    return [Segment((spans(Span(held + why, "warn")), spans(Span(held, "warn"))), 1)]
+
+
+def _phase(view: View, clock: LaunchClock) -> list[Segment]:
+    runbook = view.state.runbook
+    if runbook is None or not runbook.phases:
+        return []
+    total = len(runbook.phases)
+    if clock.phase_index >= total:
+        return [Segment((spans(f"all {total} phases over"), spans("all over"), ()), 4)]
+    number = f"{clock.phase_index + 1}/{total}"
+    title = runbook.phases[clock.phase_index].title
+    return [
+        Segment(
+            (spans(f"phase {number} {title}"), spans(f"{number} {title}"), spans(number), ()), 4
+        )
+    ]
+
+
+def _drift(view: View, clock: LaunchClock) -> list[Segment]:
+    if view.state.closed is not None:
+        return []
+    end = f"ends {format_offset(clock.forecast_end_s)[:-3]}"
+    forecast = Segment((spans(Span(end, "dim")), ()), 5)
+    span = format_span(clock.drift_s)
+    if clock.drift_s > ON_PLAN_S:
+        tone, text = "warn", f"{span} behind"
+    elif clock.drift_s < -ON_PLAN_S:
+        tone, text = "ok", f"{span} ahead"
+    else:
+        tone, text = "ok", "on plan"
+    return [Segment((spans(Span(text, tone)), ()), 3), forecast]
+
+
+def _lamp_line(view: View, width: int, now: float) -> Line:
+    segments = [*_engine(view), *_people(view), *_recording(view), *_rollback(view),
+                *_criteria(view), *_probes(view, now), *_links(view), *_missed(view)]  # fmt: skip
+    return fit_segments(segments, width)
+
+
+def _engine(view: View) -> list[Segment]:
+    if view.ended:
+        return [
+            Segment((spans(Span(f"ENDED: {view.ended}", "warn")), spans(Span("ENDED", "warn"))), 0)
+        ]
+    if view.lost is None:
+        return []
+    lost = f"feed lost {int(view.lost_for_s())} s ago, retry {view.lost.attempt}"
+    return [
+        Segment(
+            (spans(Span(f"{lost}: {view.lost.why}", "failing")), spans(Span(lost, "failing"))), 0
+        )
+    ]
+
+
+def _people(view: View) -> list[Segment]:
+    count = len(view.watching)
+    eyes = f"{glyph('watching').drawn} {count}"
+    watching = (
+        Segment((spans(Span(f"{eyes} watching", "watching")), spans(Span(eyes, "watching")), ()), 5)
+        if count
+        else None
+    )
+    holder = view.holder or "nobody"
+    if view.role is None or view.role.operator:
+        who = Segment((spans(Span("operator ", "dim"), holder), spans(holder), ()), 4)
+    else:
+        owned = f"WATCHING {holder}'s window" if view.holder else "WATCHING, nobody drives"
+        who = Segment(
+            (spans(Span(f"{owned} · read only", "accent")), spans(Span(owned, "accent")),
+             spans(Span(f"WATCHING {holder}", "accent")), spans(Span("WATCHING", "accent"))), 1
+        )  # fmt: skip
+    return [who, watching] if watching else [who]
+
+
+def _recording(view: View) -> list[Segment]:
+    pulse = view.pulse
+    if pulse is not None and not pulse.journal_ok:
+        bad = f"{glyph('failing').drawn} NOT RECORDING"
+        return [
+            Segment(
+                (spans(Span(f"{bad}: {pulse.problem}", "failing")), spans(Span(bad, "failing"))), 0
+            )
+        ]
+    dot = glyph("recording").drawn
+    return [
+        Segment(
+            (
+                spans(Span(f"{dot} recording", "recording")),
+                spans(Span(f"{dot} rec", "recording")),
+                (),
+            ),
+            6,
+        )
+    ]
+
+
+def _rollback(view: View) -> list[Segment]:
+    action = view.rollback()
+    if action is None:
+        return []
+    sign = glyph("rollback").drawn
+    name = action.title.upper() if len(action.title) <= 12 else "ROLLBACK"
+    seen = view.state.readiness.get(action.id)
+    if seen is None:
+        long, short = f"{sign} {name} not checked yet", f"{glyph('unknown').drawn} {name}"
+        return [Segment((spans(Span(long, "unknown")), spans(Span(short, "unknown"))), 2)]
+    if seen.ready:
+        long = f"{sign} {name} READY ~{format_span(seen.estimate_s)}"
+        return [Segment((spans(Span(long, "ok")), spans(Span(f"{sign} READY", "ok"))), 2)]
+    dark = f"{sign} {name} NOT READY"
+    parts = [f"{dark}: {'; '.join(seen.missing)}"] if seen.missing else []
+    if len(seen.missing) > 1:
+        parts.append(f"{dark}: {seen.missing[0]} +{len(seen.missing) - 1}")
+    wordings = [*parts, dark, f"{sign} NOT READY"]
+    return [Segment(tuple(spans(Span(one, "warn")) for one in wordings), 2)]
+
+
+_VERDICTS = ((Verdict.FAIL, "failed"), (Verdict.ERROR, "error"), (Verdict.PASS, "ok"),
+             (Verdict.INCONCLUSIVE, "unknown"))  # fmt: skip
+
+
+def verdict_look(verdict: Verdict) -> str:
+    """The name of a verdict's glyph."""
+    return dict(_VERDICTS)[verdict]
+
+
+def _criteria(view: View) -> list[Segment]:
+    runbook = view.state.runbook
+    if runbook is None or not runbook.criteria:
+        return []
+    judged = view.state.criteria
+    counts = Counter(
+        judged[one.id].verdict if one.id in judged else Verdict.INCONCLUSIVE
+        for one in runbook.criteria
+        if one.fail_when or one.id in judged
+    )
+    long: list[Span] = [Span("criteria", "dim")]
+    short: list[Span] = [Span("crit", "dim")]
+    for verdict, look in _VERDICTS:
+        if count := counts[verdict]:
+            tone = glyph(look).style
+            long.append(Span(f" {count} {verdict.value}", tone))
+            short.append(Span(f" {count}{glyph(look).drawn}", tone))
+    return [Segment((tuple(long), tuple(short)), 3)]
+
+
+def _probes(view: View, now: float) -> list[Segment]:
+    runbook = view.state.runbook
+    counts = Counter(view.health(one, now) for one in (runbook.probes if runbook else ()))
+    shown: list[Spans] = []
+    for name in ("failing", "error", "stale", "warn"):
+        if count := counts[name]:
+            look = glyph(name)
+            shown.append(spans(Span(f"{look.drawn} {count} {look.word}", look.style)))
+    if not shown and counts["ok"]:
+        look = glyph("ok")
+        return [Segment((spans(Span(f"{look.drawn} {counts['ok']} probes ok", "ok")),
+                         spans(Span(f"{look.drawn} {counts['ok']}", "ok")), ()), 3)]  # fmt: skip
+    return [
+        Segment((one, spans(Span(one[0].text.rpartition(" ")[0], one[0].tone))), 2) for one in shown
+    ]
+
+
+def _links(view: View) -> list[Segment]:
+    broken = [one for one in view.links.values() if one.state != "connected"]
+    segments = []
+    for link in broken[:2]:
+        tries = f" {link.attempt}" if link.attempt else ""
+        long = f"{link.target} {link.state}{tries}"
+        segments.append(Segment((spans(Span(long, "warn")), spans(Span(link.target, "warn"))), 3))
+    return segments
+
+
+def _missed(view: View) -> list[Segment]:
+    if not view.missed_signals:
+        return []
+    return [Segment((spans(Span(f"{view.missed_signals} signals missed", "dim")), ()), 7)]
+
+
+class Header(Pane, can_focus=False):
+    """The two lines at the top."""
+
+    chooses = False
+
+    def make_lines(self, width: int, now: float) -> Sequence[Line]:
+        return header_lines(self.view, width, now)

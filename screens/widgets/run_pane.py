@@ -1,0 +1,236 @@
+"""The run pane: what a run printed, how long it takes, and what is known of its outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, overload
+
+from rich.cells import cell_len
+from textual.binding import Binding, BindingType
+
+from optibid_console.entries import Outcome
+from optibid_console.launch_clock import format_span
+from optibid_console.state import RunState, StepState, StepStatus
+from screens.glyphs import glyph
+from screens.lines import Line, Span, cut, row, sign, spans, wrapped
+from screens.run_output import RunOutput, last_rewrite
+from screens.sanitise import clean
+from screens.view import View
+from screens.widgets.pane import Pane
+
+MAX_CHARS = 4096
+"""So many characters of a line can be seen by moving to the right."""
+
+
+class OutputLines(Sequence[Line]):
+    """The lines of a run as drawn: before the output, the output, after it. Made when asked."""
+
+    def __init__(
+        self, output: RunOutput, head: list[Line], tail: list[Line], width: int, left: int = 0
+    ) -> None:
+        self.output, self.head, self.tail = output, head, tail
+        self.width, self.left = width, left
+        self._count = len(output)
+
+    def __len__(self) -> int:
+        return len(self.head) + self._count + len(self.tail)
+
+    @overload
+    def __getitem__(self, index: int) -> Line: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Line]: ...
+    def __getitem__(self, index: int | slice) -> Line | Sequence[Line]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if index < len(self.head):
+            return self.head[index]
+        index -= len(self.head)
+        if index < self._count:
+            return self._shown(self.output[index])
+        return self.tail[index - self._count]
+
+    def _shown(self, raw: bytes) -> Line:
+        text = clean(last_rewrite(raw), MAX_CHARS + self.left)
+        if self.left and text:
+            text = sign("more") + text[self.left + 1 :]
+        return Line((Span(cut(text, self.width)),))
+
+
+def run_head(view: View, run: RunState, width: int) -> list[Line]:
+    """The command as it was run, and what was dropped of the output."""
+    first, *rest = run.command.strip().splitlines() or [""]
+    more = f" {sign('more')} {len(rest)} more lines" if rest else ""
+    lines = [row(width, spans(Span("$ ", "accent"), Span(first + more, "dim")))]
+    output = view.outputs.get(run.run_id)
+    if output is not None and output.first_line:
+        lines.append(
+            row(width, (Span(f"({output.first_line} earlier lines are not kept here)", "dim"),))
+        )
+    return lines
+
+
+def run_tail(view: View, run: RunState, width: int) -> list[Line]:
+    """What is known of the outcome: the end, its reason and the evidence, or what is asked."""
+    lines: list[Line] = []
+    if run.abort_asked_by and run.ended is None:
+        lines.append(row(width, (Span(f"abort asked by {run.abort_asked_by}", "warn"),)))
+    if run.unreachable and run.ended is None:
+        look = glyph("unknown")
+        text = (
+            f"{look.drawn} outcome unknown: {run.unreachable}. The run goes on by itself on "
+            f"{run.target}; it is asked as soon as it answers, and nothing is started again."
+        )
+        lines += wrapped(text, width, look.style)
+    if run.ended is None:
+        return lines
+    lines += _silent_lines(view, run, width)
+    step = _step_of(view, run)
+    lines += wrapped(_end_text(run), width, "ok" if run.ended.exit_status == 0 else "failing")
+    for reading in step.evidence if step else ():
+        look = glyph(reading.status.value)
+        lines += wrapped(
+            f"{look.drawn} evidence {reading.probe}: {reading.summary}", width, look.style
+        )
+    if step is not None and step.status not in (StepStatus.RUNNING, StepStatus.CHECKING):
+        well = step.status is StepStatus.DONE
+        look = glyph(
+            "done" if well else "unknown" if step.status is StepStatus.UNKNOWN else "failed"
+        )
+        word = step.outcome.value if step.outcome else step.status.value
+        said = f"{look.drawn} step {run.step_id} {word}"
+        lines += wrapped(f"{said}: {step.reason}" if step.reason else said, width, look.style)
+    elif step is not None:
+        lines.append(row(width, (Span("taking the evidence …", "running"),)))
+    return lines
+
+
+def _silent_lines(view: View, run: RunState, width: int) -> list[Line]:
+    """A screen that came later has no output; the journal kept the last lines."""
+    if run.run_id in view.outputs or run.ended is None:
+        return []
+    return [row(width, (Span(one),)) for one in run.ended.last_lines]
+
+
+def _end_text(run: RunState) -> str:
+    ended = run.ended
+    if ended is None:
+        return ""
+    how = f"exit {ended.exit_status}" if ended.exit_status is not None else ended.outcome.value
+    if ended.signal:
+        how = f"ended by {ended.signal}"
+    why = f": {ended.reason}" if ended.reason and ended.outcome is not Outcome.SUCCEEDED else ""
+    return f"{sign('rule') * 2} {how} after {format_span(ended.duration_s)}{why}"
+
+
+def _step_of(view: View, run: RunState) -> StepState | None:
+    step = view.state.steps.get(run.step_key)
+    return step if step is not None and step.run_id == run.run_id else None
+
+
+def run_title(view: View, run: RunState | None, now: float, below: int = 0) -> str:
+    """`Run 2.1b on app-1 1:12/2:30 running`, with how much is new below while not following."""
+    if run is None:
+        return "Run"
+    runbook = view.state.runbook
+    spec = runbook.step(run.step_id) if runbook else None
+    place = f" on {run.target}" if run.target else ""
+    if run.ended is not None:
+        word, spent = run.ended.outcome.value, format_span(run.ended.duration_s)
+        step = _step_of(view, run)
+        if step is not None and step.status is StepStatus.FAILED and step.outcome:
+            word = step.outcome.value
+    else:
+        word = "unknown" if run.unreachable else "running"
+        spent = format_span(now - run.started_at)
+        spent += f"/{format_span(spec.expect_duration)}" if spec else ""
+    new = f"  {below} new below" if below else ""
+    return f"Run {run.step_id}{place} {spent} {word}{new}"
+
+
+class RunPane(Pane):
+    """Follows the output of the run under way; stops following when scrolled up."""
+
+    chooses = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f", "follow", "follow", show=False),
+        Binding("left", "aside(-1)", "left", show=False),
+        Binding("right", "aside(1)", "right", show=False),
+        Binding("left_square_bracket", "other(-1)", "run before", show=False),
+        Binding("right_square_bracket", "other(1)", "next run", show=False),
+    ]
+
+    def __init__(self, view: View) -> None:
+        super().__init__(view, "run")
+        self.follows = True
+        self.left = 0
+        self.pinned = ""
+        """A run that the person chose; empty: the one under way."""
+        self._seen_end = 0
+        self._shown_run = ""
+
+    def run_state(self) -> RunState | None:
+        return self.view.state.runs.get(self.pinned) or self.view.shown_run()
+
+    def make_lines(self, width: int, now: float) -> Sequence[Line]:
+        run = self.run_state()
+        if run is None:
+            return [row(width, (Span("no step has been run yet", "dim"),))]
+        if run.run_id != self._shown_run:
+            self._shown_run, self.follows, self.left, self.top = run.run_id, True, 0, 0
+        output = self.view.outputs.get(run.run_id) or RunOutput()
+        head, tail = run_head(self.view, run, width), run_tail(self.view, run, width)
+        return OutputLines(output, head, tail, width, self.left)
+
+    def _keep_place(self) -> None:
+        if self.follows:
+            self.top = len(self.lines) - self.size.height
+            self._seen_end = len(self.lines)
+        super()._keep_place()
+
+    def title(self, now: float) -> str:
+        below = 0 if self.follows else max(len(self.lines) - self._seen_end, 0)
+        shift = f"  from column {self.left}" if self.left else ""
+        return run_title(self.view, self.run_state(), now, below) + shift
+
+    def scrolled(self) -> None:
+        at_end = self.top >= len(self.lines) - self.size.height
+        if self.follows and not at_end:
+            self._seen_end = len(self.lines)
+        self.follows = at_end
+
+    def release(self) -> bool:
+        was = bool(self.pinned) or not self.follows or self.left > 0
+        self.pinned, self.follows, self.left = "", True, 0
+        self.redraw()
+        return was
+
+    def show_run(self, run_id: str) -> None:
+        """Show this run until Esc."""
+        self.pinned = run_id
+        self.redraw()
+
+    def action_follow(self) -> None:
+        self.follows = True
+        self.redraw()
+
+    def action_aside(self, direction: int) -> None:
+        step = max(self.size.width // 2, 1)
+        longest = max((cell_len(line.text) for line in self._visible()), default=0)
+        if direction > 0 and longest < self.size.width:
+            return
+        self.left = max(0, min(self.left + direction * step, MAX_CHARS))
+        self.redraw()
+
+    def _visible(self) -> Sequence[Line]:
+        return [
+            self.lines[i]
+            for i in range(self.top, min(self.top + self.size.height, len(self.lines)))
+        ]
+
+    def action_other(self, step: int) -> None:
+        runs = list(self.view.state.runs)
+        run = self.run_state()
+        if run is None:
+            return
+        index = max(0, min(runs.index(run.run_id) + step, len(runs) - 1))
+        self.show_run(runs[index])
