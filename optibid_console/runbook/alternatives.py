@@ -60,9 +60,7 @@ class _Chooser:
 
     def _kept_probes(self, names: Iterable[str]) -> tuple[str, ...]:
         probes = self.book.probes
-        return tuple(
-            name for name in names if name not in probes or self._here(probes[name])
-        )
+        return tuple(name for name in names if name not in probes or self._here(probes[name]))
 
     def _kept_steps(self, names: Iterable[str]) -> tuple[str, ...]:
         here = {step.id for _, step in steps_at(self.book) if self._here(step)}

@@ -39,6 +39,11 @@ class Redactor:
         """How many of the held bytes belong to a secret that was announced already."""
         self._by_last: dict[int, list[tuple[bytes, int]]] | None = None
 
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes wait for what follows them."""
+        return len(self._held)
+
     def feed(self, chunk: bytes) -> bytes:
         """What can be shown now of all that was fed."""
         data = self._held + chunk

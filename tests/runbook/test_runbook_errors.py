@@ -218,7 +218,9 @@ def test_a_problem_shows_no_control_characters_and_no_secret(whole: str, load_te
 def test_alternatives_for_different_stacks_may_share_an_id(whole: str, load_text: Any) -> None:
     def two(first: str, second: str) -> str:
         step = '[[phases.steps]]\nid = "9"\ntitle = "t"\nkind = "manual"\nstack = ["{}"]\n'
-        return whole.replace("[[actions]]", step.format(first) + step.format(second) + "[[actions]]")
+        return whole.replace(
+            "[[actions]]", step.format(first) + step.format(second) + "[[actions]]"
+        )
 
     assert load_text(two("pm2", "kubernetes"))
     with pytest.raises(RunbookError, match='step "9" is there already'):

@@ -56,7 +56,8 @@ CONTEXTS = (
 
 VALUES = st.one_of(
     st.lists(
-        st.sampled_from([*"ab \"'`$(){}[]\\\n\t;&|<>#*?~!=-%^V.é", "${V}", "$(", "\\\n"]), max_size=10
+        st.sampled_from([*"ab \"'`$(){}[]\\\n\t;&|<>#*?~!=-%^V.é", "${V}", "$(", "\\\n"]),
+        max_size=10,
     ).map("".join),
     st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), max_size=12),
 )
@@ -148,7 +149,7 @@ REFUSED = (
     ("trap 'rm ${V}' EXIT", "second shell"),
     ("echo $'it\\'s' ${V}", "not certain"),
     ("x=$(case a in a) echo ;; esac) ${V}", "not certain"),
-    ("echo \"${x:-'}\" ${V}", "not certain"),
+    ('echo "${x:-\'}" ${V}', "not certain"),
     ("cat <<EOF\na \\\nEOF\n${V}", "not certain"),
     ("echo 'open ${V}", "not certain"),
     ('echo "open ${V}', "not certain"),
@@ -185,6 +186,4 @@ def test_commands_are_quoted_for_their_place() -> None:
     values = {"RELEASE": "v2.4.0", "backup.path": "a b"}
     assert fill("deploy ${RELEASE}", values) == "deploy 'v2.4.0'"
     assert fill('cp "${backup.path}" /x', values) == 'cp "a b" /x'
-    assert guard("psql ${PW} \"${PW}\" '${PW}'", {"PW"}) == (
-        "psql \"${PW}\" \"${PW}\" ''\"${PW}\"''"
-    )
+    assert guard("psql ${PW} \"${PW}\" '${PW}'", {"PW"}) == ('psql "${PW}" "${PW}" \'\'"${PW}"\'\'')
