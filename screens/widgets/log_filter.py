@@ -40,6 +40,8 @@ LEVELS = {
     "debug": Level.DEBUG,
 }
 
+_BEGUN = frozenset({"/", "//", "level:", "tail:", '"', '""'})
+"""Words that are still being typed: they keep everything."""
 _TOKEN = re.compile(r'-?(?:/(?:\\.|[^\\/])*/?|"[^"]*"?|\S+)')
 Test = Callable[[bytes], bool]
 
@@ -85,6 +87,8 @@ def compile_filter(text: str, tails: Sequence[str], only: str = "") -> Filter:
     for token in _TOKEN.findall(text):
         negated = token.startswith("-") and len(token) > 1
         word = token[1:] if negated else token
+        if word in _BEGUN:
+            continue
         if word.startswith("tail:"):
             index = _tail_index(word.removeprefix("tail:"), tails)
             shown = shown - {index} if negated else shown & {index}
@@ -97,8 +101,8 @@ def compile_filter(text: str, tails: Sequence[str], only: str = "") -> Filter:
 
 
 def _test(word: str) -> Test:
-    if word.startswith("/") and len(word) > 1:
-        return _regex(word[1:].removesuffix("/") if len(word) > 2 else word[1:])
+    if word.startswith("/"):
+        return _regex(word[1:].removesuffix("/"))
     if word.startswith("level:"):
         return _at_least(word.removeprefix("level:"))
     wanted = word.strip('"').encode().lower()
