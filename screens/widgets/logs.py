@@ -179,6 +179,7 @@ class LogPane(Widget, can_focus=True):
             except FilterError as error:
                 self._use_filter(None)
                 self.status.problem = str(error)
+                self._dirty = True
         while self._search is not None and time.monotonic() < until:
             found = next(self._search, -1)
             if found is None:
@@ -194,20 +195,23 @@ class LogPane(Widget, can_focus=True):
 
     def _paint(self, now: float) -> None:
         self._dirty = False
+        if not self.size:
+            return
         if self._look_changed:
             self._look_changed = False
             self.painter.look(
                 width=self.size.width,
-                wrap=self.view_wraps,
+                wrap=self.wraps,
                 offset=self.painter.offset,
                 tails=self.tails.names if not self.tails.selected else (),
                 variables=self.app.theme_variables,
             )
         height = self.size.height - self.has_class("-filtering")
-        self._page = self.view.layout(height)
+        said = bool(self.status)
+        self._page = self.view.layout(height - said)
         self.status.compose(self.view, self.filter_text, self._search is not None, now)
-        if self.status:
-            self._page = self.view.layout(height - 1)
+        if bool(self.status) != said:
+            self._page = self.view.layout(height - (not said))
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
@@ -242,7 +246,7 @@ class LogPane(Widget, can_focus=True):
             self.border_title = title
 
     @property
-    def view_wraps(self) -> bool:
+    def wraps(self) -> bool:
         """Whether long lines are wrapped."""
         return self.painter.wrap
 
@@ -331,7 +335,7 @@ class LogPane(Widget, can_focus=True):
         self._restyle()
 
     def action_sideways(self, steps: int) -> None:
-        if self.view_wraps:
+        if self.wraps:
             self.status.flash("lines are wrapped: w unwraps them", time.monotonic())
         offset = self.painter.offset + steps * SIDEWAYS_CELLS
         self.painter.offset = min(max(offset, 0), MAX_OFFSET)

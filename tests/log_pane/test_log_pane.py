@@ -158,6 +158,39 @@ async def test_a_filter_is_typed_and_cleared(app: Any, settle: Any, numbered: An
         assert "Esc clears" not in app.rows[-1]
 
 
+async def test_escape_clears_the_filter_before_it_means_anything_else(
+    app: Any, settle: Any, numbered: Any
+) -> None:
+    app.bind("escape", "rollback")
+    async with app.run_test(size=SIZE) as pilot:
+        app.pane.add(numbered(0, 20))
+        for keys in (["slash", "1", "escape"], ["slash", "1", "enter", "escape"]):
+            await pilot.press(*keys)
+            await settle(pilot)
+            assert app.pane.filter_text == ""
+            assert app.focused is app.pane
+            assert not app.rolled_back
+        await pilot.press("escape")
+        assert app.rolled_back
+
+
+async def test_a_line_under_the_bottom_row_counts_as_below(
+    app: Any, settle: Any, numbered: Any
+) -> None:
+    async with app.run_test(size=SIZE) as pilot:
+        app.pane.add(numbered(0, 100))
+        await settle(pilot)
+        await pilot.press(*["up"] * 5)
+        await settle(pilot)
+        app.pane.add(numbered(100, 110))
+        await settle(pilot)
+        assert app.rows[-1].startswith("▼ 10 new below")
+        await pilot.press(*["down"] * 8)
+        await settle(pilot)
+        newest = int(last_lines(app)[-1])
+        assert app.rows[-1].startswith(f"▼ {109 - newest} new below")
+
+
 async def test_letters_typed_into_the_filter_are_not_keys(
     app: Any, settle: Any, numbered: Any
 ) -> None:
