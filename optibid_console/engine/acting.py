@@ -24,7 +24,8 @@ class ActionRunner:
         self._runbook = runbook
         self._ledger = ledger
         self._steps = steps
-        self._decision: asyncio.Future[tuple[e.Choice, str]] | None = None
+        self._choices: dict[str, asyncio.Future[tuple[e.Choice, str]]] = {}
+        """Action run → the choice that it waits for."""
         self._preempted: set[str] = set()
 
     async def start(self, action: Action, by: str, now: float) -> asyncio.Task[None]:
@@ -47,14 +48,12 @@ class ActionRunner:
     async def decide(self, choice: e.Choice, reason: str, by: str) -> None:
         """Answer the failed step on which it waits."""
         action = self._ledger.state.action()
-        if action is None or self._decision is None:
+        if action is None:
             return
         await self._ledger.record(e.ActionDecided(action.action_run, choice, reason), by)
-        if not self._decision.done():
-            self._decision.set_result((choice, reason))
+        self._choice(action.action_run).set_result((choice, reason))
 
     def _spawn(self, action: Action, action_run: str, by: str) -> asyncio.Task[None]:
-        self._decision = None
         return asyncio.create_task(self._run(action, action_run, by))
 
     async def _run(self, action: Action, action_run: str, by: str) -> None:
@@ -83,14 +82,19 @@ class ActionRunner:
                 said = f"{outcome.value}: {reason}" if reason else outcome.value
                 await self._ledger.keep(e.ActionStopped(action_run, step.id, said))
             waiting = False
-            self._decision = asyncio.get_running_loop().create_future()
-            choice, why = await self._decision
+            choice, why = await self._choice(action_run)
+            del self._choices[action_run]
             if choice is e.Choice.SKIP:
                 await self._ledger.keep(e.StepSkipped(step.id, why, action_run), by)
                 return True
             if choice is e.Choice.STOP:
                 await self._finish(action_run, e.Outcome.FAILED, f"stopped at {step.id}: {why}")
                 return False
+
+    def _choice(self, action_run: str) -> asyncio.Future[tuple[e.Choice, str]]:
+        if action_run not in self._choices:
+            self._choices[action_run] = asyncio.get_running_loop().create_future()
+        return self._choices[action_run]
 
     async def _begun(self, step: Step, action_run: str, by: str) -> LiveRun:
         """The step's run: the one that an earlier engine left under way, or a new one."""

@@ -55,16 +55,19 @@ class Engine:
         self._stop: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._links: dict[str, str] = {}
 
-    async def run(self) -> str:
-        """Live until told to end or the window is closed; gives the reason.
-
-        Runs under way go on on their targets.
-        """
+    async def begin(self) -> None:
+        """Go on where the journal ends; before any screen may join. Raises `JournalError`."""
         await self.ledger.record(
             e.EngineStarted(__version__, platform.node(), os.getpid(), _boot_id())
         )
         await self.lease.clear()
         self._take_up()
+
+    async def run(self) -> str:
+        """Live until told to end or the window is closed; gives the reason.
+
+        Runs under way go on on their targets.
+        """
         for work in (self._observers.run, self._judge.run, self._tails.run, self.pulse.run):
             self._spawn(work())
         try:

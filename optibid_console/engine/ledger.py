@@ -24,14 +24,6 @@ class Publisher(Protocol):
 
     def entry(self, entry: Entry) -> None: ...
 
-    async def keep(self, fact: Fact, actor: str = CONSOLE) -> Entry:
-        """Commit something that happened already: tries until the journal takes it."""
-        while True:
-            try:
-                return await self.record(fact, actor)
-            except JournalError:
-                await asyncio.sleep(_AGAIN_S)
-
     def signal(self, signal: Signal) -> None: ...
 
 
@@ -96,7 +88,7 @@ def redacted(fact: Any, secrets: Secrets) -> Any:
     assert is_dataclass(fact)
     plain = to_plain(fact)
     clean = _clean(plain, secrets)
-    return fact if clean == plain else from_plain(type(fact), clean)  # type: ignore[arg-type]  # fact's own class
+    return fact if clean == plain else from_plain(type(fact), clean)
 
 
 def _clean(value: Any, secrets: Secrets) -> Any:

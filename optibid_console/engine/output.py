@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from optibid_console.runbook.secrets import Redactor
+from optibid_console.runbook.redaction import Redactor
 from optibid_console.signals import Output
 from probes.text import one_line
 

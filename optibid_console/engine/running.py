@@ -47,6 +47,8 @@ class LiveRun:
     unreachable: bool = False
     aborted_by: str = ""
     timed_out: bool = False
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when its target has said that it has it."""
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when it has to end: aborted or out of time."""
     confirmed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -166,7 +168,7 @@ class StepRunner:
         enforcer = asyncio.create_task(self._enforce(live))
         try:
             end = await self._until_ended(live)
-        except TargetError as refused:
+        except LaunchRefused as refused:
             return await self._finish(live, e.Outcome.REFUSED, str(refused))
         finally:
             enforcer.cancel()
@@ -183,10 +185,12 @@ class StepRunner:
     async def _until_ended(self, live: LiveRun) -> RunEnd:
         """Launch, follow and ask until the target says how it ended.
 
-        Raises `TargetError` when the target refuses it.
+        Raises `LaunchRefused` when it was never started.
         """
         target = self._targets[live.step.on]
         while True:
+            if live.stop.is_set() and not live.sent:
+                return RunEnd(Ending.NEVER)
             try:
                 await self._reach(live, target)
                 async for chunk in target.follow(live.run_id, live.trail.received):
@@ -194,7 +198,9 @@ class StepRunner:
                 end = await target.ended(live.run_id)
                 if end is not None:
                     return end
-            except LinkLost as lost:
+            except LaunchRefused:
+                raise
+            except TargetError as lost:
                 if not live.sent:
                     raise LaunchRefused(f"{lost}; nothing was started") from lost
                 if not live.unreachable:
@@ -211,12 +217,14 @@ class StepRunner:
             except LinkLost as lost:
                 live.sent = lost.sent
                 raise
+            live.answered.set()
             await self._ledger.keep(e.RunLaunched(live.run_id, attached=not started))
         elif live.unreachable:
             end = await target.ended(live.run_id)
             if end is not None and end.ending is Ending.NEVER:
                 raise LaunchRefused(f"{target.name} never got it: nothing was started")
             live.unreachable = False
+            live.answered.set()
             await self._ledger.keep(e.RunLaunched(live.run_id, attached=True))
 
     async def _enforce(self, live: LiveRun) -> None:
@@ -228,10 +236,11 @@ class StepRunner:
             live.timed_out = True
             live.stop.set()
         target = self._targets[live.step.on]
+        await live.answered.wait()  # before that there is nothing to end, or nobody to ask
         while True:
             try:
                 await target.cancel(live.run_id, _KILL_GRACE_S)
-            except LinkLost:
+            except TargetError:  # its follower has said so; here it only has to come through
                 await asyncio.sleep(_ASK_AGAIN_S)
             else:
                 return

@@ -76,6 +76,7 @@ async def _serve(
     _end_on_signals(engine)
     reason = "the engine broke"
     try:
+        await engine.begin()
         await server.start()
         on_ready()
         reason = await engine.run()

@@ -49,6 +49,6 @@ class Tails:
         wanted = registry.tail_settings_class(spec.kind)
         names = {one.name for one in fields(wanted)}
         given = {key: one for key, one in to_plain(spec).items() if key in names}
-        settings = from_plain(wanted, self._loaded.secrets.reveal_all(given))
+        settings: object = from_plain(wanted, self._loaded.secrets.reveal_all(given))
         host = self._targets[spec.on or "local"]
         return registry.build_tail(spec.kind, spec.id, settings, host)

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from optibid_console import commands as c
+from optibid_console import entries as e
+from optibid_console.signals import Pulse
+from optibid_console.state import StepStatus
+
+
+async def test_a_criterion_trips_after_it_held_and_starts_the_escalation_clock(bench: Any) -> None:
+    await bench.until(lambda state: state.criteria["load"].verdict is e.Verdict.PASS)
+    (bench.room / "load").write_text("140\n")
+    state = await bench.until(lambda state: state.criteria["load"].verdict is e.Verdict.FAIL)
+    assert state.criteria["load"].reason == "load 140, limit 100"
+    state = await bench.until(lambda state: state.escalation is not None)
+    assert state.escalation.reason == "Load over 100: load 140, limit 100"
+    (bench.room / "load").write_text("nothing\n")
+    await bench.until(lambda state: state.criteria["load"].verdict is e.Verdict.ERROR)
+
+
+async def test_a_criterion_of_a_later_phase_is_inconclusive(bench: Any) -> None:
+    state = await bench.until(lambda state: "flag" in state.criteria)
+    assert state.criteria["flag"].verdict is e.Verdict.INCONCLUSIVE
+    assert state.criteria["flag"].reason == "judged from phase after on"
+
+
+async def test_the_baseline_is_taken_when_the_deployment_begins(bench: Any) -> None:
+    await bench.until(lambda state: state.criteria["load"].verdict is e.Verdict.PASS)
+    assert bench.state.baseline == {}
+    await bench.step("1b")
+    await bench.step("2a")
+    state = await bench.until(lambda state: state.baseline)
+    assert state.baseline == {"load": 10.0}
+
+
+async def test_readiness_names_what_is_missing(bench: Any) -> None:
+    state = await bench.until(
+        lambda state: (
+            "rollback" in state.readiness
+            and "the flag is up: failing" in state.readiness["rollback"].missing
+        )
+    )
+    assert "backup.path isn't recorded" in state.readiness["rollback"].missing
+    await bench.step("1b")
+    await bench.step("2a")
+    state = await bench.until(lambda state: state.readiness["rollback"].ready)
+    assert state.readiness["rollback"].missing == ()
+
+
+async def test_the_pulse_goes_on_while_a_step_runs(bench: Any) -> None:
+    await bench.step("1a")
+    before = len(bench.heard.of(Pulse))
+    async with asyncio.timeout(10):
+        while len(bench.heard.of(Pulse)) < before + 2:
+            await asyncio.sleep(0.05)
+    assert bench.heard.of(Pulse)[-1].journal_ok
+
+
+async def test_rollback_stops_at_a_failed_step_and_asks(bench: Any) -> None:
+    await bench.step("1b")
+    await bench.step("2a")
+    reply = await bench.do(c.StartAction("rollback", "rollback"))
+    assert isinstance(reply, c.Accepted)
+    state = await bench.until(lambda state: state.action() and state.action().stopped_at_step)
+    assert state.action().stopped_at_step == "R1"
+    assert "exit 1" in state.action().stopped_reason
+    (bench.room / "may-roll-back").touch()
+    await bench.do(c.Decide("rollback1", e.Choice.RETRY))
+    state = await bench.until(
+        lambda state: state.step("R2", "rollback1").status is StepStatus.RUNNING
+    )
+    assert state.step("R1", "rollback1").command.endswith(f"{bench.room}/backup.dump'")
+    assert not (bench.room / "flag").exists()
+    await bench.do(c.RunStep("R2", "told everybody"))
+    state = await bench.until(lambda state: state.action() is None)
+    assert state.actions["rollback1"].outcome is e.Outcome.SUCCEEDED
+    again = await bench.do(c.StartAction("rollback", "rollback"))
+    assert isinstance(again, c.Refused)
+    assert "nothing to do" in again.why
+
+
+async def test_rollback_aborts_what_is_under_way(bench: Any) -> None:
+    (bench.room / "may-roll-back").touch()
+    for step_id in ("1b", "2a"):
+        await bench.step(step_id)
+    await bench.do(c.RunStep("2b"))
+    await bench.until(lambda state: any(run.launched for run in state.active_runs()))
+    await bench.do(c.StartAction("rollback", "rollback"))
+    state = await bench.until(lambda state: state.step("R1", "rollback1").status is StepStatus.DONE)
+    assert state.step("2b").outcome is e.Outcome.ABORTED
+
+
+async def test_a_stopped_rollback_is_still_asked_after_a_restart(start_engine: Any) -> None:
+    async with start_engine() as first:
+        for step_id in ("1b", "2a"):
+            await first.step(step_id)
+        await first.do(c.StartAction("rollback", "rollback"))
+        await first.until(lambda state: state.action() and state.action().stopped_at_step)
+    async with start_engine() as second:
+        reply = await second.do(c.Decide("rollback1", e.Choice.SKIP, "the flag is gone"))
+        assert isinstance(reply, c.Accepted), reply
+        state = await second.until(
+            lambda state: state.step("R2", "rollback1").status is StepStatus.RUNNING
+        )
+        assert state.step("R1", "rollback1").status is StepStatus.SKIPPED
