@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from optibid_console.criteria import parse
 from optibid_console.runbook.checks import steps_at
@@ -30,10 +30,11 @@ def chosen(runbook: Runbook, problems: Problems) -> Runbook:
     return _Chooser(runbook, problems).runbook()
 
 
-@dataclass(slots=True)
 class _Chooser:
-    book: Runbook
-    problems: Problems
+    def __init__(self, book: Runbook, problems: Problems) -> None:
+        self.book = book
+        self.problems = problems
+        self.steps_here = {step.id for _, step in steps_at(book) if self._here(step)}
 
     def runbook(self) -> Runbook:
         book = self.book
@@ -63,8 +64,7 @@ class _Chooser:
         return tuple(name for name in names if name not in probes or self._here(probes[name]))
 
     def _kept_steps(self, names: Iterable[str]) -> tuple[str, ...]:
-        here = {step.id for _, step in steps_at(self.book) if self._here(step)}
-        return tuple(name for name in names if name in here)
+        return tuple(name for name in names if name in self.steps_here)
 
     def _steps(self, steps: tuple[Step, ...], parent: KeyPath) -> tuple[Step, ...]:
         kept = []

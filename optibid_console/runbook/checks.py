@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from optibid_console.criteria import parse
+from optibid_console.runbook.cycles import note_cycles
 from optibid_console.runbook.layout import LOCAL, SERVICES, Registry
 from optibid_console.runbook.model import (
     Action,
@@ -62,6 +63,7 @@ class _Checker:
         self.problems = problems
         self.phase_ids = tuple(one.id for one in runbook.phases)
         self.phase_steps = tuple(step.id for _, step in runbook.steps())
+        self.all_steps = tuple(step.id for _, step in steps_at(runbook))
 
     def window(self) -> None:
         window = self.book.window
@@ -89,7 +91,8 @@ class _Checker:
         jumps = {
             one.id: _jump_targets(one, self.book.targets) for one in self.book.targets.values()
         }
-        self.cycle(jumps, {one: ("targets", one, "jump") for one in jumps}, "jumps through")
+        places: dict[str, KeyPath] = {one: ("targets", one, "jump") for one in jumps}
+        note_cycles(self.problems, jumps, places, "jumps through")
 
     def _refuse_ssh_keys(self, path: KeyPath, target: TargetSpec) -> None:
         for key in ("host", "user", "identity", "known_hosts", "ssh_config", "jump", "port"):
@@ -168,14 +171,14 @@ class _Checker:
         places: dict[str, KeyPath] = {
             step.id: (*path, "undoes") for path, step in steps_at(self.book)
         }
-        self.cycle(undoes, places, "undoes")
+        note_cycles(self.problems, undoes, places, "undoes")
 
     def _step(self, path: KeyPath, step: Step) -> None:
         self.name((*path, "on"), "target", step.on, self.book.targets)
         self.service((*path, "service"), step.service)
         for key in ("evidence", "wait_for"):
             self.names((*path, key), "probe", getattr(step, key), self.book.probes)
-        self.names((*path, "undoes"), "step", step.undoes, self._all_steps())
+        self.names((*path, "undoes"), "step", step.undoes, self.all_steps)
         if path[0] == "phases" and step.undoes:
             self.problems.add((*path, "undoes"), "only belongs to a step of an action")
         wanted = {StepKind.RUN: ("run", "on"), StepKind.WAIT: ("wait_for",), StepKind.MANUAL: ()}
@@ -191,9 +194,6 @@ class _Checker:
         if step.record and not re.fullmatch(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)+", step.record):
             message = 'expected a dotted name such as "backup.path"'
             self.problems.add((*path, "record"), message, step.record)
-
-    def _all_steps(self) -> tuple[str, ...]:
-        return tuple(step.id for _, step in steps_at(self.book))
 
     def people(self) -> None:
         sections = self.book.checklist
@@ -260,32 +260,6 @@ class _Checker:
     def _duplicate(self, what: str, path: KeyPath, first: KeyPath, name: str) -> None:
         place = self.problems.place((*first, "id"))
         self.problems.add((*path, "id"), f'the {what} "{name}" is there already: {place}', name)
-
-    def cycle(
-        self, graph: Mapping[str, tuple[str, ...]], places: Mapping[str, KeyPath], verb: str
-    ) -> None:
-        """Note each cycle once, at its first member."""
-        done: set[str] = set()
-        for start in graph:
-            found = () if start in done else _cycle_from(start, graph)
-            if found:
-                text = f" {verb} ".join(f'"{one}"' for one in (*found, found[0]))
-                self.problems.add(places[start], f"goes round in a circle: {text}", start)
-                done.update(found)
-
-
-def _cycle_from(start: str, graph: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """The shortest way from `start` back to itself; empty when there is none."""
-    ways: list[tuple[str, ...]] = [(start,)]
-    seen: set[str] = set()
-    for way in ways:
-        for following in graph.get(way[-1], ()):
-            if following == start:
-                return way
-            if following not in seen:
-                seen.add(following)
-                ways.append((*way, following))
-    return ()
 
 
 def _jump_targets(target: TargetSpec, targets: Mapping[str, TargetSpec]) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ from optibid_console.runbook.positions import KeyPath, line_of
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _LISTED = 12
 _SHOWN_CHARS = 80
+_MOST_WITH_NEAREST = 500
+"""Looking for the nearest name takes a millisecond: not for each of 100,000 problems."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +87,16 @@ class Problems:
         plural = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
         listed = f"{plural} are {listing(names)}" if names else f"there are no {plural}"
         message = f"no {what} {shown(name)}; {listed}"
-        self.add(path, message, name, names, nearest_of(name, names))
+        self.add(path, message, name, names, self._nearest(name, names))
 
     def unknown_key(self, path: KeyPath, value: Any, known: Iterable[str]) -> None:
         """Note that the last key of `path` is none of the `known` keys of its table."""
         names = tuple(sorted(dict.fromkeys(known)))
         message = f"unknown key; keys here are {listing(names)}"
-        self.add(path, message, value, names, nearest_of(str(path[-1]), names))
+        self.add(path, message, value, names, self._nearest(str(path[-1]), names))
+
+    def _nearest(self, name: str, names: tuple[str, ...]) -> str:
+        return nearest_of(name, names) if len(self.found) < _MOST_WITH_NEAREST else ""
 
     def place(self, path: KeyPath) -> str:
         """`config.toml:214 phases[2].title`."""

@@ -8,29 +8,21 @@ where reading on would be a guess, the references that follow are refused.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
+
+from optibid_console.runbook.shell_heredocs import Heredoc, heredoc_at
+from optibid_console.runbook.shell_words import Words
 
 NAME = r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)+|[A-Za-z_][A-Za-z0-9_]*"
 
 _REFERENCE = re.compile(rf"\$?\$\{{({NAME})\}}")
 _BACKTICKED = re.compile(r"`(?:[^`\\]|\\.)*`", re.DOTALL)
-_SHIFT_OR_HEREDOC = re.compile(r"<<-?[ \t]*[^\s\d$(]")
-_HEREDOC = re.compile(r"<<(-?)[ \t]*((?:[^\s'\"\\;&|<>()$`]|\\.|'[^'\n]*'|\"[^\"\n]*\")+)")
-_SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "zsh", "su", "runuser", "$SHELL"})
-_RUNS_ITS_WORDS = frozenset({"eval", "ssh", "trap", "watch", "parallel"})
-_OPTION_WITH_WORD = re.compile(r"[-+][A-Za-z]*o")
-_SCRIPT_FLAG = re.compile(r"-[A-Za-z]*c")
-
+_SHIFT_OR
 _BACKTICKS = "can't stand in backticks: use $( ) instead"
 _HEREDOC_BODY = "can't stand in a here-document: pipe it in with printf '%s'"
 _ARITHMETIC = "can't stand in arithmetic: assign it to a variable first"
-_TEST = "can't stand in [[ ]] or let, where bash computes it: use [ ]"
 _EXPANSION = "can't stand inside another ${ }: assign it to a variable first"
-_SCRIPT = (
-    "can't stand in text that a second shell reads: "
-    "hand it over as an argument, as in sh -c 'cmd \"$1\"' sh ${NAME}"
-)
 _UNSURE = "stands where its quoting is not certain: {} before it; write that differently"
 
 
@@ -72,28 +64,13 @@ class _Mode(Enum):
     ARITHMETIC = auto()
 
 
-class _Reads(Enum):
-    """What the words of a command mean for the word that comes."""
-
-    NOTHING = auto()
-    SHELL = auto()
-    SCRIPT = auto()
-    ALL = auto()
-
-
 @dataclass(slots=True)
 class _Frame:
     mode: _Mode
     substitution: bool = False
     """It is `$( )`, whose end a `case` pattern's `)` would hide."""
     depth: int = 0
-    word: str = ""
-    in_word: bool = False
-    reads: _Reads = _Reads.NOTHING
-    aside: bool = False
-    """The word that comes is a redirection's file or an option's value."""
-    computed: bool = False
-    """Within `[[ ]]` or `let`."""
+    words: Words = field(default_factory=Words)
 
 
 class _Lexer:
@@ -102,7 +79,7 @@ class _Lexer:
         self.at = 0
         self.found: list[Spot] = []
         self.frames = [_Frame(_Mode.COMMAND)]
-        self.heredocs: list[tuple[re.Match[str], int]] = []
+        self.heredocs: list[tuple[Heredoc, int]] = []
         self.unsure = ""
 
     def read(self) -> None:
@@ -127,7 +104,7 @@ class _Lexer:
             self._end_command(frame)
             self.at += 1
             self._heredoc_bodies()
-        elif char == "#" and not frame.in_word:
+        elif char == "#" and not frame.words.begun:
             end = self.text.find("\n", self.at)
             self.at = len(self.text) if end < 0 else end
         elif self.text.startswith("&>", self.at):
@@ -196,7 +173,7 @@ class _Lexer:
                 self._close()
                 return
             if char in "'\"" and any(one.mode is _Mode.DOUBLE for one in self.frames):
-                self.unsure = self.unsure or 'a quote within "${ }"'
+                self._doubt('a quote within "${ }"')
         else:
             if char in "()":
                 self.at += 1
@@ -205,9 +182,9 @@ class _Lexer:
                     self._close()
                 return
             if char == "#" or _SHIFT_OR_HEREDOC.match(self.text, self.at):
-                self.unsure = self.unsure or "a # or << within (( ))"
+                self._doubt("a # or << within (( ))")
         self._quoting(frame, char)
-        if frame.word.endswith("case"):
+        if frame.words.word.endswith("case"):
             self._doubt_case(frame)
 
     def _dollar(self, frame: _Frame, place: Place) -> None:
@@ -225,7 +202,7 @@ class _Lexer:
             self._open(_Frame(_Mode.EXPANSION), 2)
         else:
             if rest[:1] == "'" and place is Place.BARE:
-                self.unsure = self.unsure or "$'…', which not every shell has,"
+                self._doubt("$'…', which not every shell has,")
             self._extend(frame, "$")
             self.at += 2 if rest[:1] in ("#", "$", "?", "@", "*", "!", "-") else 1
 
@@ -252,16 +229,14 @@ class _Lexer:
                 return _EXPANSION
             if frame.mode is _Mode.ARITHMETIC:
                 return _ARITHMETIC
-            if frame.computed:
-                return _TEST
-            if frame.reads in (_Reads.SCRIPT, _Reads.ALL):
-                return _SCRIPT
+            if refusal := frame.words.refusal():
+                return refusal
         return ""
 
     def _single(self, frame: _Frame) -> None:
         end = self.text.find("'", self.at + 1)
         if end < 0:
-            self.unsure = self.unsure or "a quote that is never closed"
+            self._doubt("a quote that is never closed")
             end = len(self.text)
         refusal = self._refusal()
         for match in _REFERENCE.finditer(self.text, self.at + 1, end):
@@ -272,7 +247,7 @@ class _Lexer:
     def _backticks(self, frame: _Frame) -> None:
         match = _BACKTICKED.match(self.text, self.at)
         if match is None:
-            self.unsure = self.unsure or "a backtick that is never closed"
+            self._doubt("a backtick that is never closed")
         end = match.end() if match else len(self.text)
         self._refuse_between(self.at, end, _BACKTICKS)
         self._extend(frame, "?")
@@ -283,34 +258,26 @@ class _Lexer:
         if self.text.startswith("<<<", self.at):
             self.at += 3
             return
-        frame.aside = True
-        match = _HEREDOC.match(self.text, self.at)
-        if match:
-            frame.aside = False
-            self.heredocs.append((match, len(self.frames)))
-            self.at = match.end()
+        heredoc = heredoc_at(self.text, self.at)
+        if heredoc:
+            self.heredocs.append((heredoc, len(self.frames)))
+            self.at += heredoc.length
             return
+        frame.words.aside = True
         if self.text.startswith("<<", self.at):
-            self.unsure = self.unsure or "a here-document without a plain end word"
+            self._doubt("a here-document without a plain end word")
         self.at += 1
         if self.text[self.at : self.at + 1] in ("&", "|", ">"):
             self.at += 1
 
     def _heredoc_bodies(self) -> None:
-        for opened, depth in self.heredocs:
+        for heredoc, depth in self.heredocs:
             if depth != len(self.frames):
-                self.unsure = self.unsure or "a here-document that begins outside these brackets"
-            delimiter = re.sub(r"\\(.)|['\"]", r"\1", opened[2])
+                self._doubt("a here-document that begins outside these brackets")
             start = self.at
-            while self.at < len(self.text):
-                end = self.text.find("\n", self.at)
-                end = len(self.text) if end < 0 else end
-                line = self.text[self.at : end]
-                self.at = min(end + 1, len(self.text))
-                if (line.lstrip("\t") if opened[1] else line) == delimiter:
-                    break
-                if line.endswith("\\") and delimiter == opened[2]:
-                    self.unsure = self.unsure or "a line of a here-document that ends with \\"
+            self.at = heredoc.body_end(self.text, start)
+            if heredoc.is_ambiguous(self.text[start : self.at]):
+                self._doubt("a line of a here-document that ends with \\")
             self._refuse_between(start, self.at, _HEREDOC_BODY)
         self.heredocs.clear()
 
@@ -322,10 +289,8 @@ class _Lexer:
         if self.text.startswith("((", self.at):
             self._open(_Frame(_Mode.ARITHMETIC, depth=2), 2)
         else:
-            self._open(_Frame(_Mode.COMMAND, substitution=self._in_substitution()), 1)
-
-    def _in_substitution(self) -> bool:
-        return self.frames[-1].substitution
+            inside = self.frames[-1].substitution
+            self._open(_Frame(_Mode.COMMAND, substitution=inside), 1)
 
     def _open(self, frame: _Frame, length: int) -> None:
         self.frames.append(frame)
@@ -334,52 +299,29 @@ class _Lexer:
     def _close(self) -> None:
         closed = self.frames.pop()
         if closed.mode is _Mode.DOUBLE:
-            self._extend(self.frames[-1], closed.word)
+            self._extend(self.frames[-1], closed.words.word)
 
     def _extend(self, frame: _Frame, piece: str) -> None:
         if self.heredocs and "\n" in piece:
-            self.unsure = self.unsure or "a line break in quotes beside a here-document"
-        frame.word += piece
-        frame.in_word = True
+            self._doubt("a line break in quotes beside a here-document")
+        frame.words.extend(piece)
 
     def _end_word(self, frame: _Frame) -> None:
-        if not frame.in_word:
-            return
-        word = frame.word.rpartition("/")[2]
-        if word == "case":
+        if frame.words.end_word() == "case":
             self._doubt_case(frame)
-        if word in ("[[", "let", "]]"):
-            frame.computed = word != "]]"
-        if not frame.aside:
-            frame.reads = _reads_after(frame.reads, word)
-        frame.aside = frame.reads is not _Reads.NOTHING and bool(_OPTION_WITH_WORD.fullmatch(word))
-        frame.word = ""
-        frame.in_word = False
 
     def _end_command(self, frame: _Frame) -> None:
-        self._end_word(frame)
-        frame.reads = _Reads.NOTHING
+        if frame.words.end_command() == "case":
+            self._doubt_case(frame)
+
+    def _doubt(self, why: str) -> None:
+        """From here on nothing is sure."""
+        self.unsure = self.unsure or why
 
     def _doubt_case(self, frame: _Frame) -> None:
         if frame.substitution or frame.mode is _Mode.ARITHMETIC:
-            self.unsure = self.unsure or "case within $( )"
+            self._doubt("case within $( )")
 
     def _doubt_all(self, why: str) -> None:
-        self.found = [
-            one
-            if one.refusal
-            else Spot(one.name, one.start, one.end, one.place, one.escaped, _UNSURE.format(why))
-            for one in self.found
-        ]
-
-
-def _reads_after(reads: _Reads, word: str) -> _Reads:
-    if reads is _Reads.ALL or word in _RUNS_ITS_WORDS:
-        return _Reads.ALL
-    if word in _SHELLS:
-        return _Reads.SHELL
-    if reads is _Reads.SHELL and _SCRIPT_FLAG.fullmatch(word):
-        return _Reads.SCRIPT
-    if reads is _Reads.SCRIPT and not word.startswith(("-", "+")):
-        return _Reads.NOTHING
-    return reads
+        doubt = _UNSURE.format(why)
+        self.found = [one if one.refusal else replace(one, refusal=doubt) for one in self.found]

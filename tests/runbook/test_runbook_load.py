@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 import subprocess
 import sys
+import tempfile
 import time
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from optibid_console.codec import from_plain, to_plain
 from optibid_console.runbook.keys import COMMAND_KEYS
-from optibid_console.runbook.load import MAX_BYTES, RunbookError, load
+from optibid_console.runbook.load import MAX_BYTES, Problem, RunbookError, load
 from optibid_console.runbook.model import Runbook, Stack, StepKind
+from optibid_console.runbook.positions import KeyPath
+from probes.probe import Seconds
 from screens.keys import KEYS
+from tests.runbook.small import ENVIRON, WHOLE, Kinds
 
 
 def test_the_small_runbook_is_read_whole(whole: str, load_text: Any) -> None:
@@ -29,12 +39,12 @@ def test_the_small_runbook_is_read_whole(whole: str, load_text: Any) -> None:
     assert book.targets["local"].kind == "local"
     assert book.probes["health"].settings["port"] == 8000
     assert book.panels["errors"].settings == {"metric": "http_requests_total", "unit": "ratio"}
-    assert [phase.at for phase in book.phases] == [-3600, 0]
-    assert book.phases[1].until == 3600
+    assert [float(phase.at) for phase in book.phases] == [-3600, 0]
+    assert book.phases[1].until == Seconds(3600)
     assert book.phases[1].steps[0].kind is StepKind.WAIT
     assert [item.id for item in book.checklist[0].items] == ["db-1", "db-2"]
-    assert book.criteria[0].hold_for == 30
-    assert book.escalation[0].after == 900
+    assert book.criteria[0].hold_for == Seconds(30)
+    assert book.escalation[0].after == Seconds(900)
     assert loaded.warnings == ()
 
 
@@ -245,7 +255,7 @@ def test_an_almost_empty_file_says_what_is_missing(load_text: Any) -> None:
         "config.toml:1 window.name: name is missing",
         "config.toml:1 window.version: version is missing",
     ]
-    with pytest.raises(RunbookError, match="config.toml window: window is missing"):
+    with pytest.raises(RunbookError, match=r"config\.toml window: window is missing"):
         load_text("signoffs = []\n")
 
 
@@ -279,3 +289,47 @@ def test_the_model_needs_no_parser() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def nodes_of(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
+    if path:
+        yield path
+    children = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, one in children if isinstance(value, dict | list) else ():
+        yield from nodes_of(one, (*path, key))
+
+
+ODD: tuple[Any, ...] = (
+    None, 0, -1, 1.5, True, "", "x", "${RELEASE}", "${DB_PASSWORD}", "${a.b}", "T-5m", "5s",
+    "local", "1.1a", [], ["x"], [1], [[]], {}, {"x": 1}, {"id": "x"}, [{}],
+    datetime.date(2026, 1, 1),
+)  # fmt: skip
+"""What is put anywhere in the document; `None`: the key is taken out."""
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_whatever_stands_anywhere_gives_a_runbook_or_problems(data: st.DataObject) -> None:
+    document = tomllib.loads(WHOLE)
+    path = data.draw(st.sampled_from(list(nodes_of(document))))
+    parent: Any = document
+    for key in path[:-1]:
+        parent = parent[key]
+    odd = data.draw(st.sampled_from(ODD))
+    if odd is None:
+        del parent[path[-1]]
+    else:
+        parent[path[-1]] = odd
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / "config.toml"
+        file.write_text(tomli_w.dumps(document))
+        problems: tuple[Problem, ...] = ()
+        try:
+            loaded = load(file, ENVIRON, Kinds())
+        except RunbookError as error:
+            problems = error.problems
+            loaded = None
+    assert (loaded is None) == bool(problems)
+    assert all(one.message and one.file == "config.toml" for one in problems)
+    if loaded:
+        assert from_plain(Runbook, to_plain(loaded.runbook)) == loaded.runbook

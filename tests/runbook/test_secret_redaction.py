@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import re
 import shlex
@@ -118,7 +119,7 @@ def test_a_stream_cut_anywhere_is_redacted_as_the_whole(
     redactor = Redactor(found)
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
     shown = b""
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         shown += redactor.feed(data[start:end])
         assert redactor.held_bytes < longest
     shown += redactor.flush()
