@@ -18,7 +18,8 @@ NAME = r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)+|[A-Za-z_][A-Za-z0
 
 _REFERENCE = re.compile(rf"\$?\$\{{({NAME})\}}")
 _BACKTICKED = re.compile(r"`(?:[^`\\]|\\.)*`", re.DOTALL)
-_SHIFT_OR
+_SHIFT_OR_HEREDOC = re.compile(r"<<-?[ \t]*[^\s\d$(]")
+
 _BACKTICKS = "can't stand in backticks: use $( ) instead"
 _HEREDOC_BODY = "can't stand in a here-document: pipe it in with printf '%s'"
 _ARITHMETIC = "can't stand in arithmetic: assign it to a variable first"
