@@ -12,7 +12,7 @@ from typing import Any, Literal
 import docker
 import docker.errors
 
-from probes.docker_api import DockerApi, find_container, name_of
+from probes.docker_api import DockerApi, find_container, find_service, name_of
 from probes.probe import Host, ProbeError, Reading, Status
 from probes.text import one_line
 
@@ -190,7 +190,10 @@ class ContainerProbe:
     def _look(self, client: docker.APIClient) -> Seen | None:
         settings = self._settings
         try:
-            found = find_container(client, settings.container or settings.service, settings.project)
+            if settings.service:
+                found = find_service(client, settings.service, settings.project)
+            else:
+                found = find_container(client, settings.container)
         except docker.errors.NotFound:
             return None
         return _reduced(found, _image_ids(client, settings.expect.image, found))

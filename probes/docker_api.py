@@ -9,7 +9,9 @@ gives backpressure instead of a thread.
 from __future__ import annotations
 
 import asyncio
+import http.client
 import os
+import socket
 import ssl
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -109,6 +111,8 @@ def in_words(error: BaseException, place: str) -> str:
         return f"nothing listens at {place}: Docker is stopped"
     if is_any(TimeoutError, requests.exceptions.Timeout):
         return f"Docker at {place} did not answer within {ANSWER_WITHIN_S:g} s"
+    if is_any(http.client.BadStatusLine):
+        return f"{place} answers, but it is not Docker"
     for cause in causes:
         if isinstance(cause, docker.errors.APIError) and cause.response is not None:
             if "Api-Version" in cause.response.headers:
@@ -145,6 +149,7 @@ class DockerApi:
             raise ProbeError(in_words(error, address.place)) from error
 
     def _ask(self, address: DockerAddress, ask: Callable[[docker.APIClient], T]) -> T:
+        _knock(address)
         client = self._client
         if client is None or self._client_url != address.url:
             tls: docker.tls.TLSConfig | bool = False
@@ -168,25 +173,24 @@ class DockerApi:
         Raises `docker.errors.NotFound` when there is no such container.
         """
         address = await find_address(self._docker_url, self._host)
+        request = f"GET {path}?{urlencode(query)} HTTP/1.0\r\nHost: docker\r\n\r\n"
         writer: asyncio.StreamWriter | None = None
         try:
-            async with asyncio.timeout(ANSWER_WITHIN_S):
-                reader, writer = await _connect(address)
-                request = f"GET {path}?{urlencode(query)} HTTP/1.0\r\nHost: docker\r\n\r\n"
-                writer.write(request.encode())
-                status, body = await _head(reader, address.place)
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
-            if writer is not None:
-                writer.close()
-            raise ProbeError(in_words(error, address.place)) from error
-        try:
+            try:
+                async with asyncio.timeout(ANSWER_WITHIN_S):
+                    reader, writer = await _connect(address)
+                    writer.write(request.encode())
+                    status, body = await _head(reader, address.place)
+            except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+                raise ProbeError(in_words(error, address.place)) from error
             if status == 404:
                 raise docker.errors.NotFound(body)
             if status != 200:
-                raise ProbeError(f"Docker at {address.place} says {status}: {one_line(body)}")
+                raise ProbeError(f"Docker at {address.place} says {status}: {body}")
             yield reader
         finally:
-            writer.close()
+            if writer is not None:
+                writer.close()
 
     async def close(self) -> None:
         self._forget()
@@ -195,6 +199,14 @@ class DockerApi:
         if self._client is not None:
             self._client.close()
         self._client, self._client_url = None, ""
+
+
+def _knock(address: DockerAddress) -> None:
+    """Connect once: the SDK leaves a socket that was refused unclosed. Raises `OSError`."""
+    if address.url.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(ANSWER_WITHIN_S)
+            connection.connect(address.url.removeprefix("unix://"))
 
 
 async def _connect(address: DockerAddress) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -224,17 +236,23 @@ async def _head(reader: asyncio.StreamReader, place: str) -> tuple[int, str]:
 # Containers
 
 
-def find_container(client: docker.APIClient, name: str, project: str = "") -> Mapping[str, Any]:
+def find_container(client: docker.APIClient, name: str) -> Mapping[str, Any]:
     """The inspected container of this name, or else of this compose service.
 
-    A running one is preferred. Raises `docker.errors.NotFound` when there is none, and
+    Raises as `find_service` does.
+    """
+    try:
+        return dict(client.inspect_container(name))
+    except docker.errors.NotFound:
+        return find_service(client, name)
+
+
+def find_service(client: docker.APIClient, name: str, project: str = "") -> Mapping[str, Any]:
+    """The inspected container of a compose service, a running one if there is one.
+
+    Raises `docker.errors.NotFound` when there is none, and
     `ProbeError` when several run and `project` doesn't tell them apart.
     """
-    if not project:
-        try:
-            return dict(client.inspect_container(name))
-        except docker.errors.NotFound:
-            pass  # it may be a compose service's name
     labels = [f"com.docker.compose.service={name}"]
     if project:
         labels.append(f"com.docker.compose.project={project}")

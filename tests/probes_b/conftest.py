@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from probes.probe import Completed, HostError, Tail, TailBatch
+from tests.probes_b.pages import Answer, PageServer
 from tests.servers.docker import DockerServer
 
 
@@ -135,6 +136,33 @@ class Follower:
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
+
+
+class ForwardingHost(CuttableHost):
+    """A host behind a forward: whatever it is asked to reach is a port here."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__()
+        self.reached: list[tuple[str, int]] = []
+        self._port = port
+
+    async def reach(self, host: str, port: int) -> tuple[str, int]:
+        self.reached.append((host, port))
+        return "127.0.0.1", self._port
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Callable[[str], Answer]], PageServer]]:
+    """Starts HTTP servers that answer what the test says."""
+    servers: list[PageServer] = []
+
+    def start(answer: Callable[[str], Answer]) -> PageServer:
+        servers.append(PageServer(answer))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
 
 
 @pytest.fixture

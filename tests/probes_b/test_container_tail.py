@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 import time
 from collections.abc import Callable, Iterator
@@ -85,7 +86,7 @@ class TestLogReader:
 def name(docker_server: DockerServer) -> Iterator[str]:
     name = f"tail-{time.time_ns()}"
     yield name
-    if name in docker_server.cli("ps", "-aq", "--format", "{{.Names}}"):
+    if name in docker_server.cli("ps", "-a", "--format", "{{.Names}}"):
         docker_server.remove(name)
 
 
@@ -150,9 +151,9 @@ async def test_a_docker_that_goes_and_comes_back(
     docker_server.run(name, SPEAK, "--restart", "always")
     following = follow(tail(docker_server, name))
     await following.until(lambda: following.count == 6)
-    docker_server.stop()
+    await asyncio.to_thread(docker_server.stop)
     await following.until_notice("lost: no Docker socket at")
-    docker_server.start()
+    await asyncio.to_thread(docker_server.start)
     await following.until(lambda: following.count == 12)
     assert following.lines().count("line 0") == 2
 

@@ -73,7 +73,7 @@ class DockerServer:
     def close(self) -> None:
         """Remove what the tests started, and our dockerd."""
         if answers(self.url):
-            for name in self.cli("ps", "-aq", "--format", "{{.Names}}").split():
+            for name in self.cli("ps", "-a", "--format", "{{.Names}}").split():
                 if name in self._containers:
                     self.remove(name)
         self.stop()
