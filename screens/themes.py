@@ -52,8 +52,8 @@ _CONTRAST = _Palette(
 # Okabe and Ito, Color Universal Design (2008): told apart with any common colour vision.
 _COLOUR_BLIND = _Palette(
     text="#e6e6e6", muted="#9a9a9a", background="#11151a", surface="#171c22", panel="#20262e",
-    line="#434c57", accent="#56b4e9", ok="#56b4e9", warn="#f0e442", failing="#e69f00",
-    error="#cc79a7", running="#009e73", stale="#a0a0a0", selected="#12405e",
+    line="#434c57", accent="#56b4e9", ok="#009e73", warn="#f0e442", failing="#e69f00",
+    error="#cc79a7", running="#56b4e9", stale="#a0a0a0", selected="#12405e",
     banner="#d55e00", on_banner="#000000",
 )  # fmt: skip
 

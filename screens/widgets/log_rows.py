@@ -54,8 +54,6 @@ class RowPainter:
         self.wrap = False
         self.offset = 0
         """Cells scrolled to the right, when not wrapping."""
-        self.marked: int | None = None
-        """The line that `e` and `E` are at."""
         self._tails: Sequence[str] = ()
         self._tail_cells = 0
         self._styles: dict[str, Style] = {}
@@ -85,8 +83,8 @@ class RowPainter:
         """How many rows a line takes."""
         return len(self._line(number).parts) if self.wrap else 1
 
-    def strip(self, row: Row) -> Strip:
-        """One row, exactly as wide as the pane."""
+    def strip(self, row: Row, *, marked: bool = False) -> Strip:
+        """One row, exactly as wide as the pane; `marked`: as the line that was looked for."""
         if row.number == FORGOTTEN:
             return self._forgotten()
         drawn = self._line(row.number)
@@ -101,7 +99,7 @@ class RowPainter:
         if not self.wrap:
             body = self._window(body, room)
         strip = Strip([*prefix, *body]).adjust_cell_length(self.width)
-        return strip.apply_style(self._selected) if row.number == self.marked else strip
+        return strip.apply_style(self._selected) if marked else strip
 
     def _window(self, body: Strip, room: int) -> Strip:
         """The part of a line that isn't scrolled away, with signs where there is more."""

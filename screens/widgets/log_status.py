@@ -11,6 +11,7 @@ from textual.strip import Strip
 from screens.glyphs import ascii_only, glyph
 from screens.sanitise import clean_text
 from screens.themes import state_style
+from screens.widgets.log_search import LogSearch
 from screens.widgets.log_view import LogView
 
 FLASH_S = 3.0
@@ -20,8 +21,6 @@ class StatusRow:
     """False while there is nothing to say."""
 
     def __init__(self) -> None:
-        self.problem = ""
-        """What is wrong with the filter that is being typed."""
         self._flash = ""
         self._flash_until = 0.0
         self._parts: list[tuple[str, str]] = []
@@ -41,16 +40,16 @@ class StatusRow:
         """Whether a flash is over and has to be taken away."""
         return bool(self._flash) and now >= self._flash_until
 
-    def compose(self, view: LogView, filter_text: str, searching: bool, now: float) -> None:
+    def compose(self, view: LogView, search: LogSearch, now: float) -> None:
         """Put together what there is to say, the most important first."""
         if self.due(now):
             self._flash = ""
         parts: list[tuple[str, str]] = []
-        if self.problem:
-            parts.append((f"{glyph('failing').drawn} {clean_text(self.problem)}", "failing"))
+        if search.problem:
+            parts.append((f"{glyph('failing').drawn} {clean_text(search.problem)}", "failing"))
         if self._flash:
             parts.append((self._flash, "warn"))
-        if searching:
+        if search.looking:
             parts.append((f"{glyph('running').drawn} looking for an error", "running"))
         new = view.new_below
         down = "v" if ascii_only() else "▼"
@@ -59,7 +58,7 @@ class StatusRow:
         elif new:
             parts.append((f"{down} {new:,} new below  f follows", "accent"))
         if view.index is not None:
-            parts.append((_filtered(view, filter_text), "accent"))
+            parts.append((_filtered(view, search.filter_text), "accent"))
         self._parts = parts
 
     def strip(self, width: int, variables: Mapping[str, str]) -> Strip:

@@ -7,7 +7,7 @@ bytes; nothing is decoded, filtered or laid out for a line that nobody looks at.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
@@ -27,8 +27,8 @@ from optibid_console.signals import LogLines
 from screens.glyphs import ascii_only, glyph
 from screens.widgets.log_copy import CLIPBOARD_CHARS, copied_text, save_in_background, told
 from screens.widgets.log_feed import LogFeed
-from screens.widgets.log_filter import Filter, FilterError, FilterIndex, compile_filter
 from screens.widgets.log_rows import MAX_OFFSET, RowPainter
+from screens.widgets.log_search import LogSearch, Progress
 from screens.widgets.log_status import StatusRow
 from screens.widgets.log_tails import format_rate
 from screens.widgets.log_view import LogView, Row
@@ -99,9 +99,8 @@ class LogPane(Widget, can_focus=True):
         self.painter = RowPainter(self.ring)
         self.view = LogView(self.ring, self.painter.rows_of)
         self.status = StatusRow()
-        self.filter_text = ""
+        self.search = LogSearch(self.view, self.tails)
         self._page: list[Row] = []
-        self._search: Iterator[int | None] | None = None
         self._timer: Timer | None = None
         self._dirty = self._look_changed = True
         self._soon = False
@@ -152,8 +151,11 @@ class LogPane(Widget, can_focus=True):
 
     def _tick(self) -> None:
         now = time.monotonic()
-        busy = self._work(now + WORK_S)
-        if self._dirty or busy or self.status.due(now):
+        progress = self.search.advance(WORK_S)
+        if progress is Progress.NOTHING:
+            self.status.flash("no more errors this way", now)
+        busy = progress is Progress.BUSY
+        if self._dirty or progress is not Progress.IDLE or self.status.due(now):
             self._paint(now)
         if now - self._titled_at >= TITLE_EVERY_S:
             self._retitle(now)
@@ -169,29 +171,6 @@ class LogPane(Widget, can_focus=True):
         """Go on with a filter or a search before the next frame: keys come in between."""
         self._soon = False
         self._tick()
-
-    def _work(self, until: float) -> bool:
-        """Filter and search a little; returns whether there is more to do."""
-        busy = False
-        if self.view.index is not None:
-            try:
-                busy = self.view.index.advance(self.ring, WORK_S)
-            except FilterError as error:
-                self._use_filter(None)
-                self.status.problem = str(error)
-                self._dirty = True
-        while self._search is not None and time.monotonic() < until:
-            found = next(self._search, -1)
-            if found is None:
-                continue
-            self._search = None
-            self._dirty = True
-            if found < 0:
-                self.status.flash("no more errors this way", time.monotonic())
-            else:
-                self.painter.marked = found
-                self.view.show(found)
-        return busy or self._search is not None
 
     def _paint(self, now: float) -> None:
         self._dirty = False
@@ -209,7 +188,7 @@ class LogPane(Widget, can_focus=True):
         height = self.size.height - self.has_class("-filtering")
         said = bool(self.status)
         self._page = self.view.layout(height - said)
-        self.status.compose(self.view, self.filter_text, self._search is not None, now)
+        self.status.compose(self.view, self.search, now)
         if bool(self.status) != said:
             self._page = self.view.layout(height - (not said))
         self.refresh()
@@ -223,11 +202,12 @@ class LogPane(Widget, can_focus=True):
         if y == bottom and self.status:
             return self.status.strip(width, self.app.theme_variables)
         if y < len(self._page):
-            return self.painter.strip(self._page[y])
-        if y == 0:
-            return self.status.nothing(
-                self.filter_text, self.tails.names, width, self.app.theme_variables
+            return self.painter.strip(
+                self._page[y], marked=self._page[y].number == self.search.marked
             )
+        if y == 0:
+            text = self.search.filter_text
+            return self.status.nothing(text, self.tails.names, width, self.app.theme_variables)
         return Strip.blank(width)
 
     def _retitle(self, now: float) -> None:
@@ -275,19 +255,8 @@ class LogPane(Widget, can_focus=True):
 
     def filter_by(self, text: str) -> None:
         """Show only lines that `text` keeps (`log_filter` says how); empty: all of them."""
-        self.filter_text = text.strip()
-        try:
-            kept = compile_filter(self.filter_text, self.tails.names, self.tails.selected)
-        except FilterError as error:
-            self.status.problem = str(error)
-        else:
-            self.status.problem = ""
-            self._use_filter(kept)
+        self.search.filter_by(text)
         self._wake()
-
-    def _use_filter(self, kept: Filter | None) -> None:
-        self._search = None
-        self.view.index = FilterIndex(kept, self.ring.first) if kept else None
 
     def _close_input(self) -> None:
         self.remove_class("-filtering")
@@ -296,12 +265,14 @@ class LogPane(Widget, can_focus=True):
 
     def on_key(self, event: events.Key) -> None:
         open_input = self.has_class("-filtering")
-        if event.key != "escape" or not (open_input or self.filter_text or self._search):
+        something = open_input or self.search.filter_text or self.search.looking
+        if event.key != "escape" or not something:
             return
         event.stop()
         event.prevent_default()
         if open_input:
             self._close_input()
+        self.search.stop()
         self.query_one(Input).value = ""
         self.filter_by("")
 
@@ -343,19 +314,11 @@ class LogPane(Widget, can_focus=True):
 
     def action_tail(self) -> None:
         self.tails.select_next()
-        self.filter_by(self.filter_text)
+        self.filter_by(self.search.filter_text)
         self._restyle()
 
     def action_error(self, step: int) -> None:
-        shown = [row.number for row in self._page if row.number >= 0]
-        marked = self.painter.marked
-        if marked is not None and marked in shown:
-            start: int | None = marked
-        elif not shown:
-            start = None
-        else:
-            start = shown[-1] + 1 if step < 0 else shown[0] - 1
-        self._search = self.view.errors(start, step)
+        self.search.find_error(step)
         self._wake()
 
     def action_copy(self) -> None:

@@ -58,7 +58,7 @@ async def settle(pilot: Pilot[None]) -> None:
     pane = pilot.app.query_one(LogPane)
     await pilot.pause()
     pane._tick()
-    while pane._search is not None or (
+    while pane.search.looking or (
         pane.view.index is not None and pane.view.index.scanned < pane.ring.end
     ):
         await pilot.pause()

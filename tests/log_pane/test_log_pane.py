@@ -167,7 +167,7 @@ async def test_escape_clears_the_filter_before_it_means_anything_else(
         for keys in (["slash", "1", "escape"], ["slash", "1", "enter", "escape"]):
             await pilot.press(*keys)
             await settle(pilot)
-            assert app.pane.filter_text == ""
+            assert app.pane.search.filter_text == ""
             assert app.focused is app.pane
             assert not app.rolled_back
         await pilot.press("escape")
@@ -198,7 +198,7 @@ async def test_letters_typed_into_the_filter_are_not_keys(
         app.pane.add(numbered(0, 20))
         await pilot.press("slash", *"pwtyef")
         await settle(pilot)
-        assert app.pane.filter_text == "pwtyef"
+        assert app.pane.search.filter_text == "pwtyef"
         assert not app.pane.view.paused
         assert app.rows[0] == "no line matches the filter: Esc clears it"
 
