@@ -30,6 +30,8 @@ def make_host(place: Place, ports: Ports, password: str, fault: Fault) -> None:
     }.items():
         for name in names:
             shutil.copy(SCRIPTS / script, place.host / "bin" / name)
+    for program in ("psql", "pg_dump", "pg_restore"):
+        (place.host / "bin" / program).symlink_to(tool(program))
     _write_private(place.host / "etc" / "host.env", _host_environment(place, ports, password))
     for name in ("backend", "frontend"):
         (place.logs / f"{name}.log").touch()
@@ -45,7 +47,6 @@ def _host_environment(place: Place, ports: Ports, password: str) -> str:
         "BACKEND_PORT": str(ports.backend),
         "FRONTEND_PORT": str(ports.frontend),
         "DATABASE_URL": url,
-        "PSQL": tool("psql"),
         "PGHOST": "127.0.0.1",
         "PGPORT": str(ports.postgres),
         "PGUSER": "optibid",

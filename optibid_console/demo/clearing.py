@@ -17,9 +17,9 @@ def clear_processes(place: Place) -> None:
 
 
 def clear_files(place: Place) -> None:
-    """Remove what an earlier demo left in its directory; the lock file stays."""
+    """Remove what a demo has in its directory; its lock and its marker stay."""
     for path in place.root.iterdir():
-        if path == place.lock:
+        if path in (place.lock, place.marker):
             continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

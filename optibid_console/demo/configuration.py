@@ -11,7 +11,7 @@ from typing import Any
 import tomli_w
 
 from optibid_console.demo.place import DATABASE, NEXT, PUBLIC_NAME, Place, Ports
-from optibid_console.demo.postgres import tool
+from optibid_console.demo.processes import DemoError
 
 _HERE = Path(__file__).parent
 WINDOW = _HERE / "config.toml"
@@ -22,14 +22,18 @@ OPTIBID = _HERE.parents[1] / "config.toml"
 _SHARED = ("signoffs", "contacts", "escalation", "checklist")
 
 
-def write_configuration(place: Place, ports: Ports, password: str) -> None:
-    """Write `config.toml` and `demo.env` (mode 0600) into the demo's directory."""
+def write_configuration(place: Place, ports: Ports, password: str, speed: float) -> None:
+    """Write `config.toml` and `demo.env` (mode 0600) into the demo's directory.
+
+    Raises `DemoError` when OptiBid's own config.toml can't be read.
+    """
     window = WINDOW.read_text()
     people = _people(tomllib.loads(window))
-    signoffs = tomli_w.dumps({"signoffs": people.pop("signoffs", [])})  # before any table
-    place.config.write_text(f"{signoffs}\n{window}\n{tomli_w.dumps(people)}")
+    checklist = {"checklist": people.pop("checklist")}  # long: it comes last
+    place.config.write_text(f"{tomli_w.dumps(people)}\n{window}\n{tomli_w.dumps(checklist)}")
     values = {
         "RELEASE": NEXT,
+        "SPEED": f"{speed:g}",
         "DEMO_DIR": str(place.root),
         "BACKEND_URL": f"http://127.0.0.1:{ports.backend}",
         "MARKET_URL": f"ws://127.0.0.1:{ports.backend}/api/ws/ws/market/PJM",
@@ -40,9 +44,6 @@ def write_configuration(place: Place, ports: Ports, password: str) -> None:
         "DB_USER": "optibid",
         "DB_NAME": DATABASE,
         "DB_PASSWORD": password,
-        "PSQL": tool("psql"),
-        "PG_DUMP": tool("pg_dump"),
-        "PG_RESTORE": tool("pg_restore"),
     }
     with open(os.open(place.env_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.writelines(f"{name}={value}\n" for name, value in values.items())
@@ -51,7 +52,12 @@ def write_configuration(place: Place, ports: Ports, password: str) -> None:
 def _people(window: Mapping[str, Any]) -> dict[str, Any]:
     """What is for people: from OptiBid's own config.toml where there is one."""
     source = OPTIBID if OPTIBID.exists() else SHORT_CHECKLIST
-    said = tomllib.loads(source.read_text())
+    try:
+        said = tomllib.loads(source.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DemoError(
+            f"{source}: {error}; the demo takes its checklist from there. Mend it, then try again"
+        ) from error
     shared = {key: said[key] for key in _SHARED if key in said}
     shared["checklist"] = [_fitted(section, window) for section in shared.get("checklist", [])]
     return shared
@@ -61,8 +67,11 @@ def _fitted(section: Mapping[str, Any], window: Mapping[str, Any]) -> dict[str, 
     """A section without what only OptiBid's own window has: its phases and probes."""
     phases = {phase["id"] for phase in window["phases"]}
     fitted = {key: one for key, one in section.items() if key != "phase" or one in phases}
-    fitted["items"] = [
-        {key: one for key, one in item.items() if key != "probe" or one in window["probes"]}
-        for item in section.get("items", [])
-    ]
+    fitted["items"] = [_fitted_item(item, window["probes"]) for item in section["items"]]
     return fitted
+
+
+def _fitted_item(item: str | Mapping[str, Any], probes: Mapping[str, Any]) -> Any:
+    if isinstance(item, str):
+        return item
+    return {key: one for key, one in item.items() if key != "probe" or one in probes}

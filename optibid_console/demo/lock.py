@@ -1,44 +1,40 @@
-"""One demo in one directory: an flock(2) that ends with the process that holds it."""
+"""One demo in one directory, and never in a directory that isn't a demo's."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
-from typing import IO
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from optibid_console.demo.place import Place
 from optibid_console.demo.processes import POLL_S, DemoError
+from optibid_console.file_lock import FileLock, read_held
 
 
-def hold(place: Place, patience_s: float) -> IO[str]:
-    """Hold the directory's lock for as long as the file that is returned stays open.
+@contextmanager
+def held(place: Place, patience_s: float) -> Iterator[None]:
+    """Be the only demo in its directory, which is made if need be, while the context lasts.
 
-    Raises `DemoError` when another demo holds it for longer than `patience_s`, and when the
-    directory has things in it that are no demo's.
+    Raises `DemoError` when another demo is there for longer than `patience_s`, and when
+    there are things that are no demo's.
     """
-    if place.root.exists() and not place.lock.exists() and any(place.root.iterdir()):
+    if place.root.exists() and not place.marker.exists() and any(place.root.iterdir()):
         raise DemoError(
             f"{place.root} is not empty and no demo made it; give --dir an empty directory"
         )
-    place.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = place.lock.open("a+")
+    lock = FileLock(place.lock)
     give_up_at = time.monotonic() + patience_s
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            if time.monotonic() > give_up_at:
-                file.seek(0)
-                holder = file.read().strip() or "unknown"
-                file.close()
-                raise DemoError(
-                    f"a demo runs in {place.root} already (pid {holder}); "
-                    "end it, or give this one another --dir"
-                ) from None
-            time.sleep(POLL_S)  # LOCK_EX alone would wait for ever
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
-    return file
+    while not lock.acquire():
+        if time.monotonic() > give_up_at:
+            raise DemoError(
+                f"a demo runs in {place.root} already (process {read_held(place.lock)}); "
+                "end it, or give this one another --dir"
+            )
+        time.sleep(POLL_S)  # another process lets it go: there is no event to wait for
+    try:
+        lock.write(str(os.getpid()))
+        place.marker.touch()
+        yield
+    finally:
+        lock.release()

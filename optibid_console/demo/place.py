@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+
+from optibid_console.paths import state_dir
 
 HOST_NAME = "app-1"
 USER = "deploy"
@@ -65,9 +66,19 @@ class Place:
         return self.root / "demo.env"
 
     @property
+    def journal(self) -> Path:
+        """The journal of the demo's window."""
+        return self.root / "window.journal"
+
+    @property
     def lock(self) -> Path:
-        """Held for as long as a demo runs here; it also says that the directory is a demo's."""
-        return self.root / "optibid-demo.lock"
+        """Held for as long as a demo runs here."""
+        return self.root / ".lock"
+
+    @property
+    def marker(self) -> Path:
+        """It says that the directory is a demo's: what is in it may be removed."""
+        return self.root / ".optibid-demo"
 
     @property
     def postgres_link(self) -> Path:
@@ -97,7 +108,5 @@ def free_ports() -> Ports:
 
 
 def default_root() -> Path:
-    """`$XDG_STATE_HOME/optibid-console/demo` (XDG Base Directory Specification)."""
-    state = os.environ.get("XDG_STATE_HOME", "")
-    base = Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state"
-    return base / "optibid-console" / "demo"
+    """Where a demo lives unless `--dir` says otherwise."""
+    return state_dir() / "demo"

@@ -45,8 +45,10 @@ class Sessions:
 
     def __init__(self, place: Place) -> None:
         self._place = place
+        inherited = marked_environment(place.root)
         self._env = {
-            **marked_environment(place.root),
+            **inherited,
+            "PATH": f"{place.host / 'bin'}:{inherited['PATH']}",
             "HOME": str(place.host),
             "USER": USER,
             "LOGNAME": USER,

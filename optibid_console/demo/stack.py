@@ -24,7 +24,7 @@ from optibid_console.demo.app_host import make_host
 from optibid_console.demo.clearing import clear_files, clear_processes
 from optibid_console.demo.configuration import write_configuration
 from optibid_console.demo.fault import Fault
-from optibid_console.demo.lock import hold
+from optibid_console.demo.lock import held
 from optibid_console.demo.place import (
     DATABASE,
     HOST_NAME,
@@ -95,7 +95,7 @@ def running_stack(root: Path, speed: float, say: Say, *, keep: bool = False) -> 
     `keep` leaves its files for a look. Raises `DemoError`.
     """
     place = Place(root.resolve())
-    with hold(place, _LOCK_PATIENCE_S), _warden(place), ExitStack() as children:
+    with held(place, _LOCK_PATIENCE_S), _warden(place), ExitStack() as children:
         clear_processes(place)
         clear_files(place)
         try:
@@ -148,7 +148,7 @@ def _start(place: Place, speed: float, say: Say, children: ExitStack) -> Stack:
             root=place.root, log=place.root / "traffic.log",
         )
     )  # fmt: skip
-    write_configuration(place, ports, stack.password)
+    write_configuration(place, ports, stack.password, speed)
     say(f"config     {place.config}")
     return stack
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from optibid_console.demo.clearing import clear_processes
-from optibid_console.demo.lock import hold
+from optibid_console.demo.lock import held
 from optibid_console.demo.place import Place
 from optibid_console.demo.processes import DemoError
 
@@ -24,11 +24,10 @@ def main() -> None:
         return
     place = Place(Path(sys.argv[1]))
     try:
-        lock = hold(place, LOCK_PATIENCE_S)
+        with held(place, LOCK_PATIENCE_S):
+            clear_processes(place)
     except DemoError:
         return
-    with lock:
-        clear_processes(place)
 
 
 if __name__ == "__main__":

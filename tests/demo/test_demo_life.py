@@ -52,7 +52,7 @@ def test_a_signal_ends_it_and_all_of_it(tmp_path: Path, number: signal.Signals) 
         process.send_signal(number)
         assert process.wait(20) == 0
     assert [pid for pid in pids if alive(pid)] == []
-    assert [path.name for path in root.iterdir()] == ["optibid-demo.lock"]
+    assert [path.name for path in root.iterdir()] == [".optibid-demo"]
 
 
 def test_when_it_is_killed_its_warden_ends_the_rest(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_second_demo_in_the_same_directory_is_refused(
     root = started.stack.place.root
     monkeypatch.setattr("optibid_console.demo.stack._LOCK_PATIENCE_S", 0.1)
     with (
-        pytest.raises(DemoError, match=rf"runs in .* \(pid {os.getpid()}\)"),
+        pytest.raises(DemoError, match=rf"runs in .* \(process {os.getpid()}\)"),
         running_stack(root, 24, lambda line: None),
     ):
         pytest.fail("two demos in one directory")

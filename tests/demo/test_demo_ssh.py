@@ -13,6 +13,7 @@ import asyncssh
 import pytest
 
 from optibid_console.demo.place import HOST_NAME, PUBLIC_NAME
+from optibid_console.demo.processes import wait_until
 from optibid_console.demo.stack import Stack
 
 Ssh = asyncssh.SSHClientConnection
@@ -53,14 +54,17 @@ async def test_a_signal_reaches_the_command(ssh: Ssh) -> None:
 async def test_a_command_ends_with_its_connection_and_a_detached_one_does_not(
     stack: Stack, connect: Callable[[Stack], Any], tmp_path: Path
 ) -> None:
-    fifo, finished = tmp_path / "fifo", tmp_path / "finished"
+    fifo, reading, finished = (tmp_path / name for name in ("fifo", "reading", "finished"))
     os.mkfifo(fifo)
     async with connect(stack) as connection:
-        command = f"setsid sh -c 'cat {fifo}; touch {finished}' </dev/null >/dev/null 2>&1 & "
-        process = await connection.create_process(command + "echo $$; exec sleep 1000")
+        detached = f"touch {reading}; cat {fifo}; touch {finished}"
+        process = await connection.create_process(
+            f"setsid sh -c '{detached}' </dev/null >/dev/null 2>&1 & echo $$; exec sleep 1000"
+        )
         pid = int(await process.stdout.readline())
+        assert await asyncio.to_thread(_eventually, reading.exists)
     assert await asyncio.to_thread(_gone, pid)
-    fifo.write_text("the detached one still reads\n")
+    assert await asyncio.to_thread(_eventually, lambda: _is_read(fifo))
     assert await asyncio.to_thread(_eventually, finished.exists)
 
 
@@ -109,7 +113,14 @@ def _gone(pid: int) -> bool:
 
 
 def _eventually(true: Callable[[], bool]) -> bool:
-    from optibid_console.demo.processes import wait_until
-
     wait_until(true, 10, "it did not happen")
+    return True
+
+
+def _is_read(fifo: Path) -> bool:
+    """Open and close the FIFO for writing: its reader then comes to the end."""
+    try:
+        os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError:  # ENXIO: nobody reads
+        return False
     return True

@@ -1,0 +1,96 @@
+"""The demo's window played without a screen: an operator at the feed, entries as JSON lines."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from optibid_console.commands import Command, Refused, TakeOver
+from optibid_console.demo.operator import GivenUp, next_command
+from optibid_console.entries import Entry
+from optibid_console.source import ControlSource, Ended, Role
+from optibid_console.state import WindowState
+
+LOOK_S = 0.2
+"""How often the operator looks at the clock when nothing happens."""
+REFUSALS = 20
+"""So many refusals in a row aren't a matter of a moment any more."""
+
+Print = Callable[[str], None]
+
+
+class Headless:
+    """Plays one window through a source."""
+
+    def __init__(self, source: ControlSource, show: Print) -> None:
+        self.state = WindowState()
+        self._source = source
+        self._show = show
+        self._news = asyncio.Event()
+        self._operator = False
+        self._ended = ""
+
+    async def play(self, limit_s: float) -> None:
+        """Play until the window is closed. Raises `GivenUp` when it doesn't come to that."""
+        reading = asyncio.create_task(self._read())
+        try:
+            async with asyncio.timeout(limit_s):
+                while self.state.closed is None and not self._ended:
+                    await self._act()
+        except TimeoutError:
+            raise GivenUp(f"the window is not over after {limit_s:.0f} s") from None
+        finally:
+            reading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await reading
+        if self.state.closed is None:
+            raise GivenUp(f"the engine ended first: {self._ended}")
+
+    async def _read(self) -> None:
+        async for event in self._source.events():
+            if isinstance(event, Entry):
+                self.state = self.state.apply(event)
+                self._show(json.dumps(event.to_plain(), ensure_ascii=False))
+            elif isinstance(event, Role):
+                self._operator = event.operator
+            elif isinstance(event, Ended):
+                self._ended = event.reason
+            self._news.set()
+        self._ended = self._ended or "the feed is over"
+        self._news.set()
+
+    async def _act(self) -> None:
+        command: Command | None = None
+        if self.state.runbook is not None:
+            driving = self._operator
+            command = next_command(self.state, time.time()) if driving else TakeOver("the demo")
+        if command is None:
+            self._news.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), LOOK_S)
+            return
+        await self._ask(command)
+
+    async def _ask(self, command: Command) -> None:
+        for _ in range(REFUSALS):
+            reply = await self._source.send(command)
+            if not isinstance(reply, Refused):
+                await self._until(reply.seq)
+                return
+            refused: Any = reply.why
+            self._news.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), LOOK_S)
+            if next_command(self.state, time.time()) != command:
+                return
+        raise GivenUp(f"{command} is refused: {refused}")
+
+    async def _until(self, seq: int) -> None:
+        """Wait until the entry `seq` is in the state: what was asked is then seen."""
+        while self.state.seq < seq and not self._ended:
+            self._news.clear()
+            await self._news.wait()

@@ -1,0 +1,177 @@
+"""`optibid-console demo`: a stack, a window on it, and a person or the demo's own operator."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import httpx
+import psycopg
+
+from optibid_console.demo.fingerprint import Fingerprint, differences, take_fingerprint
+from optibid_console.demo.headless import Headless
+from optibid_console.demo.operator import GivenUp
+from optibid_console.demo.place import PREVIOUS, default_root
+from optibid_console.demo.processes import MARK, DemoError, alive, end
+from optibid_console.demo.stack import DEFAULT_SPEED, Stack, running_stack
+from optibid_console.engine_process import Wanted, find_or_start
+from optibid_console.engine_record import find
+from optibid_console.feed.client import FeedSource
+from optibid_console.source import SourceError
+
+WINDOW = "OptiBid demo"
+OPERATOR = "demo"
+_ENGINE_GRACE_S = 5.0
+_WINDOW_CLOCK_S = 2 * 3600.0
+_SLACK_S = 120.0
+"""What starting, restoring and a busy machine may take on top of the window's own time."""
+
+
+def main(argv: list[str]) -> int:
+    """Run the demo. Gives the exit code: 0 done, 1 failed, 2 bad input."""
+    given = _parser().parse_args(argv)
+    try:
+        with _told_to_end(), running_stack(given.dir, given.speed, say, keep=given.keep) as stack:
+            return _run(stack, given)
+    except (DemoError, SourceError) as error:
+        say(f"demo: {error}")
+        return int(getattr(error, "exit_code", 1))
+    except KeyboardInterrupt:
+        say("demo: stopped; nothing of it is left")
+        return 1
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="optibid-console demo",
+        description="Play a deployment window that goes wrong, on a stack of its own.",
+    )
+    parser.add_argument(
+        "--speed", type=_speed, default=DEFAULT_SPEED, metavar="N",
+        help="clock seconds in a second (default %(default)g: five minutes in all)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--headless", action="store_true",
+        help="no screen: play it, print each entry as a JSON line, exit 0 when all is back",
+    )  # fmt: skip
+    parser.add_argument("--dir", type=Path, default=default_root(), help="where it lives")
+    parser.add_argument("--keep", action="store_true", help="leave its files at the end")
+    return parser
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 1 <= speed <= 240:
+        raise argparse.ArgumentTypeError(f"{text!r} is no speed: give a number from 1 to 240")
+    return speed
+
+
+@contextmanager
+def _told_to_end() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the demo as Ctrl-C does: everything is cleared up."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {one: signal.signal(one, interrupt) for one in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _run(stack: Stack, given: argparse.Namespace) -> int:
+    before = take_fingerprint(stack.database_url)
+    with _engine_s_mark(stack):
+        if not given.headless:
+            return _on_screen(stack)
+        try:
+            asyncio.run(_play(stack, given.speed))
+        except GivenUp as error:
+            say(f"demo: {error}")
+            return 1
+    wrong = list(_not_back(stack, before))
+    for one in wrong:
+        say(f"demo: not as before: {one}")
+    if not wrong:
+        say("demo: rolled back; the database, the release and the health are as before")
+    return 1 if wrong else 0
+
+
+@contextmanager
+def _engine_s_mark(stack: Stack) -> Iterator[None]:
+    """The engine that is started inherits the demo's mark; at the end it is told to end."""
+    os.environ[MARK] = str(stack.place.root)
+    try:
+        yield
+    finally:
+        del os.environ[MARK]
+        record = find(stack.place.journal)
+        if record is not None:
+            pid = record.pid
+            end(lambda: [pid] if alive(pid) else [], _ENGINE_GRACE_S)
+
+
+def _wanted(stack: Stack) -> Wanted:
+    return Wanted(stack.place.config, WINDOW, OPERATOR, journal=stack.place.journal)
+
+
+async def _source(stack: Stack) -> FeedSource:
+    record = await find_or_start(_wanted(stack))
+    return FeedSource(Path(record.socket), OPERATOR, "drive")
+
+
+async def _play(stack: Stack, speed: float) -> None:
+    source = await _source(stack)
+    try:
+        await Headless(source, print_line).play(_WINDOW_CLOCK_S / speed + _SLACK_S)
+    finally:
+        await source.close()
+
+
+def print_line(line: str) -> None:
+    print(line, flush=True)
+
+
+def _on_screen(stack: Stack) -> int:
+    from screens.app import ConsoleApp
+
+    app = ConsoleApp(partial(_source, stack), WINDOW)
+    app.run()
+    if app.failure:
+        say(f"demo: {app.failure}")
+    return app.exit_code
+
+
+def _not_back(stack: Stack, before: Fingerprint) -> Iterator[str]:
+    """What isn't as it was before the window, in words."""
+    try:
+        yield from differences(before, take_fingerprint(stack.database_url))
+    except psycopg.Error as error:
+        yield f"the database can't be read: {' '.join(str(error).split())}"
+    release = stack.place.current.readlink().name
+    if release != PREVIOUS:
+        yield f"current is {release}, was {PREVIOUS}"
+    try:
+        health = stack.health()
+    except (httpx.HTTPError, ValueError) as error:
+        yield f"/health doesn't answer: {error}"
+        return
+    if health.get("status") != "healthy" or health.get("version") != PREVIOUS:
+        yield f"/health says {json.dumps(health)}"
