@@ -5,7 +5,7 @@ A run is a directory `RUNS/RUN_ID/`. Making it is the claim, because `mkdir` is 
 | file | holds |
 | --- | --- |
 | `command`, `wrapper` | what is run, and the script that runs it |
-| `launcher.pid`, `wrapper.pid`, `command.pid` | number, start time, and for the command whether it leads a process group |
+| `launcher.pid`, `wrapper.pid`, `command.pid` | number, start time, and `group` if it leads one |
 | `boot`, `started` | the boot's id, and when it was launched (seconds since the epoch) |
 | `begun` | a directory: whoever makes it decides whether the command starts or never does |
 | `out` | stdout and stderr in the order in which they were written |

@@ -1,0 +1,80 @@
+"""Addresses here through which an SSH host's own addresses are reached."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncssh
+
+
+@dataclass(slots=True)
+class _Forward:
+    """One address over there, and the port or the socket here that leads to it."""
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+    local_port: int = 0
+    local_path: str = ""
+    carrier: asyncssh.SSHClientConnection | None = None
+    listener: asyncssh.SSHListener | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def open_on(self, connection: asyncssh.SSHClientConnection) -> None:
+        """Lead through `connection`, at the same address here as before."""
+        async with self.lock:
+            if self.carrier is connection:
+                return
+            if self.listener is not None:
+                self.listener.close()
+            if self.path:
+                self.listener = await connection.forward_local_path(self.local_path, self.path)
+            else:
+                self.listener = await connection.forward_local_port(
+                    "127.0.0.1", self.local_port, self.host, self.port
+                )
+                self.local_port = self.listener.get_port()
+            self.carrier = connection
+
+
+class Forwards:
+    """The forwards of one host. They keep their addresses here over reconnects."""
+
+    def __init__(self) -> None:
+        self._ports: dict[tuple[str, int], _Forward] = {}
+        self._sockets: dict[str, _Forward] = {}
+        self._directory: Path | None = None
+
+    async def port(
+        self, connection: asyncssh.SSHClientConnection, host: str, port: int
+    ) -> tuple[str, int]:
+        """The address here that leads to `host:port`. Raises `OSError`."""
+        forward = self._ports.setdefault((host, port), _Forward(host, port))
+        await forward.open_on(connection)
+        return "127.0.0.1", forward.local_port
+
+    async def socket(self, connection: asyncssh.SSHClientConnection, path: str) -> str:
+        """The socket here, in a directory that only this user can enter. Raises `OSError`."""
+        if self._directory is None:
+            self._directory = Path(tempfile.mkdtemp(prefix="optibid-console-"))
+        local = str(self._directory / f"{len(self._sockets)}.sock")
+        forward = self._sockets.setdefault(path, _Forward(path=path, local_path=local))
+        await forward.open_on(connection)
+        return forward.local_path
+
+    async def renew(self, connection: asyncssh.SSHClientConnection) -> None:
+        """Lead all of them through a new connection. Raises `OSError`."""
+        for forward in (*self._ports.values(), *self._sockets.values()):
+            await forward.open_on(connection)
+
+    def close(self) -> None:
+        for forward in (*self._ports.values(), *self._sockets.values()):
+            if forward.listener is not None:
+                forward.listener.close()
+        if self._directory is not None:
+            shutil.rmtree(self._directory)
+        self._directory = None

@@ -1,0 +1,235 @@
+"""Real SSH servers for tests: OpenSSH's sshd and asyncssh's, and a link that can be cut."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from subprocess import PIPE
+from typing import Any
+
+import asyncssh
+
+from optibid_console.runbook.model import TargetSpec
+
+SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin:/usr/local/sbin")
+
+
+class Keys:
+    """A user's key, a host's key and the known hosts file for it, in one directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.identity = directory / "identity"
+        self.host_key = directory / "host_key"
+        self.authorized = directory / "authorized_keys"
+        self.known_hosts = directory / "known_hosts"
+        user = asyncssh.generate_private_key("ssh-ed25519", comment="the test's key")
+        host = asyncssh.generate_private_key("ssh-ed25519")
+        for path, key in ((self.identity, user), (self.host_key, host)):
+            key.write_private_key(path)
+            path.chmod(0o600)
+        user.write_public_key(self.authorized)
+        self.known_hosts.touch()
+
+    def know(self, port: int, key: Path | None = None) -> None:
+        """Make `key` (the host's) the known one of that port, and no other."""
+        public = asyncssh.read_private_key(key or self.host_key).export_public_key().decode()
+        self.known_hosts.write_text(f"[127.0.0.1]:{port} {public}")
+
+    def spec(self, port: int, **changes: str) -> TargetSpec:
+        """The runbook's target for the server on that port."""
+        given = {
+            "id": "app-1",
+            "host": "127.0.0.1",
+            "user": getpass.getuser(),
+            "identity": str(self.identity),
+            "known_hosts": str(self.known_hosts),
+            **changes,
+        }
+        return TargetSpec(port=port, **given)
+
+
+class OpenSshServer:
+    """OpenSSH's sshd on 127.0.0.1, for the user who runs the tests."""
+
+    def __init__(self, keys: Keys, *settings: str) -> None:
+        assert SSHD is not None
+        if os.geteuid() == 0:
+            Path("/run/sshd").mkdir(exist_ok=True)
+        self.port = free_port()
+        config = keys.directory / f"sshd_config-{self.port}"
+        lines = [
+            f"Port {self.port}", "ListenAddress 127.0.0.1", f"HostKey {keys.host_key}",
+            f"AuthorizedKeysFile {keys.authorized}", "PidFile none", "StrictModes no",
+            "UsePAM no", "PasswordAuthentication no", "KbdInteractiveAuthentication no",
+            "PermitRootLogin yes", *settings,
+        ]  # fmt: skip
+        config.write_text("\n".join(lines))
+        self._process = subprocess.Popen(
+            [SSHD, "-D", "-e", "-f", str(config)], stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        _until_listening(self.port)
+
+    def drop(self) -> None:
+        """End every connection at once, as when its process is killed."""
+        for pid in _children(self._process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def stop(self) -> None:
+        self.drop()
+        self._process.terminate()
+        self._process.wait()
+
+
+@contextlib.asynccontextmanager
+async def asyncssh_server(keys: Keys, **options: object) -> AsyncIterator[int]:
+    """An asyncssh server in this process that runs commands; gives its port."""
+    children: list[asyncio.subprocess.Process] = []
+
+    async def serve(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        child = await asyncio.create_subprocess_exec(
+            "/bin/sh", "-c", process.command or "exit 1",
+            stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True,
+        )  # fmt: skip
+        children.append(child)
+        feeding = asyncio.create_task(_pass_on(process.stdin, child.stdin))
+        try:
+            outputs = ((child.stdout, process.stdout), (child.stderr, process.stderr))
+            await asyncio.gather(*(_pass_on(*pair) for pair in outputs))
+            process.exit(await child.wait())
+        finally:
+            feeding.cancel()
+            child.stdin.close()  # type: ignore[union-attr]  # it is a pipe
+
+    given: dict[str, object] = {
+        "server_host_keys": [str(keys.host_key)],
+        "authorized_client_keys": str(keys.authorized),
+        "process_factory": serve,
+        "encoding": None,
+        "server_factory": _Forwarding,
+        **options,
+    }
+    listener = await asyncssh.listen("127.0.0.1", 0, **given)
+    try:
+        yield listener.get_port()
+    finally:
+        listener.close()
+        await listener.wait_closed()
+        for child in children:
+            await child.wait()
+            child._transport.close()  # type: ignore[attr-defined]  # a daemon may hold its pipes
+
+
+async def _pass_on(reader: Any, writer: Any) -> None:
+    """All that is read, until the end of it or of the link."""
+    with contextlib.suppress(OSError, asyncssh.Error):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    if isinstance(writer, asyncio.StreamWriter):
+        writer.close()
+
+
+class _Forwarding(asyncssh.SSHServer):
+    def connection_requested(self, *_: object) -> bool:
+        return True
+
+    def unix_connection_requested(self, *_: object) -> bool:
+        return True
+
+
+class CuttableLink:
+    """A TCP relay in front of a server: it can be cut, and it can go silent."""
+
+    def __init__(self, to_port: int) -> None:
+        self._to_port = to_port
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._pumps: set[asyncio.Task[None]] = set()
+        self.port = 0
+        self.taken = 0
+        """How many connections came in."""
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._relay, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def cut(self) -> None:
+        """Reset every connection; new ones are taken."""
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def freeze(self) -> None:
+        """Pass nothing on any more, and say nothing: as an unplugged cable."""
+        self._flowing.clear()
+
+    def thaw(self) -> None:
+        self._flowing.set()
+
+    async def stop(self) -> None:
+        self._server.close()
+        self.cut()
+        for pump in self._pumps:
+            pump.cancel()
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+        await self._server.wait_closed()
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.taken += 1
+        there, back = await asyncio.open_connection("127.0.0.1", self._to_port)
+        self._writers |= {writer, back}
+        pumps = {
+            asyncio.create_task(self._pump(reader, back)),
+            asyncio.create_task(self._pump(there, writer)),
+        }
+        self._pumps |= pumps
+        await asyncio.wait(pumps)
+        self._writers -= {writer, back}
+        self._pumps -= pumps
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                await self._flowing.wait()
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def _until_listening(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with socket.socket() as one:
+            if one.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise RuntimeError(f"sshd doesn't listen on {port}")
+
+
+def _children(pid: int) -> list[int]:
+    """All descendants of a process that still belong to it."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = entry.read_text().rpartition(") ")[2].split()
+            if int(fields[1]) == pid:
+                child = int(entry.parent.name)
+                found += [child, *_children(child)]
+    return found

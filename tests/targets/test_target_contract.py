@@ -1,0 +1,352 @@
+"""What every target promises, held against each of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from optibid_console.targets.shell_target import ShellTarget
+from optibid_console.targets.target import Ending, LaunchRefused, RunEnd, RunSpec
+from probes.probe import HostError
+
+RunOf = Callable[..., RunSpec]
+
+
+async def output(target: ShellTarget, run_id: str, offset: int = 0) -> bytes:
+    """All output from `offset` on, whose chunks have to join without a gap."""
+    got = b""
+    async for chunk in target.follow(run_id, offset):
+        assert chunk.offset == offset + len(got)
+        got += chunk.data
+    return got
+
+
+async def through(target: ShellTarget, spec: RunSpec) -> tuple[bytes, RunEnd | None]:
+    assert await target.launch(spec)
+    return await output(target, spec.run_id), await target.ended(spec.run_id)
+
+
+async def until(truth: Callable[[], object]) -> None:
+    """Wait for something on disk that nothing here is told of."""
+    async with asyncio.timeout(10):
+        while not truth():
+            await asyncio.sleep(0.01)
+
+
+def processes(word: str) -> list[int]:
+    """Processes with `word` in their arguments, zombies left out."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if word.encode() in entry.read_bytes() and int(entry.parent.name) != os.getpid():
+                found.append(int(entry.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+async def test_a_run_gives_its_output_and_its_end(target: ShellTarget, run_of: RunOf) -> None:
+    got, end = await through(target, run_of("printf 'one\\n'; printf 'two\\n' >&2; echo three"))
+    assert got == b"one\ntwo\nthree\n"
+    assert end == RunEnd(Ending.EXITED, 0, "", len(got))
+
+
+async def test_the_output_is_that_of_a_bare_shell(target: ShellTarget, run_of: RunOf) -> None:
+    command = "nosuchcommand; echo x >/dev/stderr; printf 'a\\0\\377\\033[31m'; cd /nowhere; echo $0"
+    bare = subprocess.run(["/bin/sh", "-c", command], capture_output=False, stdout=-1, stderr=-2)
+    got, _ = await through(target, run_of(command))
+    assert got == bare.stdout
+
+
+async def test_a_second_launch_attaches(target: ShellTarget, run_of: RunOf, runs: Path) -> None:
+    count = runs.parent / "count"
+    spec = run_of(f"echo started >> '{count}'; echo done")
+    both = await asyncio.gather(target.launch(spec), target.launch(spec))
+    assert sorted(both) == [False, True]
+    assert await target.launch(spec) is False
+    assert await output(target, spec.run_id) == b"done\n"
+    assert count.read_text() == "started\n"
+
+
+async def test_an_exit_status_is_told(target: ShellTarget, run_of: RunOf) -> None:
+    _, end = await through(target, run_of("exit 3"))
+    assert end == RunEnd(Ending.EXITED, 3, "", 0)
+
+
+async def test_a_death_by_signal_is_told(target: ShellTarget, run_of: RunOf) -> None:
+    _, end = await through(target, run_of("kill -USR1 $$; sleep 60"))
+    assert end is not None
+    assert (end.ending, end.exit_status, end.signal) == (Ending.SIGNALLED, None, "USR1")
+
+
+async def test_a_running_run_has_no_end(target: ShellTarget, run_of: RunOf, runs: Path) -> None:
+    assert await target.launch(run_of(f"read x <'{_fifo(runs)}'; echo $x"))
+    assert await target.ended("w-2.1b-1") is None
+    (runs.parent / "gate").write_text("go\n")
+    assert await output(target, "w-2.1b-1") == b"go\n"
+
+
+async def test_a_run_nobody_launched_never_started(target: ShellTarget, run_of: RunOf) -> None:
+    assert await target.ended("w-9.9-1") == RunEnd(Ending.NEVER)
+    assert await output(target, "w-9.9-1") == b""
+    await target.cancel("w-9.9-1", 0.1)
+
+
+async def test_cancel_ends_what_ignores_term_and_its_children(
+    target: ShellTarget, run_of: RunOf
+) -> None:
+    spec = run_of("trap '' TERM; sleep 4711.5 & echo ready; sleep 4711.5")
+    await target.launch(spec)
+    await until(lambda: len(processes("4711.5")) >= 2)
+    await target.cancel(spec.run_id, 0.3)
+    end = await target.ended(spec.run_id)
+    assert end is not None
+    assert (end.ending, end.signal) == (Ending.SIGNALLED, "KILL")
+    await until(lambda: not processes("4711.5"))
+
+
+async def test_cancel_lets_a_command_clean_up(target: ShellTarget, run_of: RunOf) -> None:
+    spec = run_of("trap 'echo cleaned; exit 7' TERM; echo ready; sleep 60 & wait")
+    await target.launch(spec)
+    async for _ in target.follow(spec.run_id, 0):
+        break
+    await target.cancel(spec.run_id, 10)
+    assert await output(target, spec.run_id) == b"ready\ncleaned\n"
+    assert await target.ended(spec.run_id) == RunEnd(Ending.EXITED, 7, "", 14)
+
+
+async def test_cancel_after_the_end_changes_nothing(target: ShellTarget, run_of: RunOf) -> None:
+    _, end = await through(target, run_of("echo x"))
+    await target.cancel("w-2.1b-1", 1)
+    assert await target.ended("w-2.1b-1") == end
+
+
+async def test_following_begins_at_an_offset(target: ShellTarget, run_of: RunOf) -> None:
+    await through(target, run_of("printf 0123456789"))
+    assert await output(target, "w-2.1b-1", 4) == b"456789"
+    assert await output(target, "w-2.1b-1", 10) == b""
+
+
+async def test_five_megabytes_of_any_bytes_arrive_as_they_are(
+    target: ShellTarget, run_of: RunOf, tmp_path: Path
+) -> None:
+    data = bytes(range(256)) * 20_000
+    (tmp_path / "data").write_bytes(data)
+    got, end = await through(target, run_of(f"cat '{tmp_path}/data'"))
+    assert got == data
+    assert end == RunEnd(Ending.EXITED, 0, "", len(data))
+
+
+async def test_a_command_may_close_its_output_and_go_on(
+    target: ShellTarget, run_of: RunOf, tmp_path: Path
+) -> None:
+    spec = run_of(f"echo before; exec >&- 2>&-; sleep 0.2; echo x > '{tmp_path}/after'; exit 5")
+    got, end = await through(target, spec)
+    assert (got, end) == (b"before\n", RunEnd(Ending.EXITED, 5, "", 7))
+    assert (tmp_path / "after").exists()
+
+
+async def test_a_daemon_that_stays_does_not_hold_the_run_up(
+    target: ShellTarget, run_of: RunOf
+) -> None:
+    spec = run_of("(sleep 4712.5; echo never) & echo $!")
+    async with asyncio.timeout(8):
+        got, end = await through(target, spec)
+    assert end == RunEnd(Ending.EXITED, 0, "", len(got))
+    os.kill(processes("4712.5")[0], signal.SIGKILL)
+
+
+async def test_a_killed_wrapper_is_gone(target: ShellTarget, run_of: RunOf, runs: Path) -> None:
+    spec = run_of("sleep 4713.5")
+    await target.launch(spec)
+    await until((runs / spec.run_id / "command.pid").exists)
+    wrapper, command = (
+        int((runs / spec.run_id / f"{name}.pid").read_text().split()[0])
+        for name in ("wrapper", "command")
+    )
+    os.kill(wrapper, signal.SIGKILL)
+    assert await target.ended(spec.run_id) is None, "the command still runs"
+    os.killpg(command, signal.SIGKILL)
+    await until(lambda: not processes("4713.5"))
+    assert await target.ended(spec.run_id) == RunEnd(Ending.GONE)
+    assert await output(target, spec.run_id) == b""
+    assert await target.launch(spec) is False, "and it isn't started again"
+
+
+async def test_a_reboot_is_told(target: ShellTarget, run_of: RunOf, runs: Path) -> None:
+    spec = run_of("sleep 4714.5")
+    await target.launch(spec)
+    (runs / spec.run_id / "boot").write_text("another-boot\n")
+    end = await target.ended(spec.run_id)
+    assert end == RunEnd(Ending.REBOOTED)
+    (runs / spec.run_id / "boot").write_text(
+        Path("/proc/sys/kernel/random/boot_id").read_text()
+    )
+    await target.cancel(spec.run_id, 1)
+
+
+async def test_an_older_epoch_is_refused(target: ShellTarget, run_of: RunOf, runs: Path) -> None:
+    await through(target, run_of("true", "w-1-1", epoch=3))
+    with pytest.raises(LaunchRefused, match=r"a newer operator \(epoch 3\) has taken over"):
+        await target.launch(run_of("true", "w-2-1", epoch=2))
+    with pytest.raises(LaunchRefused, match="a newer operator"):
+        await target.launch(run_of("true", "w-1-1", epoch=2))
+    assert not (runs / "w-2-1").exists()
+    assert await target.launch(run_of("true", "w-2-1", epoch=3))
+
+
+async def test_epochs_of_another_window_do_not_count(target: ShellTarget, run_of: RunOf) -> None:
+    await through(target, run_of("true", "w-1-1", epoch=9))
+    assert await target.launch(RunSpec("x-1-1", "true", 1, 60.0, window="x"))
+
+
+@pytest.mark.parametrize("run_id", ["", "../up", "a/b", "a b", ".hidden", "x" * 201, "a\n", "$(id)"])
+async def test_a_run_id_that_names_no_directory_is_refused(
+    target: ShellTarget, run_of: RunOf, run_id: str
+) -> None:
+    with pytest.raises(LaunchRefused, match="can't name a directory"):
+        await target.launch(run_of("true", run_id))
+
+
+async def test_no_place_for_runs_is_refused_with_the_reason(
+    target: ShellTarget, run_of: RunOf, runs: Path
+) -> None:
+    runs.write_text("a file is in the way")
+    with pytest.raises(LaunchRefused, match=r"no run directory can be made in .*(exists|directory)"):
+        await target.launch(run_of("true"))
+
+
+async def test_a_full_disk_is_refused_and_leaves_nothing(
+    target: ShellTarget, run_of: RunOf, runs: Path
+) -> None:
+    runs.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(runs)], check=False, stderr=-3
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        with pytest.raises(LaunchRefused, match="cannot write in"):
+            await target.launch(run_of("echo " + "x" * 40_000))
+        assert not (runs / "w-2.1b-1").exists()
+    finally:
+        subprocess.run(["umount", str(runs)], check=True)
+
+
+async def test_a_directory_that_is_not_there_is_refused(
+    target: ShellTarget, run_of: RunOf
+) -> None:
+    with pytest.raises(LaunchRefused, match=r"can't start in .*/not there"):
+        await target.launch(run_of("true", cwd="/not there"))
+
+
+async def test_it_starts_in_a_directory_with_spaces(
+    target: ShellTarget, run_of: RunOf, tmp_path: Path
+) -> None:
+    where = tmp_path / "a b 'c' $d"
+    where.mkdir()
+    got, _ = await through(target, run_of("pwd", cwd=str(where)))
+    assert got.decode().rstrip("\n") == str(where)
+
+
+async def test_a_secret_reaches_the_command_and_no_argument_list(
+    target: ShellTarget, run_of: RunOf, runs: Path
+) -> None:
+    secret = "s3cr3t 'quoted' \"$x\" `y` \\ ü"
+    gate = _fifo(runs)
+    spec = run_of(f'printf %s "${{PASSWORD}}"; read x <\'{gate}\'', env={"PASSWORD": secret})
+    await target.launch(spec)
+    async for chunk in target.follow(spec.run_id, 0):
+        assert chunk.data.decode() == secret
+        break
+    assert processes(str(gate)), "the command runs, its arguments can be read"
+    assert not processes("s3cr3t")
+    written = [one for one in (runs / spec.run_id).iterdir() if one.is_file() and one.name != "out"]
+    assert not [one for one in written if "s3cr3t" in one.read_text()]
+    gate.write_text("go\n")
+    await output(target, spec.run_id)
+
+
+async def test_run_directories_are_private(target: ShellTarget, run_of: RunOf, runs: Path) -> None:
+    got, _ = await through(target, run_of("umask"))
+    assert got.strip() == subprocess.run(["/bin/sh", "-c", "umask"], stdout=-1).stdout.strip()
+    assert (runs / "w-2.1b-1").stat().st_mode & 0o777 == 0o700
+    assert (runs / "w-2.1b-1" / "command").stat().st_mode & 0o777 == 0o600
+
+
+async def test_ended_runs_are_cleaned_by_age(
+    target: ShellTarget, run_of: RunOf, runs: Path
+) -> None:
+    for name in ("w-1-1", "w-2-1", "w-3-1"):
+        await through(target, run_of("true", name))
+    for name in ("w-1-1", "w-2-1"):
+        os.utime(runs / name, (0, 0))
+    assert await target.clean(7, keep=["w-2-1"]) == 1
+    assert sorted(one.name for one in runs.iterdir() if one.name[0] != ".") == ["w-2-1", "w-3-1"]
+
+
+# As a host
+
+
+async def test_execute_gives_status_and_both_outputs(target: ShellTarget) -> None:
+    done = await target.execute("echo out; echo $NAME >&2; exit 4", timeout_s=10, env={"NAME": "é"})
+    assert (done.exit_status, done.stdout, done.stderr) == (4, b"out\n", "é\n".encode())
+    assert (await target.execute("kill -9 $$", timeout_s=10)).exit_status == -9
+
+
+async def test_execute_in_time_or_ended(target: ShellTarget) -> None:
+    with pytest.raises(TimeoutError):
+        await target.execute("trap '' TERM; sleep 4715.5", timeout_s=0.3)
+    await until(lambda: not processes("4715.5"))
+
+
+async def test_execute_has_no_endless_output(target: ShellTarget) -> None:
+    with pytest.raises(HostError, match="more than 1,000 bytes"):
+        await target.execute("yes", timeout_s=10, max_bytes=1000)
+
+
+async def test_a_stream_ends_with_its_command(target: ShellTarget) -> None:
+    async with target.stream("echo a; echo b >&2; echo c") as chunks:
+        assert b"".join([one async for one in chunks]) == b"a\nc\n"
+
+
+async def test_a_stream_that_cannot_start_says_why(target: ShellTarget) -> None:
+    with pytest.raises(HostError, match="not found"):
+        async with target.stream("nosuchcommand") as chunks:
+            await _first(chunks)
+
+
+async def test_no_tail_is_left_behind(target: ShellTarget, tmp_path: Path) -> None:
+    log = tmp_path / "backend.log"
+    log.write_text("first\n")
+    async with target.stream(f"tail -n 10 -F '{log}' | cat") as chunks:
+        assert await _first(chunks) == b"first\n"
+        assert processes(str(log))
+    await until(lambda: not processes(str(log)))
+
+
+async def test_no_follower_is_left_behind(target: ShellTarget, run_of: RunOf, runs: Path) -> None:
+    spec = run_of("echo a; sleep 4716.5")
+    await target.launch(spec)
+    following = target.follow(spec.run_id, 0)
+    await anext(following)
+    await following.aclose()  # type: ignore[attr-defined]  # it is a generator
+    await until(lambda: not processes(f"-f{chr(0)}{runs}/{spec.run_id}/out"))
+    assert await target.ended(spec.run_id) is None
+    await target.cancel(spec.run_id, 1)
+
+
+async def _first(chunks: AsyncIterator[bytes]) -> bytes:
+    return await anext(chunks)
+
+
+def _fifo(runs: Path) -> Path:
+    gate = runs.parent / "gate"
+    os.mkfifo(gate)
+    return gate
