@@ -21,7 +21,7 @@ import time
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from types import FrameType
 
@@ -30,7 +30,8 @@ from screens.widgets.ring import NOTICE, Ring
 
 MATCHED_BYTES = 4096
 SLOWEST_S = 0.04
-"""CPU seconds that one regular expression may take over one slice of lines."""
+"""CPU seconds that a filter with a regular expression may take over `WATCHED_LINES`."""
+WATCHED_LINES = 64
 
 LEVELS = {
     "error": Level.ERROR,
@@ -174,24 +175,20 @@ class FilterIndex:
         """
         until = time.monotonic() + budget_s
         keeps, append = self.filter.keeps, self._numbers.append
-        with _watchdog(self.filter) if self.filter.guarded else _unwatched():
-            for first, raws, tags in ring.blocks(self.scanned, ring.end):
+        size = WATCHED_LINES if self.filter.guarded else 1000
+        for first, raws, tags in ring.blocks(self.scanned, ring.end, size):
+            with _watchdog(self.filter) if self.filter.guarded else nullcontext():
                 for number, (raw, tag) in enumerate(zip(raws, tags, strict=True), first):
                     if keeps(raw, tag):
                         append(number)
-                self.scanned = first + len(raws)
-                if time.monotonic() >= until:
-                    break
+            self.scanned = first + len(raws)
+            if time.monotonic() >= until:
+                break
         return self.scanned < ring.end
 
 
 class _TooSlow(BaseException):
     """Raised by the signal handler: `re` looks for signals while it backtracks."""
-
-
-@contextmanager
-def _unwatched() -> Iterator[None]:
-    yield
 
 
 @contextmanager
@@ -220,6 +217,6 @@ def _watchdog(watched: Filter) -> Iterator[None]:
             signal.signal(signal.SIGVTALRM, before)
     except _TooSlow:
         raise FilterError(
-            f"{watched.text}: takes too long on a line; "
+            f"{watched.text}: takes too long on some line; "
             "avoid a repeat inside a repeat, such as (a+)+"
         ) from None

@@ -73,7 +73,7 @@ class RowPainter:
         self.width, self.wrap, self.offset = max(width, 1), wrap, offset
         self._tails = tails
         widest = max(map(cell_len, tails), default=0)
-        self._tail_cells = min(widest, 12 if width >= 70 else 6)
+        self._tail_cells = min(widest, 12 if width >= 100 else 8)
         names = {*_LEVEL_STYLE.values(), "muted", "accent", "stale"}
         self._styles = {name: state_style(variables, name) for name in names}
         self._selected = selected_style(variables)

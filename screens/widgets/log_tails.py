@@ -41,6 +41,11 @@ class LogTails:
     def names(self) -> list[str]:
         return [one.name for one in self.states]
 
+    @property
+    def shown_names(self) -> list[str]:
+        """What the tail column needs: nothing where all lines are of one tail."""
+        return [] if self.selected or len(self.states) < 2 else self.names
+
     def index(self, tail_id: str) -> int:
         """The index of a tail, which is added when it is new."""
         found = self._indexes.get(tail_id)

@@ -182,7 +182,7 @@ class LogPane(Widget, can_focus=True):
                 width=self.size.width,
                 wrap=self.wraps,
                 offset=self.painter.offset,
-                tails=self.tails.names if not self.tails.selected else (),
+                tails=self.tails.shown_names,
                 variables=self.app.theme_variables,
             )
         height = self.size.height - self.has_class("-filtering")

@@ -147,8 +147,10 @@ class Ring:
                 yield RingLine(number, tag & ~NOTICE, raw, bool(tag & NOTICE))
                 number += 1
 
-    def blocks(self, start: int, stop: int) -> Iterator[tuple[int, list[bytes], bytes]]:
-        """The same in blocks of at most 1,000 lines: first number, raw lines, their tags.
+    def blocks(
+        self, start: int, stop: int, size: int = 1000
+    ) -> Iterator[tuple[int, list[bytes], bytes]]:
+        """The same in blocks of at most `size` lines: first number, raw lines, their tags.
 
         For whoever looks at very many lines: it makes no object a line.
         """
@@ -156,7 +158,7 @@ class Ring:
         stop = min(stop, self._end)
         while number < stop:
             chunk = self._chunk_of(number)
-            until = min(stop, chunk.first + len(chunk.tags), number + 1000)
+            until = min(stop, chunk.first + len(chunk.tags), number + size)
             tags = bytes(chunk.tags[number - chunk.first : until - chunk.first])
             yield number, chunk.raws(number, until), tags
             number = until
