@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
-from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
@@ -55,8 +55,11 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
         return value
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
-        options = [one for one in get_args(kind) if one is not type(None)]
-        return None if value is None else _decode(options[0], value, where)
+        return _decode_union(get_args(kind), value, where)
+    if origin is Literal:
+        if value not in get_args(kind):
+            raise ValueError(f"{where}: expected one of {get_args(kind)}, found {value!r}")
+        return value
     if origin is tuple:
         if not isinstance(value, list | tuple):
             raise ValueError(f"{where}: expected a list, found {value!r}")
@@ -76,6 +79,21 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, kind):
         raise ValueError(f"{where}: expected {kind.__name__}, found {value!r}")
     return value
+
+
+def _decode_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
+    """The first kind that fits; when none does, what the last one says."""
+    if value is None and type(None) in options:
+        return None
+    problem = ValueError(f"{where}: expected a value, found {value!r}")
+    for option in options:
+        if option is type(None):
+            continue
+        try:
+            return _decode(option, value, where)
+        except ValueError as error:
+            problem = error
+    raise problem
 
 
 def _decode_dataclass(kind: Any, value: Any, where: str) -> Any:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -85,3 +87,25 @@ def test_a_later_version_may_add_a_key() -> None:
     reading = Reading("p", Status.OK, "fine", 1.0, 2.0)
     assert from_plain(Reading, {**to_plain(reading), "colour": "blue"}) == reading
     assert replace(reading, value=1.0) != reading
+
+
+@dataclass(frozen=True)
+class Mixed:
+    status: int | tuple[int, ...] = 200
+    body: str | Mapping[str, Any] = ""
+    limit: float | None = None
+    pick: Literal["", "max"] = ""
+
+
+@pytest.mark.parametrize(
+    "mixed", [Mixed(), Mixed((401, 403)), Mixed(body={"a": 1}), Mixed(limit=2.0, pick="max")]
+)
+def test_a_field_of_several_types_is_read_back_as_it_was(mixed: Mixed) -> None:
+    assert from_plain(Mixed, to_plain(mixed)) == mixed
+
+
+def test_none_of_several_types_names_its_place() -> None:
+    with pytest.raises(ValueError, match=r"Mixed\.status: expected a list, found 'ok'"):
+        from_plain(Mixed, {"status": "ok"})
+    with pytest.raises(ValueError, match=r"Mixed\.pick: expected one of"):
+        from_plain(Mixed, {"pick": "some"})
