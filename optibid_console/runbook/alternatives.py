@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from optibid_console.criteria import parse
 from optibid_console.runbook.checks import steps_at
@@ -28,6 +29,23 @@ def chosen(runbook: Runbook, problems: Problems) -> Runbook:
     on is a problem, because leaving it out would be a guess.
     """
     return _Chooser(runbook, problems).runbook()
+
+
+def is_left_out(document: Mapping[str, Any], path: KeyPath, whole: Runbook) -> bool:
+    """Whether what stands at `path` of the document belongs to another stack or absent service."""
+    node: Any = document
+    for key in path:
+        if isinstance(node, Mapping) and node is not document and path[0] != "window":
+            stacks, service = node.get("stack"), node.get("service")
+            if isinstance(stacks, list) and stacks and whole.window.stack.value not in stacks:
+                return True
+            if isinstance(service, str) and service and service not in whole.services:
+                return True
+        try:
+            node = node[key]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return False
 
 
 class _Chooser:

@@ -25,6 +25,7 @@ from optibid_console.runbook.model import (
 )
 from optibid_console.runbook.positions import KeyPath
 from optibid_console.runbook.problems import Problems
+from optibid_console.runbook.shell_text import REFERENCE
 from probes.probe import Seconds
 
 UNITS = ("", "ms", "s", "ratio", "percent", "bytes", "count", "per_s")
@@ -137,6 +138,8 @@ class _Checker:
         before: Phase | None = None
         for index, phase in enumerate(self.book.phases):
             path: KeyPath = ("phases", index)
+            if self.problems.noted((*path, "at")):
+                continue
             if before is not None and phase.at < before.at:
                 message = f'begins before the phase above it, "{before.id}"'
                 self.problems.add((*path, "at"), message, _offset(phase.at))
@@ -235,7 +238,7 @@ class _Checker:
                 self.name(where, clause.subject, clause.id, known)
 
     def name(self, path: KeyPath, what: str, name: str, known: Iterable[str]) -> None:
-        if name and name not in known:
+        if name and name not in known and not REFERENCE.search(name):
             self.problems.no_such(path, what, name, known)
 
     def names(self, path: KeyPath, what: str, names: tuple[str, ...], known: Iterable[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from optibid_console.runbook.positions import KeyPath
 from optibid_console.runbook.problems import Problems
-from optibid_console.runbook.shape import Filled
+from optibid_console.runbook.shape import Filled, Unfilled
 from optibid_console.runbook.shell_text import REFERENCE, fill, guard, references, unescape
 
 _WITH_STEPS = ("phases", "actions")
@@ -66,6 +66,8 @@ class Expansion:
         made = REFERENCE.sub(lambda match: self._plain_value(match[1], in_settings), text)
         if not in_settings:
             made = made.replace("$${", "${") if "$${" in text else made
+        if self.missing.keys() & set(names):
+            return Unfilled(made)
         whole = REFERENCE.fullmatch(text)
         return Filled(made) if whole and whole[1] in self.plain else made
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from optibid_console.runbook.model import Runbook
 from optibid_console.runbook.positions import KeyPath
@@ -21,9 +21,13 @@ def check_facts(
     chosen: Runbook,
     whole: Runbook,
     used: Iterable[tuple[str, KeyPath]],
+    left_out: Callable[[KeyPath], bool],
     problems: Problems,
 ) -> None:
-    """Note each use of a fact that no step of the `chosen` stack and services records."""
+    """Note each use of a fact that no step of the `chosen` stack and services records.
+
+    What is left out itself may use a fact that only a left-out step records.
+    """
     known = (*BUILT_IN, *_recorded(chosen))
     elsewhere = set(_recorded(whole))
     for index, action in enumerate(whole.actions):
@@ -36,7 +40,7 @@ def check_facts(
         elif name not in known and name in elsewhere:
             stack = chosen.window.stack.value
             message = f'no step records "{name}" on stack "{stack}" with these services'
-            if _is_used(path, whole, chosen):
+            if not left_out(path):
                 problems.add(path, message, name)
         elif name not in known:
             problems.no_such(path, "recorded fact", name, known)
@@ -48,14 +52,3 @@ def _recorded(runbook: Runbook) -> tuple[str, ...]:
         *(step for action in runbook.actions for step in action.steps),
     ]
     return tuple(dict.fromkeys(step.record for step in steps if step.record))
-
-
-def _is_used(path: KeyPath, whole: Runbook, chosen: Runbook) -> bool:
-    """Whether what stands at `path` is part of the chosen runbook."""
-    if path[0] == "probes":
-        return str(path[1]) in chosen.probes
-    if len(path) < 4 or path[2] != "steps":
-        return True
-    parents = whole.phases if path[0] == "phases" else whole.actions
-    step_id = parents[int(path[1])].steps[int(path[3])].id
-    return chosen.step(step_id) is not None

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from optibid_console.codec import canonical, to_plain
-from optibid_console.runbook.alternatives import chosen
+from optibid_console.runbook.alternatives import chosen, is_left_out
 from optibid_console.runbook.checks import check
 from optibid_console.runbook.env_file import EnvFileError, parse_env_file, read_env_file
 from optibid_console.runbook.expansion import Expansion
@@ -19,7 +20,7 @@ from optibid_console.runbook.facts import check_facts
 from optibid_console.runbook.keys import check_keys
 from optibid_console.runbook.layout import COMMON_KEYS, Drafter, Registry, environment_of
 from optibid_console.runbook.model import Environment, Runbook
-from optibid_console.runbook.positions import positions
+from optibid_console.runbook.positions import KeyPath, positions
 from optibid_console.runbook.problems import Problem, Problems, RunbookError
 from optibid_console.runbook.redaction import SHORTEST
 from optibid_console.runbook.secrets import Secrets
@@ -56,15 +57,16 @@ def load(path: Path, environ: Mapping[str, str], registry: Registry | None = Non
     values, complete = _values(environment, path, environ, problems)
     expansion = Expansion(values, frozenset(environment.plain), COMMON_KEYS, problems)
     expanded = expansion.document(document)
-    if complete:
-        _note_missing(expansion, environment, problems)
     secrets = Secrets({name: values[name] for name in sorted(expansion.secrets)})
     known_kinds = registry or _probes_registry()
     whole = Drafter(problems, known_kinds, secrets).runbook(expanded, environment)
+    left_out = partial(is_left_out, document, whole=whole)
+    if complete:
+        _note_missing(expansion, environment, left_out, problems)
     check(whole, problems, known_kinds)
     check_keys(whole, problems)
     runbook = chosen(whole, problems)
-    check_facts(runbook, whole, expansion.facts, problems)
+    check_facts(runbook, whole, expansion.facts, left_out, problems)
     if problems.found:
         raise RunbookError(problems.sorted())
     digest = hashlib.sha256(canonical(to_plain(runbook))).hexdigest()
@@ -144,9 +146,17 @@ def _values(
     return {**values, **environ}, len(problems.found) == before
 
 
-def _note_missing(expansion: Expansion, environment: Environment, problems: Problems) -> None:
+def _note_missing(
+    expansion: Expansion,
+    environment: Environment,
+    left_out: Callable[[KeyPath], bool],
+    problems: Problems,
+) -> None:
     source = f" or in {environment.env_file}" if environment.env_file else ""
-    for name, paths in expansion.missing.items():
+    for name, all_paths in expansion.missing.items():
+        paths = [path for path in all_paths if not left_out(path)]
+        if not paths:
+            continue
         places = [problems.place(path) for path in paths]
         used = ", ".join(places[:_MOST_PLACES])
         if len(places) > _MOST_PLACES:

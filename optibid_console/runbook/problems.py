@@ -95,6 +95,11 @@ class Problems:
         message = f"unknown key; keys here are {listing(names)}"
         self.add(path, message, value, names, self._nearest(str(path[-1]), names))
 
+    def noted(self, path: KeyPath) -> bool:
+        """Whether something is wrong at `path` already: what follows from it isn't noted too."""
+        key = key_text(path)
+        return any(one.key == key for one in self.found)
+
     def _nearest(self, name: str, names: tuple[str, ...]) -> str:
         return nearest_of(name, names) if len(self.found) < _MOST_WITH_NEAREST else ""
 

@@ -28,6 +28,12 @@ class Filled(str):
     __slots__ = ()
 
 
+class Unfilled(str):
+    """A text with a `${NAME}` that has no value: it stands for anything, and that is noted."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Where config.toml and the dataclasses differ."""
@@ -106,12 +112,11 @@ class _Shaper:
 
     def _field(self, kind: Any, one: Field[Any], value: Any, path: KeyPath) -> Any:
         hint = _hints(kind)[one.name]
-        before = len(self.problems.found)
-        if (kind, one.name) in self.layout.offsets:
+        if (kind, one.name) in self.layout.offsets and not isinstance(value, Unfilled):
             made = self._text_of(value, path, OFFSET, parse_offset)
         else:
             made = self.value(hint, value, path)
-        if len(self.problems.found) == before or made is not None:
+        if made is not None:
             return made
         if one.default is not MISSING:
             return one.default
@@ -119,6 +124,8 @@ class _Shaper:
 
     def value(self, hint: Any, value: Any, path: KeyPath) -> Any:
         """The value as `hint` wants it; `None`, with a problem noted, when it can't be."""
+        if isinstance(value, Unfilled):
+            return str(value) if hint is str else None
         if hint is Seconds:
             return self._text_of(value, path, DURATION, parse_duration)
         if isinstance(hint, NewType):

@@ -178,6 +178,39 @@ def test_other_stacks_are_left_out_and_still_checked(whole: str, load_text: Any)
         load_text(text.replace('on = "app-1"\nstack', 'on = "app-9"\nstack'))
 
 
+def test_what_is_left_out_needs_no_values_and_no_facts(whole: str, load_text: Any) -> None:
+    step = '[[phases.steps]]\nid = "k"\ntitle = "K"\nstack = ["kubernetes"]\non = "${BASTION}"\n'
+    text = whole.replace(LAST, f'{step}run = "kubectl ${{CONTEXT}} ${{kube.pod}}"\n{LAST}')
+    recorded = text.replace('stack = ["k', 'record = "kube.pod"\nstack = ["k')
+    assert load_text(recorded).runbook.step("k") is None
+    with pytest.raises(RunbookError, match="no recorded fact"):
+        load_text(text)
+    chosen = recorded.replace('"docker-compose"', '"kubernetes"')
+    with pytest.raises(RunbookError) as caught:
+        load_text(chosen)
+    assert [one.message[:24] for one in caught.value.problems] == [
+        "${BASTION} has no value;",
+        "${CONTEXT} has no value;",
+    ]
+
+
+def test_a_missing_value_is_one_problem_whatever_it_stands_for(whole: str, load_text: Any) -> None:
+    text = whole.replace('at = "T+0"', 'at = "${X}"')
+    text = text.replace('name = "OptiBid"', 'name = "OptiBid"\nspeed = "${X}"')
+    text = text.replace('stack = "docker-compose"', 'stack = "${X}"')
+    text = text.replace('ready_when = ["health"]', 'ready_when = "${X}"')
+    text = text.replace('url = "http://localhost:1"', 'url = "http://localhost:1"\nport = "${X}"')
+    with pytest.raises(RunbookError) as caught:
+        load_text(text)
+    assert len(caught.value.problems) == 1, str(caught.value)
+
+
+def test_a_wrong_offset_makes_no_problem_of_the_phases_after_it(whole: str, load_text: Any) -> None:
+    with pytest.raises(RunbookError) as caught:
+        load_text(whole.replace('at = "T-60m"', 'at = "60m"').replace("T+0", "T-30m"))
+    assert [one.key for one in caught.value.problems] == ["phases[0].at"]
+
+
 def test_an_action_with_no_step_left_is_refused(whole: str, load_text: Any) -> None:
     text = whole.replace('id = "1.1a"', 'id = "1.1a"\nstack = ["pm2"]')
     with pytest.raises(RunbookError) as caught:
