@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 REDACTED = b"[REDACTED]"
@@ -37,7 +37,6 @@ class Redactor:
         self._held = b""
         self._covered = 0
         """How many of the held bytes belong to a secret that was announced already."""
-        self._by_last: dict[int, list[tuple[bytes, int]]] | None = None
 
     @property
     def held_bytes(self) -> int:
@@ -59,12 +58,7 @@ class Redactor:
 
     def _open_bytes(self, data: bytes) -> int:
         """How many bytes at the end could be the beginning of a secret."""
-        if self._by_last is None:
-            self._by_last = _prefixes_by_last_byte(self._forms)
-        for form, length in self._by_last.get(data[-1], ()) if data else ():
-            if length <= len(data) and data.endswith(form[:length]):
-                return length
-        return 0
+        return max((_open_bytes_of(form, data) for form in self._forms), default=0)
 
     def _emit(self, data: bytes, cut: int) -> bytes:
         parts: list[bytes] = []
@@ -86,10 +80,7 @@ class Redactor:
         """Where secrets are: apart from each other and in order."""
         found = [(0, self._covered)] if self._covered else []
         for form in self._forms:
-            at = data.find(form)
-            while at >= 0:
-                found.append((at, at + len(form)))
-                at = data.find(form, at + 1)
+            found.extend(_spans_of(form, data))
         found.sort()
         merged: list[tuple[int, int]] = []
         for start, end in found:
@@ -100,17 +91,30 @@ class Redactor:
         return merged
 
 
-def _prefixes_by_last_byte(
-    secret_forms: tuple[bytes, ...],
-) -> dict[int, list[tuple[bytes, int]]]:
-    """The beginnings of all forms as (form, length), by their last byte, longest first."""
-    by_last: dict[int, list[tuple[bytes, int]]] = {}
-    for form in secret_forms:
-        for length in range(1, len(form)):
-            by_last.setdefault(form[length - 1], []).append((form, length))
-    for prefixes in by_last.values():
-        prefixes.sort(key=lambda one: -one[1])
-    return by_last
+def _open_bytes_of(form: bytes, data: bytes) -> int:
+    """How long the longest beginning of `form` is with which `data` ends, short of all of it."""
+    tail = data[-(len(form) - 1) :]
+    at = tail.find(form[:1])
+    while at >= 0:
+        if form.startswith(tail[at:]):
+            return len(tail) - at
+        at = tail.find(form[:1], at + 1)
+    return 0
+
+
+def _spans_of(form: bytes, data: bytes) -> Iterator[tuple[int, int]]:
+    """Where `form` is in `data`, what overlaps taken together."""
+    start = end = 0
+    at = data.find(form)
+    while at >= 0:
+        if at >= end:
+            if end:
+                yield start, end
+            start = at
+        end = at + len(form)
+        at = data.find(form, at + 1)
+    if end:
+        yield start, end
 
 
 def _forms_of(value: str) -> Iterable[bytes]:

@@ -8,6 +8,8 @@ from typing import Any
 from optibid_console.runbook.redaction import SHORTEST, Redactor, forms
 from optibid_console.runbook.shell_text import REFERENCE
 
+__all__ = ["Redactor", "Secrets"]
+
 
 class Secrets:
     """Knows the secret values. Its `repr` names them and never shows one."""

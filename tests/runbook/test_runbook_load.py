@@ -302,12 +302,12 @@ def test_fifteen_hundred_lines_load_fast(whole: str, load_text: Any) -> None:
     text = whole.replace(LAST, "".join(step.format(n) for n in range(240)) + LAST)
     assert text.count("\n") > 1500
     load_text(text)
-    best = 9.0
+    times = []
     for _ in range(3):
-        started = time.perf_counter()
+        started = time.process_time()
         load_text(text)
-        best = min(best, time.perf_counter() - started)
-    assert best < 0.15
+        times.append(time.process_time() - started)
+    assert min(times) < 0.15
 
 
 def test_the_commands_keys_are_those_of_the_screens() -> None:

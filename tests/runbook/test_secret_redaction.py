@@ -12,7 +12,7 @@ from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from optibid_console.runbook.redaction import Redactor, forms
@@ -61,6 +61,7 @@ def test_the_common_encodings_of_a_secret_are_redacted(form: str) -> None:
     assert form[3:-3] not in redacted
 
 
+@settings(deadline=None)
 @given(st.text("abcdefgh0123+/ é", max_size=9), st.text("abcxyz é", max_size=5))
 def test_basic_authentication_does_not_show_a_password(user: str, rest: str) -> None:
     password = "correct-horse-battery"
@@ -103,6 +104,7 @@ def test_text_that_is_not_utf8_survives() -> None:
 SMALL = st.text("ab", min_size=4, max_size=6)
 
 
+@settings(deadline=None)
 @given(
     st.lists(SMALL, min_size=1, max_size=3),
     st.binary(max_size=0) | st.text("abc", max_size=40).map(str.encode),

@@ -104,6 +104,7 @@ def test_a_guarded_secret_is_exactly_one_word_in_every_place(shell: str, value: 
     assert run(shell, script, {"V": value}) == expected
 
 
+@settings(deadline=None)
 @given(value=VALUES)
 def test_what_a_value_brings_is_not_filled_again(value: str) -> None:
     for text, _ in CONTEXTS:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import tomli_w
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optibid_console.runbook.positions import KeyPath, line_of, positions
@@ -124,6 +124,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(KEYS, VALUES, max_size=4), st.booleans())
 def test_any_document_has_the_positions_that_tomllib_has_keys(
     document: dict[str, Any], multiline: bool
