@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import docker
 import docker.errors
 
+from probes.deadline import time_left_s
 from probes.docker_api import DockerApi, find_container, find_service, name_of
 from probes.probe import Host, ProbeError, Reading, Status
 from probes.text import one_line
@@ -37,6 +38,9 @@ class ContainerExpect:
     """More restarts by Docker than this fail; any new one is a warning in any case."""
 
 
+_RUNNING = ContainerExpect()
+
+
 @dataclass(frozen=True, slots=True)
 class ContainerSettings:
     """`kind = "container"`."""
@@ -52,14 +56,13 @@ class ContainerSettings:
     value: Measure = ""
     """The number to read as well: `cpu` (percent of one core), `memory` (bytes without
     the page cache), `memory_percent` (of its limit)."""
-    expect: ContainerExpect = ContainerExpect()
+    expect: ContainerExpect = _RUNNING
 
-    def problems(self) -> tuple[str, ...]:
+    def problems(self) -> Iterator[tuple[str, str]]:
         if bool(self.container) == bool(self.service):
-            return ("give one of container and service",)
+            yield "", "needs one of container and service"
         if self.project and not self.service:
-            return ("project belongs to service",)
-        return ()
+            yield "project", "belongs to service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +211,7 @@ class ContainerProbe:
         waiter = asyncio.create_task(self._first_sample.wait())
         try:
             done = {waiter, self._stats}
-            await asyncio.wait(done, return_when=asyncio.FIRST_COMPLETED, timeout=2.5)
+            await asyncio.wait(done, return_when=asyncio.FIRST_COMPLETED, timeout=time_left_s())
         finally:
             waiter.cancel()
         if self._stats.done() and (error := self._stats.exception()):

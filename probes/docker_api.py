@@ -27,13 +27,13 @@ import docker.errors
 import docker.tls
 import requests.exceptions
 
+from probes.deadline import time_left_s, timeout_s
 from probes.probe import Host, ProbeError
 from probes.text import one_line
 
 T = TypeVar("T")
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
-ANSWER_WITHIN_S = 5.0
 _EXECUTOR = ThreadPoolExecutor(max_workers=4, thread_name_prefix="docker")
 """Its own: a Docker that hangs must not use up the threads of others."""
 
@@ -110,7 +110,7 @@ def in_words(error: BaseException, place: str) -> str:
     if is_any(ConnectionRefusedError):
         return f"nothing listens at {place}: Docker is stopped"
     if is_any(TimeoutError, requests.exceptions.Timeout):
-        return f"Docker at {place} did not answer within {ANSWER_WITHIN_S:g} s"
+        return f"Docker at {place} did not answer within {timeout_s():g} s"
     if is_any(http.client.BadStatusLine):
         return f"{place} answers, but it is not Docker"
     for cause in causes:
@@ -141,27 +141,29 @@ class DockerApi:
         address = await find_address(self._docker_url, self._host)
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(_EXECUTOR, self._ask, address, ask)
+            return await loop.run_in_executor(_EXECUTOR, self._ask, address, time_left_s(), ask)
         except docker.errors.NotFound:
             raise
         except (docker.errors.DockerException, requests.RequestException, OSError) as error:
             self._forget()
             raise ProbeError(in_words(error, address.place)) from error
 
-    def _ask(self, address: DockerAddress, ask: Callable[[docker.APIClient], T]) -> T:
-        _knock(address)
+    def _ask(
+        self, address: DockerAddress, within_s: float, ask: Callable[[docker.APIClient], T]
+    ) -> T:
+        _knock(address, within_s)
+        whole_s = max(1, int(within_s))
         client = self._client
         if client is None or self._client_url != address.url:
             tls: docker.tls.TLSConfig | bool = False
             if address.tls:
                 ca, cert, key = _certificates()
                 tls = docker.tls.TLSConfig(client_cert=(cert, key), ca_cert=ca, verify=True)
-            client = docker.APIClient(
-                address.url, version="auto", timeout=int(ANSWER_WITHIN_S), tls=tls
-            )
+            client = docker.APIClient(address.url, version="auto", timeout=whole_s, tls=tls)
             weakref.finalize(self, client.close)
             self._forget()
             self._client, self._client_url = client, address.url
+        client.timeout = whole_s
         return ask(client)
 
     @asynccontextmanager
@@ -177,7 +179,7 @@ class DockerApi:
         writer: asyncio.StreamWriter | None = None
         try:
             try:
-                async with asyncio.timeout(ANSWER_WITHIN_S):
+                async with asyncio.timeout(time_left_s()):
                     reader, writer = await _connect(address)
                     writer.write(request.encode())
                     status, body = await _head(reader, address.place)
@@ -201,11 +203,11 @@ class DockerApi:
         self._client, self._client_url = None, ""
 
 
-def _knock(address: DockerAddress) -> None:
+def _knock(address: DockerAddress, within_s: float) -> None:
     """Connect once: the SDK leaves a socket that was refused unclosed. Raises `OSError`."""
     if address.url.startswith("unix://"):
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(ANSWER_WITHIN_S)
+            connection.settimeout(within_s)
             connection.connect(address.url.removeprefix("unix://"))
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from probes import counters
+from probes.address import url_problems
 from probes.counters import NoData, Scrape
 from probes.exposition import Selector, parse_selector
 from probes.number import Bounds, Pick
 from probes.probe import Host, Reading, Seconds, Status
 from probes.scraping import Page, PageAddress
+from probes.tls import Tls
 
 _ANYWHERE = Bounds()
+_SYSTEM_TLS = Tls()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,40 +43,43 @@ class MetricsSettings:
     pick: Pick = ""
     """What to make of several series of a gauge; empty: several are an error."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    verify: bool = True
-    """False: any TLS certificate is taken."""
-    ca_file: str = ""
-    """A PEM file with the authorities to trust instead of the system's."""
+    tls: Tls = _SYSTEM_TLS
     expect: Bounds = _ANYWHERE
 
-    def problems(self) -> tuple[str, ...]:
-        wrong = []
-        if urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).hostname:
-            wrong.append(f'url "{self.url}" is not http://HOST/… or https://HOST/…')
+    def problems(self) -> Iterator[tuple[str, str]]:
+        yield from url_problems(self.url)
         ways = (self.gauge, self.share, self.rate, self.ratio, self.histogram)
         if sum(bool(way) for way in ways) != 1:
-            wrong.append("give exactly one of gauge, share, rate, ratio and histogram")
-        wrong += [
-            f"{key} has {len(pair)} selectors, expected [part, whole]"
-            for key, pair in (("share", self.share), ("ratio", self.ratio))
-            if len(pair) not in (0, 2)
-        ]
+            yield "", "needs exactly one of gauge, share, rate, ratio and histogram"
+        for key, pair in (("share", self.share), ("ratio", self.ratio)):
+            if len(pair) not in (0, 2):
+                yield key, f"has {len(pair)} selectors, expected [part, whole]"
         if bool(self.histogram) != (self.quantile is not None):
-            wrong.append("histogram and quantile belong together")
+            yield "quantile", "histogram and quantile belong together"
         if self.quantile is not None and not 0 < self.quantile < 1:
-            wrong.append(f"quantile {self.quantile:g} is not between 0 and 1")
+            yield "quantile", "expected a number between 0 and 1, such as 0.95"
         if not self.window > 0:
-            wrong.append("window is not longer than 0 s")
-        for text in self.selector_texts():
-            try:
-                parse_selector(text)
-            except ValueError as error:
-                wrong.append(str(error))
-        return tuple(wrong)
+            yield "window", "expected more than 0 s"
+        for key in ("gauge", "share", "rate", "ratio", "histogram"):
+            texts = getattr(self, key)
+            for text in (texts,) if isinstance(texts, str) else texts:
+                if text and (words := _selector_problem(text)):
+                    yield key, words
+        yield from self.tls.problems()
 
     def selector_texts(self) -> tuple[str, ...]:
         one = self.gauge or self.rate or self.histogram
         return (one,) if one else (self.share or self.ratio)
+
+
+def _selector_problem(text: str) -> str:
+    if "${" in text:  # filled in later
+        return ""
+    try:
+        parse_selector(text)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 class MetricsProbe:
@@ -91,7 +96,7 @@ class MetricsProbe:
             self._selectors = (Selector(f"{base.name}_bucket", base.matchers),)
         self._names = frozenset(selector.name for selector in self._selectors)
         headers = tuple(sorted(settings.headers.items()))
-        address = PageAddress(settings.url, headers, settings.verify, settings.ca_file, host)
+        address = PageAddress(settings.url, headers, settings.tls, host)
         self._page: Page | None = Page.shared(address, self._names, settings.window)
 
     async def read(self) -> Reading:

@@ -19,16 +19,19 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
+from probes.address import url_problems
+from probes.deadline import time_left_s, timeout_s
 from probes.number import Bounds, Pick, picked
 from probes.probe import Host, ProbeError, Reading, Status
 from probes.text import one_line
+from probes.tls import Tls
 
-ANSWER_WITHIN_S = 5.0
 MAX_ANSWER_BYTES = 10_000_000
 _EXECUTOR = ThreadPoolExecutor(max_workers=4, thread_name_prefix="prometheus")
 """Its own: a Prometheus that hangs must not use up the threads of others."""
 
 _ANYWHERE = Bounds()
+_SYSTEM_TLS = Tls()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,7 @@ class PrometheusSettings:
     query: str
     """PromQL that gives one number."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    verify: bool = True
-    """False: any TLS certificate is taken."""
-    ca_file: str = ""
-    """A PEM file with the authorities to trust instead of the system's."""
+    tls: Tls = _SYSTEM_TLS
     pick: Pick = ""
     """What to make of several series; empty: several are an error."""
     scale: float = 1.0
@@ -51,13 +51,13 @@ class PrometheusSettings:
     unit: str = ""
     expect: Bounds = _ANYWHERE
 
-    def problems(self) -> tuple[str, ...]:
-        wrong = []
-        if urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).hostname:
-            wrong.append(f'url "{self.url}" is not http://HOST or https://HOST')
+    def problems(self) -> Iterator[tuple[str, str]]:
+        yield from url_problems(self.url)
         if not self.query.strip():
-            wrong.append("query is empty")
-        return tuple(wrong)
+            yield "query", "is empty"
+        if self.tls.server_name:
+            yield "tls.server_name", "not used here: the name is the address's own"
+        yield from self.tls.problems()
 
 
 def number_in(result: Any, pick: Pick) -> float | None:
@@ -101,18 +101,19 @@ def _finite(text: str) -> float | None:
 class _Bounded:
     """A urllib3 response that gives no more than a number of bytes, within a time."""
 
-    def __init__(self, raw: Any) -> None:
+    def __init__(self, raw: Any, within_s: float) -> None:
         self._raw = raw
+        self._within_s = within_s
 
     def stream(self, size: int, decode_content: bool | None = None) -> Iterator[bytes]:
-        deadline = time.monotonic() + ANSWER_WITHIN_S
+        deadline = time.monotonic() + self._within_s
         got = 0
         for chunk in self._raw.stream(size, decode_content=decode_content):
             got += len(chunk)
             if got > MAX_ANSWER_BYTES:
                 raise ProbeError(f"the answer is longer than {MAX_ANSWER_BYTES / 1e6:g} MB")
             if time.monotonic() > deadline:
-                raise ProbeError(f"the answer took longer than {ANSWER_WITHIN_S:g} s")
+                raise ProbeError(f"the answer took longer than {self._within_s:.1f} s")
             yield chunk
 
     def __getattr__(self, name: str) -> Any:
@@ -133,7 +134,7 @@ class _Adapter(HTTPAdapter):
 
     def send(self, *args: Any, **kwargs: Any) -> requests.Response:
         response = super().send(*args, **kwargs)
-        response.raw = _Bounded(response.raw)
+        response.raw = _Bounded(response.raw, kwargs["timeout"])
         return response
 
 
@@ -154,7 +155,7 @@ class PrometheusProbe:
         url = await self._reached()
         loop = asyncio.get_running_loop()
         try:
-            result = await loop.run_in_executor(_EXECUTOR, self._ask, url)
+            result = await loop.run_in_executor(_EXECUTOR, self._ask, url, time_left_s())
         except ProbeError:
             raise
         except (PrometheusApiClientException, requests.RequestException) as error:
@@ -182,14 +183,14 @@ class PrometheusProbe:
             return self._settings.url.rstrip("/")
         return urlunsplit((parts.scheme, f"{name}:{number}", parts.path.rstrip("/"), "", ""))
 
-    def _ask(self, url: str) -> Any:
+    def _ask(self, url: str, within_s: float) -> Any:
         client = self._client
         if client is None or self._client_url != url:
             if client is not None:
                 client.close()
             client = self._client = self._connect(url)
             self._client_url = url
-        return client.custom_query(self._settings.query)
+        return client.custom_query(self._settings.query, timeout=within_s)
 
     def _connect(self, url: str) -> PrometheusConnect:
         settings = self._settings
@@ -200,10 +201,11 @@ class PrometheusProbe:
             headers["Host"] = parts.netloc.rpartition("@")[2]
         session = requests.Session()
         session.trust_env = False  # a proxy or netrc of the console's user is not the target's
-        session.verify = (settings.ca_file or True) if settings.verify else False
-        client = PrometheusConnect(
-            url, headers, retry=Retry(total=0), session=session, timeout=ANSWER_WITHIN_S
-        )
+        session.verify = False if settings.tls.insecure else settings.tls.ca or True
+        if settings.tls.cert:
+            key = settings.tls.key
+            session.cert = (settings.tls.cert, key) if key else settings.tls.cert
+        client = PrometheusConnect(url, headers, retry=Retry(total=0), session=session)
         server_name = parts.hostname if through_forward and parts.scheme == "https" else ""
         session.mount(url, _Adapter(server_name or ""))
         return client
@@ -227,7 +229,7 @@ def in_words(error: Exception, url: str) -> str:
     if isinstance(error, requests.exceptions.JSONDecodeError):
         return f"{url} answers, but it is not Prometheus's API"
     if isinstance(error, requests.exceptions.Timeout) or "timed out" in text:
-        return f"{url} did not answer within {ANSWER_WITHIN_S:g} s"
+        return f"{url} did not answer within {timeout_s():g} s"
     if "Connection refused" in text:
         return f"nothing listens at {url}"
     if "Failed to resolve" in text or "Name or service not known" in text:

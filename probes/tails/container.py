@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ import docker.errors
 from probes.docker_api import DockerApi, find_container, name_of
 from probes.probe import Host, HostError, ProbeError, TailBatch
 from probes.tails.docker_frames import FrameError, LogReader
-from probes.tails.lines import batch, gathered
+from probes.tails.lines import MOST_LINES, batch, gathered
 from probes.tails.retry import Backoff, lost
 from probes.text import one_line
 
@@ -36,10 +36,9 @@ class ContainerTailSettings:
     lines: int = 200
     """How many of the last lines to begin with."""
 
-    def problems(self) -> tuple[str, ...]:
-        if not 0 <= self.lines <= 100_000:
-            return (f"lines = {self.lines} is not between 0 and 100000",)
-        return ()
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if not 0 <= self.lines <= MOST_LINES:
+            yield "lines", f"expected 0 to {MOST_LINES}"
 
 
 class ContainerTail:

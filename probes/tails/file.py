@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from probes.probe import Host, HostError, ProbeError, TailBatch
 from probes.tails.follow import OVERLAP_BYTES, Mark, MarkSplitter, Position, follow_text
-from probes.tails.lines import LineSplitter, batch, gathered
+from probes.tails.lines import MOST_LINES, LineSplitter, batch, gathered
 from probes.tails.retry import Backoff, lost
 from probes.text import one_line
 
@@ -21,16 +21,15 @@ class FileTailSettings:
     """`kind = "file"`."""
 
     path: str
+    """Absolute, or from where the target's commands start."""
     lines: int = 200
     """How many of the last lines to begin with."""
 
-    def problems(self) -> tuple[str, ...]:
-        wrong = [] if self.path.startswith("/") else [f'path "{self.path}" is not absolute']
+    def problems(self) -> Iterator[tuple[str, str]]:
         if "\0" in self.path or "\n" in self.path:
-            wrong.append("path holds a newline or a NUL")
-        if not 0 <= self.lines <= 100_000:
-            wrong.append(f"lines = {self.lines} is not between 0 and 100000")
-        return tuple(wrong)
+            yield "path", "holds a newline or a NUL"
+        if not 0 <= self.lines <= MOST_LINES:
+            yield "lines", f"expected 0 to {MOST_LINES}"
 
 
 _NO_INODE = "0"

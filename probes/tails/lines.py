@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from probes.probe import TailBatch
 
 MAX_LINE_BYTES = 1 << 20
+MOST_LINES = 100_000
+"""With how many of the last lines a tail may begin."""
 GATHER_BYTES = 256 * 1024
 GATHER_S = 0.05
 

@@ -242,5 +242,16 @@ async def test_leaving_leaves_no_process(tmp_path: Path) -> None:
     assert await asyncio.wait_for(process.wait(), 10) in (0, -13)
 
 
-def test_a_relative_path_is_refused() -> None:
-    assert FileTailSettings("logs/a.log").problems() == ('path "logs/a.log" is not absolute',)
+async def test_a_relative_path_is_from_where_commands_start(
+    tmp_path: Path, host: CuttableHost, follow: Follow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    append(tmp_path / "-a.log", "here")
+    await follow(tail(Path("-a.log"), host)).until_line("here")
+
+
+def test_settings_say_what_is_wrong() -> None:
+    assert dict(FileTailSettings("a\nb", -1).problems()) == {
+        "path": "holds a newline or a NUL",
+        "lines": "expected 0 to 100000",
+    }

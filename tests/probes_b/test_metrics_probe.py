@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from probes import scraping
+from probes.deadline import deadline
 from probes.metrics_page import MetricsProbe, MetricsSettings
 from probes.number import Bounds
 from probes.probe import ProbeError, Seconds, Status, take
@@ -164,7 +165,7 @@ async def test_a_bad_page_is_an_error(serve: Serve, answer: Answer, words: str) 
     await probe.close()
 
 
-async def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nobody_there() -> None:
     with socket.socket() as quiet:
         quiet.bind(("127.0.0.1", 0))
         port = quiet.getsockname()[1]
@@ -173,10 +174,11 @@ async def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(ProbeError, match=f"nothing listens at http://127.0.0.1:{port}/metrics"):
             await probe.read()
         quiet.listen()  # and never answers
-        monkeypatch.setattr(scraping, "ANSWER_WITHIN_S", 0.2)
-        with pytest.raises(ProbeError, match=r"did not answer within 0\.2 s"):
+        with deadline(0.2), pytest.raises(ProbeError, match=r"did not answer within 0\.2 s"):
             await probe.read()
-        assert (await take(probe, 0.05)).summary == "no answer within 0.05 s"
+        reading = await take(probe, 0.3)
+        assert (reading.status, reading.value) == (Status.ERROR, None)
+        assert reading.summary.endswith("did not answer within 0.3 s")
         await probe.close()
 
 
@@ -184,13 +186,14 @@ def test_settings_say_all_that_is_wrong() -> None:
     settings = MetricsSettings(
         "localhost/metrics", rate="rate(a)", ratio=("a",), quantile=95.0, window=Seconds(0)
     )
-    assert settings.problems() == (
-        'url "localhost/metrics" is not http://HOST/… or https://HOST/…',
-        "give exactly one of gauge, share, rate, ratio and histogram",
-        "ratio has 1 selectors, expected [part, whole]",
-        "histogram and quantile belong together",
-        "quantile 95 is not between 0 and 1",
-        "window is not longer than 0 s",
-        '"rate(a)" is not a metric name with optional {label="value"} matchers',
-    )
-    assert MetricsSettings("http://x/metrics", gauge="a").problems() == ()
+    assert list(settings.problems()) == [
+        ("url", "not an http:// or https:// address: 'localhost/metrics'"),
+        ("", "needs exactly one of gauge, share, rate, ratio and histogram"),
+        ("ratio", "has 1 selectors, expected [part, whole]"),
+        ("quantile", "histogram and quantile belong together"),
+        ("quantile", "expected a number between 0 and 1, such as 0.95"),
+        ("window", "expected more than 0 s"),
+        ("rate", '"rate(a)" is not a metric name with optional {label="value"} matchers'),
+    ]
+    assert not list(MetricsSettings("http://x/metrics", gauge="a").problems())
+    assert not list(MetricsSettings("${URL}/metrics", gauge="a").problems())
