@@ -89,7 +89,7 @@ class ConsoleApp(App[None]):
         return self.window
 
     def on_mount(self) -> None:
-        self.window.set_class(self.ascii_only, "-ascii")
+        self.set_class(self.ascii_only, "-ascii")
         self._write(_PUSH_TITLE)
         self.run_worker(self._live(), name="source", group="source")
 
@@ -149,10 +149,13 @@ class ConsoleApp(App[None]):
         if self._dirty and self._flush_handle is None:
             loop = asyncio.get_running_loop()
             delay_s = max(0.0, self._flushed_at + FRAME_S - loop.time())
-            self._flush_handle = loop.call_later(delay_s, self._draw_dirty)
+            self._flush_handle = loop.call_later(delay_s, self.draw_now)
 
-    def _draw_dirty(self) -> None:
-        self._flush_handle = None
+    def draw_now(self) -> None:
+        """Draw what is dirty."""
+        if self._flush_handle is not None:
+            self._flush_handle.cancel()
+            self._flush_handle = None
         self._flushed_at = asyncio.get_running_loop().time()
         dirty, self._dirty = self._dirty, frozenset()
         if Topic.RUNBOOK in dirty:

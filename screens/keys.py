@@ -59,22 +59,29 @@ KEYS: tuple[Key, ...] = (
       for i, name in enumerate(PANES, 1)),
 )  # fmt: skip
 
+_FOLDS = (("Left Right", "fold, unfold"),)
 PANE_KEYS: dict[str, tuple[tuple[str, str], ...]] = {
+    "timeline": _FOLDS,
+    "checklist": _FOLDS,
     "logs": (
         ("/", "filter: plain, /regex/, level:error, tail:backend, -not"),
         ("e E", "next and previous error"),
-        ("p", "pause, f follow, w wrap"),
-        ("y", "copy the line"),
+        ("p f", "pause, follow"),
+        ("w t", "wrap, one tail after the other"),
+        ("y", "copy what is seen, and save it to a file"),
     ),
-    "run": (("f", "follow the output's end"), ("[ ]", "the run before, the next one")),
+    "run": (
+        ("f", "follow the output's end"),
+        ("Left Right", "see more of long lines"),
+        ("[ ]", "the run before, the next one"),
+    ),
 }
 """Keys that the panes have themselves: for the help."""
 
 MOVES = (
-    ("↑ ↓  j k", "move"),
+    ("Up Down j k", "move"),
     ("PgUp PgDn", "a page"),
     ("Home End", "the first, the last"),
-    ("← →", "fold, unfold"),
 )
 
 

@@ -17,7 +17,7 @@ TONES = (
 """The names of all tones: `line--NAME` in console.tcss gives each its look."""
 
 _SIGNS = {"more": ("…", "..."), "open": ("▾", "v"), "closed": ("▸", ">"), "rule": ("─", "-"),
-          "next": ("▸", ">"), "dot": ("·", "-"), "to": ("→", "->")}  # fmt: skip
+          "next": ("▸", ">"), "dot": ("·", "-"), "up-down": ("↑↓", "Up Down")}  # fmt: skip
 
 
 def sign(name: str) -> str:

@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from screens.keys import PANES, bindings
 from screens.operate import Operator
-from screens.view import Topic, View
+from screens.view import EVERYTHING, Topic, View
 from screens.widgets.banner import Banner
 from screens.widgets.checklist import Checklist
 from screens.widgets.footer import Footer, PaneBar
@@ -78,6 +78,8 @@ class WindowScreen(Screen[None]):
     def on_mount(self) -> None:
         self.banner.display = False
         self.set_interval(1.0, self.tick)
+        # What came before there was anything to draw on.
+        self.call_after_refresh(self.redraw, EVERYTHING)
 
     # Drawing
 

@@ -29,7 +29,7 @@ class ConfirmAction(Sheet[str | None]):
 
     def shown_keys(self) -> list[tuple[str, str]]:
         go = [("Enter", "go, once the name is typed")] if self.prompt else []
-        return [*go, ("↑↓", "scroll"), ("Esc", "back, nothing happens")]
+        return [*go, (sign("up-down"), "scroll"), ("Esc", "back, nothing happens")]
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         now = preview(self.view.state, self._action_id, self.view.now())

@@ -9,7 +9,7 @@ from typing import ClassVar
 from textual import events
 from textual.binding import Binding, BindingType
 
-from screens.lines import BLANK, Line, Span, row, spans, wrapped
+from screens.lines import BLANK, Line, Span, row, sign, spans, wrapped
 from screens.modals.sheet import Page, Sheet
 from screens.view import View
 
@@ -61,8 +61,8 @@ class Choose(Sheet[str | None]):
 
     def shown_keys(self) -> list[tuple[str, str]]:
         if not self._options():
-            return [("↑↓", "scroll"), ("Esc", "back")]
-        return [("↑↓", "choose"), ("Enter", "do it"), ("Esc", "back")]
+            return [(sign("up-down"), "scroll"), ("Esc", "back")]
+        return [(sign("up-down"), "choose"), ("Enter", "do it"), ("Esc", "back")]
 
     def action_pick(self) -> None:
         self._pick(self.query_one(Page).chosen.removeprefix("option:"))

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from optibid_console.commands import CastVote, ClosePoll
 from optibid_console.entries import Vote
 from screens.glyphs import glyph
-from screens.lines import BLANK, Line, Span, row, spans, wrapped
+from screens.lines import BLANK, Line, Span, row, sign, spans, wrapped
 from screens.modals.ask import Ask
 from screens.modals.sheet import Page, Sheet
 from screens.view import View, open_poll
@@ -48,7 +48,7 @@ class PollSheet(Sheet[CastVote | ClosePoll | None]):
         if not self.view.drives:
             return [("Esc", "back")]
         return [
-            ("↑↓", "role"),
+            (sign("up-down"), "role"),
             ("g", "go"),
             ("x", "no-go"),
             ("c", "close the poll"),

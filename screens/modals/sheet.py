@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from screens.glyphs import ascii_only
 from screens.lines import Line, Segment, Span, fit_segments, spans
 from screens.sanitise import clean_text
 from screens.view import View
@@ -33,8 +34,8 @@ class Page(Pane):
     def preferred(self) -> str:
         return self._sheet.first_choice
 
-    def title(self, now: float) -> str:
-        return ""
+    def show_place(self, now: float, above: int, below: int) -> None:
+        self._sheet.show_more(above, below)
 
 
 class Keys(Pane, can_focus=False):
@@ -57,7 +58,6 @@ class Keys(Pane, can_focus=False):
 class Sheet(ModalScreen[R], Generic[R]):
     """Esc leaves it and nothing has happened."""
 
-    AUTO_FOCUS = "Input, Page"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "leave", show=False),
         Binding("up", "page_move(-1)", "up", show=False),
@@ -77,6 +77,7 @@ class Sheet(ModalScreen[R], Generic[R]):
         """What the input is for; empty: no input."""
         self.problem = ""
         """Why what was typed won't do."""
+        self._more = ""
 
     def make_lines(self, width: int, now: float) -> list[Line]:
         raise NotImplementedError
@@ -96,6 +97,7 @@ class Sheet(ModalScreen[R], Generic[R]):
             yield Keys(self.view, self)
 
     def on_mount(self) -> None:
+        self.set_focus(self.query_one("#sheet-input" if self.prompt else "#page"))
         self.redraw()
 
     def on_resize(self) -> None:
@@ -115,6 +117,16 @@ class Sheet(ModalScreen[R], Generic[R]):
         if self.prompt:
             field = self.query_one(Input)
             field.border_subtitle = Content(clean_text(self.problem))
+
+    def show_more(self, above: int, below: int) -> None:
+        """Say in the border that there is more than is seen."""
+        up, down = ("^", "v") if ascii_only() else ("↑", "↓")
+        parts = [f"{up}{above} above"] if above > 0 else []
+        parts += [f"{down}{below} below"] if below > 0 else []
+        text = "  ".join(parts)
+        if text != self._more:
+            self._more = text
+            self.query_one("#sheet").border_subtitle = Content(text)
 
     @property
     def typed(self) -> str:

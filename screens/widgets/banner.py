@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from optibid_console.entries import Outcome, Verdict
 from optibid_console.launch_clock import format_span
 from screens.glyphs import glyph
-from screens.lines import Line, Span, row, spans
+from screens.lines import Line, Span, row, sign, spans
 from screens.view import View
 from screens.widgets.pane import Pane
 
@@ -62,7 +62,8 @@ def _tripped(view: View, now: float) -> list[Alert]:
         by = f", says {judged.by}" if judged.by else ""
         text = f"{judged.reason}{by}  since {since}, {format_span(now - judged.since)} ago"
         busy = rollback is not None and under_way is not None and under_way.action_id == rollback.id
-        way = "rollback under way" if busy else _drives(view, f"{key}  rollback")
+        going = "stopped" if under_way and under_way.stopped_at_step else "under way"
+        way = f"rollback {going}" if busy else _drives(view, f"{key}  rollback")
         found.append(Alert("failing", spec.title if spec else criterion_id, text, way))
     return found
 
@@ -128,7 +129,7 @@ def banner_lines(view: View, width: int, now: float) -> list[Line]:
     shown = found if len(found) <= MAX_ALERTS else found[: MAX_ALERTS - 1]
     lines = [_line(one, width) for one in shown]
     if len(shown) < len(found):
-        lines.append(row(width, spans(f" … and {len(found) - len(shown)} more")))
+        lines.append(row(width, spans(f" {sign('more')} and {len(found) - len(shown)} more")))
     return lines
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
 
 from optibid_console.entries import Mark
 from optibid_console.launch_clock import current_phase
@@ -114,6 +117,11 @@ def _item_end(view: View, item: CheckItem, mark: Mark, now: float) -> Spans:
 class Checklist(Pane):
     """The check items in their sections."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "fold(True)", "fold", show=False),
+        Binding("right", "fold(False)", "unfold", show=False),
+    ]
+
     def __init__(self, view: View) -> None:
         super().__init__(view, "checklist")
         self.folded: dict[str, bool] = {}
@@ -139,6 +147,9 @@ class Checklist(Pane):
         self.moved = True
         self.redraw()
         return True
+
+    def action_fold(self, closed: bool) -> None:
+        self.fold(closed)
 
     def reveal(self, item_id: str) -> None:
         """Choose an item, its section unfolded."""

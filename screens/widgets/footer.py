@@ -43,12 +43,15 @@ def footer_keys(view: View, pane: str, chosen: str) -> list[tuple[str, str, int]
         word = _word(view, one, pane, chosen)
         if word:
             shown.append((shown_key(moved.get(one.id, one.key)), word, _RANKS.get(one.id, 6)))
-    if not view.drives and view.role is not None:
+    if view.role is not None and not (view.role.operator or view.lost or view.ended):
         shown.append(("l", "take over", 3))
-    return [*shown, ("^p", "palette", 7)]
+    return [*shown, ("^p", "palette", 7), ("1-6", "panes", 8)]
 
 
 def _word(view: View, key: Key, pane: str, chosen: str) -> str:
+    action = view.state.action()
+    if key.id == "open" and action is not None and action.stopped_at_step and view.drives:
+        return "decide"
     if key.id == "open":
         runs = chosen.startswith("step:") and view.drives
         return "run" if runs else "open"

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from optibid_console.entries import Verdict
 from optibid_console.launch_clock import LaunchClock, format_offset, format_span, read_clock
 from screens.glyphs import glyph
-from screens.lines import Line, Segment, Span, Spans, fit_segments, row, spans
+from screens.lines import Line, Segment, Span, Spans, fit_segments, row, sign, spans
 from screens.view import View
 from screens.widgets.pane import Pane
 
@@ -21,7 +21,7 @@ def header_lines(view: View, width: int, now: float) -> list[Line]:
     """The clock line and the people-and-lamps line."""
     state = view.state
     if state.runbook is None:
-        waiting = view.lost.why if view.lost else "starting the engine …"
+        waiting = view.lost.why if view.lost else f"starting the engine {sign('more')}"
         return [
             row(width, spans(Span(" OptiBid console", "title"))),
             row(width, spans(" ", waiting)),
@@ -137,10 +137,8 @@ def _people(view: View) -> list[Segment]:
         who = Segment((spans(Span("operator ", "dim"), holder), spans(holder), ()), 4)
     else:
         owned = f"WATCHING {holder}'s window" if view.holder else "WATCHING, nobody drives"
-        who = Segment(
-            (spans(Span(f"{owned} · read only", "accent")), spans(Span(owned, "accent")),
-             spans(Span(f"WATCHING {holder}", "accent")), spans(Span("WATCHING", "accent"))), 1
-        )  # fmt: skip
+        said = (f"{owned} {sign('dot')} read only", owned, f"WATCHING {holder}", "WATCHING")
+        who = Segment(tuple(spans(Span(one, "accent")) for one in said), 1)
     return [who, watching] if watching else [who]
 
 

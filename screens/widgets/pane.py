@@ -103,7 +103,7 @@ class Pane(Widget, can_focus=True):
         return None
 
     def _paint(self, now: float) -> None:
-        self._show_title(now)
+        self.show_place(now, self.top, len(self.lines) - self.top - self.size.height)
         height, width = self.size.height, self.size.width
         after = [self._row(y) for y in range(height)]
         before, self._painted = self._painted, after
@@ -114,8 +114,8 @@ class Pane(Widget, can_focus=True):
         if changed:
             self.refresh(*(Region(0, y, width, 1) for y in changed))
 
-    def _show_title(self, now: float) -> None:
-        above, below = self.top, len(self.lines) - self.top - self.size.height
+    def show_place(self, now: float, above: int, below: int) -> None:
+        """Say in the border what this is, and how many lines are out of sight."""
         up, down = ("^", "v") if ascii_only() else ("↑", "↓")
         more = (f" {up}{above}" if above > 0 else "") + (f" {down}{below}" if below > 0 else "")
         # A title after a corner gets its space from Textual.

@@ -100,7 +100,7 @@ def run_tail(view: View, run: RunState, width: int) -> list[Line]:
         said = f"{look.drawn} step {run.step_id} {word}"
         lines += wrapped(f"{said}: {step.reason}" if step.reason else said, width, look.style)
     elif step is not None:
-        lines.append(row(width, (Span("taking the evidence …", "running"),)))
+        lines.append(row(width, (Span(f"taking the evidence {sign('more')}", "running"),)))
     return lines
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
 
 from optibid_console.entries import Outcome
 from optibid_console.launch_clock import current_phase, format_span
@@ -236,6 +239,11 @@ def _action_step(
 class Timeline(Pane):
     """Phases, steps and the action under way. Chooses what is next until a person moves."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "fold(True)", "fold", show=False),
+        Binding("right", "fold(False)", "unfold", show=False),
+    ]
+
     def __init__(self, view: View) -> None:
         super().__init__(view, "timeline")
         self.folded: dict[str, bool] = {}
@@ -272,6 +280,9 @@ class Timeline(Pane):
         self.moved = True
         self.redraw()
         return True
+
+    def action_fold(self, closed: bool) -> None:
+        self.fold(closed)
 
     def reveal(self, step_id: str) -> None:
         """Choose a step, its phase unfolded."""

@@ -367,6 +367,7 @@ class RecordedSource:
         self.sent: list[Command] = []
         self.reply: Reply = Accepted() if reply is None else reply
         self.closed = False
+        self._waiting = False
         self.commanded = asyncio.Event()
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
         for event in events:
@@ -376,11 +377,21 @@ class RecordedSource:
         for event in events:
             self._queue.put_nowait(event)
 
+    @property
+    def drained(self) -> bool:
+        """Everything that was pushed has been asked for, and the last one been taken."""
+        return self._queue.empty() and self._waiting
+
     def end(self) -> None:
         self._queue.put_nowait(None)
 
     async def events(self) -> AsyncIterator[Event]:
-        while (event := await self._queue.get()) is not None:
+        while True:
+            self._waiting = True
+            event = await self._queue.get()
+            self._waiting = False
+            if event is None:
+                return
             yield event
 
     async def send(self, command: Command) -> Reply:

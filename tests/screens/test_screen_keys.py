@@ -1,0 +1,273 @@
+"""Keys: what each asks, shows and sends."""
+
+from __future__ import annotations
+
+import pytest
+
+from optibid_console import commands as c
+from optibid_console import entries as e
+from optibid_console.commands import Refused
+from tests.screens import recording as rec
+from tests.screens.conftest import Start
+
+
+async def test_enter_shows_the_exact_command_and_runs_the_next_step(console: Start) -> None:
+    async with console(rec.migrated()) as it:
+        await it.press("enter")
+        assert "./deploy/2.1c.sh" in it.sheet()
+        assert "app-1" in it.sheet()
+        assert it.source.sent == []
+        await it.press("enter")
+        assert await it.sent() == [c.RunStep("2.1c")]
+
+
+async def test_esc_on_a_confirmation_sends_nothing(console: Start) -> None:
+    async with console(rec.migrated()) as it:
+        await it.press("enter", "escape")
+        assert it.app.screen is it.app.window
+        assert it.source.sent == []
+
+
+async def test_facts_are_filled_into_the_command_that_is_shown(console: Start) -> None:
+    recorder = rec.opened()
+    for step in ("1.1a", "1.2a", "2.1a"):
+        recorder.step(step, 1)
+    async with console(recorder) as it:
+        await it.press("enter")
+        assert 'export RELEASE="v2.4.0"' in it.sheet()
+        assert './deploy/migrate.sh --to "$RELEASE"' in it.sheet()
+
+
+async def test_a_manual_step_is_confirmed_with_a_note(console: Start) -> None:
+    recorder = rec.opened()
+    for step in ("1.1a", "1.2a", "2.1a", "2.1b", "2.1c", "3.1", "3.2"):
+        recorder.step(step, 1)
+    async with console(recorder) as it:
+        await it.press("enter")
+        await it.type("bid 42 placed")
+        await it.press("enter")
+        assert await it.sent() == [c.RunStep("6.1", "bid 42 placed")]
+
+
+async def test_enter_on_a_running_step_shows_its_output(console: Start) -> None:
+    async with console(rec.good_day()) as it:
+        await it.press("enter")
+        assert it.app.window.current == "run"
+        assert it.app.screen is it.app.window
+        assert it.source.sent == []
+
+
+async def test_space_ticks_an_item_and_again_opens_it(console: Start) -> None:
+    async with console(rec.good_day()) as it:
+        await it.press("2")
+        it.app.window.checklist.reveal("plan")
+        await it.press("space")
+        assert await it.sent() == [c.MarkItem("plan", e.Mark.DONE)]
+        it.app.window.checklist.reveal("backup")
+        await it.press("space")
+        assert it.source.sent[-1] == c.MarkItem("backup", e.Mark.OPEN)
+
+
+async def test_space_and_arrows_fold_a_phase(console: Start) -> None:
+    async with console(rec.good_day()) as it:
+        it.app.window.timeline.choose("phase:migration")
+        assert "2.1b run migrations" in it.pane("timeline")
+        await it.press("space")
+        assert "2.1b run migrations" not in it.pane("timeline")
+        await it.press("right")
+        assert "2.1b run migrations" in it.pane("timeline")
+
+
+async def test_a_note_names_what_is_focused(console: Start) -> None:
+    async with console(rec.good_day()) as it:
+        await it.press("5")
+        it.app.window.probes.choose("probe:redis")
+        await it.press("n")
+        await it.type("known issue")
+        await it.press("enter")
+        assert await it.sent() == [c.WriteNote("probe:redis", "known issue")]
+
+
+async def test_skipping_asks_for_a_reason_and_takes_no_blank_one(console: Start) -> None:
+    async with console(rec.migrated()) as it:
+        await it.press("s", "enter")
+        assert it.source.sent == []
+        await it.type("no need")
+        await it.press("enter")
+        assert await it.sent() == [c.SkipStep("2.1c", "no need")]
+
+
+async def test_a_required_step_says_why_it_cannot_be_skipped(console: Start) -> None:
+    async with console(rec.migrated()) as it:
+        it.app.window.timeline.reveal("3.1")
+        await it.press("s")
+        assert it.said() == ["3.1 is required: it can't be skipped"]
+        assert it.source.sent == []
+
+
+async def test_rollback_is_typed_out_before_it_is_sent(console: Start) -> None:
+    async with console(rec.tripped()) as it:
+        await it.press("R")
+        await it.type("rolback")
+        await it.press("enter")
+        assert it.source.sent == []
+        await it.press(*["backspace"] * 7)
+        await it.type("rollback")
+        await it.press("enter")
+        assert await it.sent() == [c.StartAction("rollback", "rollback")]
+
+
+async def test_abort_names_the_run_and_asks(console: Start) -> None:
+    recorder = rec.good_day()
+    run_id = rec.list_runs(recorder)[-1]
+    async with console(recorder) as it:
+        await it.press("x")
+        assert "2.1b on app-1" in it.sheet()
+        await it.press("enter")
+        assert await it.sent() == [c.Abort(run_id)]
+
+
+async def test_abort_with_nothing_running_does_nothing_and_says_so(console: Start) -> None:
+    async with console(rec.migrated()) as it:
+        await it.press("x")
+        assert it.said() == ["nothing is running: there is nothing to abort"]
+
+
+async def test_hold_asks_why_and_the_same_key_resumes(console: Start) -> None:
+    async with console(rec.good_day()) as it:
+        await it.press("h")
+        await it.type("waiting for the dba")
+        await it.press("enter")
+        assert await it.sent() == [c.Hold("waiting for the dba")]
+        recorder = rec.good_day()
+        recorder.add(e.Held("waiting for the dba"))
+        it.source.push(recorder.entries[-1])
+        await it.settle()
+        assert "HOLD" in it.seen("header")
+        await it.press("h", "enter")
+        assert it.source.sent[-1] == c.Resume("")
+
+
+@pytest.mark.parametrize("key", ["R", "x", "h", "b", "n", "s"])
+async def test_who_only_watches_is_told_why_a_key_does_nothing(console: Start, key: str) -> None:
+    async with console(rec.good_day(), operator=False) as it:
+        assert "WATCHING oncall-1's window · read only" in it.seen("header")
+        assert "rollback" not in it.seen("footer")
+        await it.press(key)
+        assert it.app.screen is it.app.window
+        assert it.said() == ["read only: oncall-1 holds this window. Press l to take over"]
+        assert it.source.sent == []
+
+
+async def test_taking_over_needs_a_reason(console: Start) -> None:
+    async with console(rec.good_day(), operator=False) as it:
+        await it.press("l")
+        assert "oncall-1 has held this window" in it.sheet()
+        await it.press("down", "enter")
+        await it.type("their laptop died")
+        await it.press("enter")
+        assert await it.sent() == [c.TakeOver("their laptop died")]
+
+
+async def test_what_the_engine_refuses_is_said(console: Start) -> None:
+    async with console(rec.migrated(), reply=Refused("disk [full]: nothing starts")) as it:
+        await it.press("enter", "enter")
+        await it.sent()
+        await it.pilot.pause()
+        assert it.said() == ["disk [full]: nothing starts"]
+
+
+async def test_an_action_that_stopped_offers_the_ways_on(console: Start) -> None:
+    async with console(rec.rolling_back(stopped=True)) as it:
+        text = it.sheet()
+        assert "could not connect to server" in text
+        assert "R.2 is required: it can't be skipped" in text
+        await it.press("enter")
+        assert it.source.sent == [], "the first line only looks"
+        await it.press("enter", "down", "enter")
+        assert await it.sent() == [c.Decide("act-1", e.Choice.RETRY)]
+
+
+async def test_a_required_step_of_an_action_cannot_be_skipped(console: Start) -> None:
+    async with console(rec.rolling_back(stopped=True)) as it:
+        await it.press("down", "down", "enter")
+        assert it.source.sent == []
+        await it.press("down", "enter")
+        assert await it.sent() == [c.Decide("act-1", e.Choice.STOP)]
+
+
+async def test_a_poll_is_called_then_voted_in(console: Start) -> None:
+    recorder = rec.good_day()
+    async with console(recorder) as it:
+        await it.press("g")
+        await it.type("go for T-30")
+        await it.press("enter")
+        assert await it.sent() == [c.CallPoll("go for T-30")]
+        recorder.add(e.PollCalled("p-1", "go for T-30", ("Deployment Lead", "Database Admin")))
+        it.source.push(recorder.entries[-1])
+        await it.settle()
+        assert "Poll: go for T-30" in it.seen("banner")
+        await it.press("g", "down", "x")
+        await it.type("replica lags")
+        await it.press("enter")
+        assert it.source.sent[-1] == c.CastVote(
+            "p-1", "Database Admin", e.Vote.NO_GO, "replica lags"
+        )
+
+
+async def test_contacts_show_numbers_and_start_the_clock(console: Start) -> None:
+    async with console(rec.good_day()) as it:
+        await it.press("c")
+        assert "+1 555 0101" in it.sheet()
+        assert "Notify the deployment lead" in it.sheet()
+        await it.press("s")
+        await it.type("users complain")
+        await it.press("enter")
+        assert await it.sent() == [c.StartEscalation("users complain")]
+
+
+async def test_leaving_gives_the_lease_back_and_ends_the_screen(console: Start) -> None:
+    async with console(rec.good_day()) as it:
+        await it.press("q")
+        assert "2.1b is under way on app-1: it goes on by itself" in it.sheet()
+        await it.press("l")
+        assert await it.sent() == [c.Leave()]
+    assert "attach" in it.app.farewell
+    assert it.source.closed
+
+
+async def test_a_window_with_steps_left_cannot_be_closed_as_completed(console: Start) -> None:
+    async with console(rec.migrated()) as it:
+        await it.press("q")
+        assert "not completed:" in it.sheet()
+
+
+async def test_a_person_asserts_a_criterion(console: Start) -> None:
+    async with console(rec.good_day()) as it:
+        await it.press("5")
+        it.app.window.probes.choose("criterion:users")
+        await it.press("enter", "enter")
+        await it.type("three tickets")
+        await it.press("enter")
+        assert await it.sent() == [c.AssertCriterion("users", e.Verdict.FAIL, "three tickets")]
+
+
+async def test_the_runbook_moves_keys(console: Start) -> None:
+    runbook = rec.small_runbook(keys={"hold": "f8", "rollback": "f9"})
+    async with console(rec.tripped(runbook)) as it:
+        await it.press("R")
+        assert it.app.screen is it.app.window
+        await it.press("f9")
+        assert "What will happen" in it.sheet()
+        await it.press("escape", "h")
+        assert it.app.screen is it.app.window
+        await it.press("f8")
+        assert "clock stands still" in it.sheet()
+
+
+async def test_help_names_the_keys_of_the_pane(console: Start) -> None:
+    async with console(rec.good_day()) as it:
+        await it.press("3", "question_mark")
+        assert "In Logs" in it.sheet()
+        assert "filter" in it.sheet()
+        assert any("Rollback" in line for line in it.sheet_lines())
