@@ -1,0 +1,286 @@
+"""What panes say, as text, without a screen."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from optibid_console import entries as e
+from optibid_console.signals import Output
+from optibid_console.source import CaughtUp, Role
+from screens.lines import Segment, Span, cut, fit_segments, row, spans, wrapped
+from screens.run_output import MAX_LINE, MAX_LINES, RunOutput
+from screens.view import Topic, View
+from screens.widgets.banner import MAX_ALERTS, banner_lines
+from screens.widgets.checklist import checklist_lines
+from screens.widgets.footer import footer_line
+from screens.widgets.header import header_lines
+from screens.widgets.probes import probes_lines
+from screens.widgets.timeline import timeline_lines
+from tests.screens import recording as rec
+
+
+def seen(recorder: rec.Recorder, *, operator: bool = True) -> View:
+    view = View("oncall-1", clock=lambda: rec.NOW)
+    for event in rec.played(recorder, operator=operator):
+        view.take(event)
+    return view
+
+
+# Lines
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "shown"),
+    [
+        ("rollback", 8, "rollback"),
+        ("rollback", 7, "rollba…"),
+        ("rollback", 1, "…"),
+        ("rollback", 0, ""),
+        ("日本語テスト", 7, "日本語…"),
+        ("日本語テスト", 6, "日本…"),
+    ],
+)
+def test_a_cut_text_says_that_there_is_more(text: str, width: int, shown: str) -> None:
+    assert cut(text, width) == shown
+
+
+@given(st.text(max_size=60), st.text(max_size=30), st.integers(1, 70))
+def test_a_row_never_is_wider_than_its_pane(left: str, right: str, width: int) -> None:
+    line = row(width, spans(Span("✓ "), left), spans(right))
+    assert cell_len(line.text) <= width
+    assert "\n" not in line.text
+    assert "\x1b" not in line.text
+
+
+@given(st.text(max_size=200), st.integers(10, 60))
+def test_a_wrapped_paragraph_fits(text: str, width: int) -> None:
+    assert all(cell_len(line.text) <= width for line in wrapped(text, width, indent="  "))
+
+
+def test_wrapping_loses_no_word() -> None:
+    text = "the quick brown fox " + "x" * 50 + " jumps"
+    joined = "".join(line.text for line in wrapped(text, 20))
+    assert joined.replace(" ", "") == text.replace(" ", "")
+
+
+def test_what_follows_a_cut_piece_is_announced() -> None:
+    line = row(10, spans("12345", "67890", "more"))
+    assert line.text == "123456789…"
+
+
+def test_the_least_important_segment_is_shortened_first_and_left_out_last() -> None:
+    keep = Segment((spans("keep me"),), 0)
+    long = Segment((spans("long words"), spans("short"), ()), 5)
+    other = Segment((spans("other words"), spans("other"), ()), 3)
+    assert fit_segments([keep, long, other], 40).text == "keep me  long words  other words"
+    assert fit_segments([keep, long, other], 28).text == "keep me  short  other words"
+    assert fit_segments([keep, long, other], 22).text == "keep me  short  other"
+    assert fit_segments([keep, long, other], 15).text == "keep me  other"
+    assert fit_segments([keep, long, other], 5).text == "keep…"
+
+
+# Output
+
+
+def test_output_is_taken_once_whatever_is_sent_again() -> None:
+    out = RunOutput()
+    assert out.add(0, b"one\ntw")
+    assert not out.add(0, b"one\n")
+    assert out.add(4, b"two\nthree")
+    assert [out[i] for i in range(len(out))] == [b"one", b"two", b"three"]
+
+
+def test_a_gap_in_the_output_is_named() -> None:
+    out = RunOutput()
+    out.add(0, b"one\n")
+    out.add(14, b"late\n")
+    assert [out[i] for i in range(len(out))] == [
+        b"one", b"[10 bytes of output were not received]", b"late",
+    ]  # fmt: skip
+
+
+def test_progress_lines_show_their_last_state() -> None:
+    out = RunOutput()
+    out.add(0, b"10 %\r20 %\r30 %\ndone\r\n")
+    assert [out[i] for i in range(len(out))] == [b"30 %", b"done"]
+
+
+def test_output_is_bounded_in_lines_and_in_the_length_of_one() -> None:
+    out = RunOutput()
+    out.add(0, b"x\n" * (MAX_LINES + 10))
+    assert len(out) == MAX_LINES
+    assert out.first_line == 10
+    out.add(out.next_offset, b"y" * (MAX_LINE * 3 + 1))
+    assert max(len(out[i]) for i in range(len(out))) == MAX_LINE
+
+
+# View
+
+
+def test_only_what_trips_before_our_eyes_rings() -> None:
+    view = View(clock=lambda: rec.NOW)
+    recorder = rec.tripped()
+    for entry in recorder.entries:
+        view.take(entry)
+    view.take(CaughtUp(len(recorder.entries)))
+    assert view.tripped == []
+    passed = e.CriterionJudged("error-rate", e.Verdict.PASS, "0.1 % is at most 5 %", rec.NOW)
+    recorder.add(passed, actor="console")
+    view.take(recorder.entries[-1])
+    rec.trip(recorder)
+    assert Topic.BANNER in view.take(recorder.entries[-1])
+    assert view.tripped == ["error-rate"]
+
+
+def test_the_same_status_waits_for_the_tick_and_a_new_one_does_not() -> None:
+    view = seen(rec.good_day())
+    same = rec.reading("postgres", rec.Status.OK, "fine", rec.NOW)
+    assert view.take(rec.Sampled("probe", same)) == frozenset()
+    worse = rec.reading("postgres", rec.Status.FAILING, "refused", rec.NOW)
+    assert Topic.PROBES in view.take(rec.Sampled("probe", worse))
+
+
+def test_an_old_reading_is_stale_and_a_missing_one_unknown() -> None:
+    view = seen(rec.good_day())
+    assert view.health("postgres", rec.NOW) == "ok"
+    assert view.health("postgres", rec.NOW + 60) == "stale"
+    fresh = View(clock=lambda: rec.NOW)
+    for entry in rec.opened().entries:
+        fresh.take(entry)
+    assert fresh.health("postgres", rec.NOW) == "unknown"
+
+
+def test_the_clock_is_the_engines() -> None:
+    view = View(clock=lambda: 1000.0)
+    view.take(rec.Pulse(1060.0, 0.1))
+    assert view.now() == 1060.0
+
+
+def test_outputs_of_old_runs_make_room() -> None:
+    view = View()
+    for i in range(100):
+        view.take(Output(f"run-{i}", 0, b"x\n"))
+    assert "run-99" in view.outputs
+    assert len(view.outputs) < 100
+
+
+def test_a_role_without_the_lease_drives_nothing() -> None:
+    view = seen(rec.good_day())
+    assert view.drives
+    view.take(Role(False, "oncall-2"))
+    assert not view.drives
+    assert view.holder == "oncall-2"
+
+
+# Panes
+
+
+def text(lines: object) -> str:
+    return "\n".join(line.text for line in lines)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 120, 160])
+@pytest.mark.parametrize("state", ["opened", "good_day", "migrated", "tripped", "rolling_back"])
+def test_no_line_is_wider_than_its_pane(width: int, state: str) -> None:
+    view = seen(getattr(rec, state)())
+    every = [
+        *header_lines(view, width, rec.NOW), *banner_lines(view, width, rec.NOW),
+        *timeline_lines(view, width, rec.NOW, None, 60), *checklist_lines(view, width, rec.NOW),
+        *probes_lines(view, width, rec.NOW), footer_line(view, "timeline", "step:2.1c", width),
+    ]  # fmt: skip
+    for line in every:
+        assert cell_len(line.text) <= width, line.text
+
+
+def test_the_header_says_where_when_and_whether_there_is_a_way_back() -> None:
+    clock, lamps = header_lines(seen(rec.good_day()), 160, rec.NOW)
+    assert (
+        clock.text.split()
+        == (
+            "OptiBid production v2.4.0 T-00:42:17 phase 2/5 Database migration "
+            "1:26 behind ends T+01:01 20:17:43Z"
+        ).split()
+    )
+    assert lamps.text.strip() == (
+        "operator oncall-1  ◉ 3 watching  ● recording  ⟲ ROLLBACK READY ~4:12  "
+        "criteria 2 pass 1 inconclusive  ✗ 1 failing  ~ 1 stale  ! 1 warn"
+    )
+
+
+def test_a_dark_rollback_lamp_says_what_is_missing() -> None:
+    recorder = rec.good_day()
+    missing = ("disk to restore: 3 GB free, 40 GB needed", "backup is not verified")
+    recorder.add(e.ReadinessChanged("rollback", False, missing), actor="console")
+    view = seen(recorder)
+    assert "ROLLBACK NOT READY: disk to restore: 3 GB free" in text(
+        header_lines(view, 250, rec.NOW)
+    )
+    assert "NOT READY" in text(header_lines(view, 80, rec.NOW))
+
+
+def test_the_header_counts_no_verdict_as_a_pass() -> None:
+    assert "criteria 3 inconclusive" in text(header_lines(seen(rec.opened()), 160, rec.NOW))
+
+
+def test_a_step_that_runs_over_says_so() -> None:
+    view = seen(rec.good_day())
+    assert "1:12/2:30" in text(timeline_lines(view, 60, rec.NOW))
+    assert "2:42/2:30 over" in text(timeline_lines(view, 60, rec.NOW + 90))
+
+
+def test_the_timeline_marks_t0_and_what_is_next() -> None:
+    lines = timeline_lines(seen(rec.migrated()), 80, rec.NOW)
+    assert any(line.text.startswith("── T-0 21:00:00Z ─") for line in lines)
+    following = next(line for line in lines if line.key == "step:2.1c")
+    assert following.text.startswith(" ▸ ○ 2.1c")
+    assert following.text.endswith("next ~0:30")
+
+
+def test_what_comes_next_is_unfolded_as_far_as_there_is_room() -> None:
+    view = seen(rec.migrated())
+    assert "3.1 switch" not in text(timeline_lines(view, 80, rec.NOW, None, 8))
+    assert "3.1 switch" in text(timeline_lines(view, 80, rec.NOW, None, 40))
+
+
+def test_an_action_is_its_own_block_on_top() -> None:
+    lines = timeline_lines(seen(rec.rolling_back()), 60, rec.NOW)
+    assert lines[0].text.startswith("▾ … ROLLBACK under way by oncall-1")
+    assert lines[1].text.strip().startswith("✓ R.1 stop the new backend")
+    assert lines[2].text.strip().startswith("… R.2 restore the database")
+    assert lines[3].text.strip().startswith("○ R.3 start the previous release")
+
+
+def test_the_checklist_says_who_when_and_why() -> None:
+    shown = text(checklist_lines(seen(rec.good_day()), 80, rec.NOW))
+    assert "▸ 1 Code readiness" in shown
+    assert "✓ Backup completed and verified" in shown
+    assert "failed oncall-1 20:17" in shown
+    assert "TimescaleDB is missing on the replica" in shown
+    assert shown.count("1/3") == 1
+
+
+def test_an_open_item_shows_its_probe_as_a_hint() -> None:
+    recorder = rec.good_day()
+    recorder.add(e.ItemMarked("backup", e.Mark.OPEN))
+    assert "probe ✓ ok" in text(checklist_lines(seen(recorder), 80, rec.NOW))
+
+
+def test_the_worst_probe_is_first_and_a_stale_one_says_how_old() -> None:
+    shown = text(probes_lines(seen(rec.good_day()), 40, rec.NOW)).splitlines()
+    assert shown[0].startswith("✗ backend /health")
+    assert shown[0].endswith("failing 0:12")
+    assert any(line.startswith("~ redis") and line.endswith("stale 42 s") for line in shown)
+
+
+def test_many_alerts_are_counted_not_dropped() -> None:
+    recorder = rec.tripped()
+    for criterion in ("latency", "health", "users"):
+        judged = e.CriterionJudged(criterion, e.Verdict.FAIL, "bad", rec.NOW)
+        recorder.add(judged, actor="console")
+    recorder.add(e.EscalationStarted("bad"))
+    lines = banner_lines(seen(recorder), 120, rec.NOW)
+    assert len(lines) == MAX_ALERTS
+    assert lines[-1].text == " … and 2 more"
