@@ -113,7 +113,8 @@ class MetricsProbe:
         except NoData as none:
             words = f"no data: {none}"
             return Reading(self.name, Status.ERROR, words, at, took_ms, None, settings.unit, detail)
-        status, summary = settings.expect.judge(value)
+        status, words = settings.expect.judge(value)
+        summary = words + (" (certificate not checked)" if settings.tls.insecure else "")
         return Reading(self.name, status, summary, at, took_ms, value, settings.unit, detail)
 
     def _number(self, history: Sequence[Scrape]) -> float:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
+import urllib3
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 from requests.adapters import HTTPAdapter
@@ -169,7 +170,8 @@ class PrometheusProbe:
         if number is None:
             return Reading(self.name, Status.ERROR, "no data", at, took_ms, None, unit, detail)
         value = number * self._settings.scale
-        status, summary = self._settings.expect.judge(value)
+        status, words = self._settings.expect.judge(value)
+        summary = words + (" (certificate not checked)" if self._settings.tls.insecure else "")
         return Reading(self.name, status, summary, at, took_ms, value, unit, detail)
 
     async def _reached(self) -> str:
@@ -201,6 +203,8 @@ class PrometheusProbe:
             headers["Host"] = parts.netloc.rpartition("@")[2]
         session = requests.Session()
         session.trust_env = False  # a proxy or netrc of the console's user is not the target's
+        if settings.tls.insecure:  # it is in every summary; a warning on stderr helps nobody
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         session.verify = False if settings.tls.insecure else settings.tls.ca or True
         if settings.tls.cert:
             key = settings.tls.key

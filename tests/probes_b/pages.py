@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +13,9 @@ Answer = tuple[int, bytes]
 class PageServer:
     """`answer` gives the status and body for a path; `seen` holds the requests' headers."""
 
-    def __init__(self, answer: Callable[[str], Answer]) -> None:
+    def __init__(
+        self, answer: Callable[[str], Answer], context: ssl.SSLContext | None = None
+    ) -> None:
         self.answer = answer
         self.seen: list[dict[str, str]] = []
         server = self
@@ -30,6 +33,8 @@ class PageServer:
                 """Say nothing."""
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if context is not None:
+            self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
         self.port: int = self._http.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,))
