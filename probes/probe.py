@@ -73,7 +73,9 @@ async def take(probe: Probe, timeout_s: float) -> Reading:
 
     try:
         with deadline(timeout_s):
-            reading = await asyncio.wait_for(probe.read(), timeout_s)
+            # not wait_for: until Python 3.12 it loses a cancellation that meets the answer
+            async with asyncio.timeout(timeout_s):
+                reading = await probe.read()
     except TimeoutError:
         return failed(f"no answer within {timeout_s:g} s")
     except ProbeError as error:
