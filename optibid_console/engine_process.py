@@ -57,13 +57,13 @@ async def find_or_start(wanted: Wanted) -> EngineRecord:
         journal = wanted.journal
         if journal is None:
             journal = await asyncio.to_thread(_own_journal, wanted)
+        found = find(journal)
+        if found is not None and await _answering(found):
+            return found
+        await _start(wanted, journal)
         record = find(journal)
-        if record is None:
-            await _start(wanted, journal)
-            record = find(journal)
-        if record is None:
+        if record is None or not await _answering(record):
             raise EngineStartError(_ended(journal, "it ended as soon as it was ready"), 1)
-        await _answering(record)
         return record
 
 
@@ -94,7 +94,8 @@ async def _starting(path: Path) -> AsyncIterator[None]:
         lock.release()
 
 
-async def _answering(record: EngineRecord) -> None:
+async def _answering(record: EngineRecord) -> bool:
+    """Wait until the engine can be attached to; False when it ends instead."""
     if record.host != platform.node():
         raise SourceError(
             f"the engine of {record.journal} runs on {record.host}: "
@@ -104,13 +105,14 @@ async def _answering(record: EngineRecord) -> None:
         async with asyncio.timeout(READY_S):
             while not await asyncio.to_thread(answers, Path(record.socket)):
                 if find(Path(record.journal)) is None:
-                    raise EngineStartError(_ended(Path(record.journal), "it ended"), 1)
+                    return False
                 await asyncio.sleep(_LOOK_S)
     except TimeoutError as error:
         raise SourceError(
             f"the engine (process {record.pid}) runs, but nothing answers at {record.socket}; "
             f"its log: {paths.engine_log(Path(record.journal))}"
         ) from error
+    return True
 
 
 async def _start(wanted: Wanted, journal: Path) -> None:

@@ -44,6 +44,8 @@ class WindowStatus:
     closed: str
     """How the window was closed; empty: it is open."""
     entries: int
+    at: float
+    """When the last entry was made: seconds since the epoch, UTC."""
 
     def to_plain(self) -> dict[str, Any]:
         plain: dict[str, Any] = to_plain(self)
@@ -84,41 +86,50 @@ def describe(
         operator=state.operator,
         closed=state.closed.outcome if state.closed else "",
         entries=state.seq,
+        at=state.at,
     )
 
 
 def lines(status: WindowStatus) -> Iterator[str]:
     """The status for a person, safe for any terminal."""
-    name = f"{status.window} {status.version}".strip() or "no window was opened"
-    yield one_line(f"{name}   {status.clock}   {_phase(status)}")
+    name = f"{status.window} {status.version}".strip()
+    yield _joined(name or "no window was opened", status.clock, *_phase(status))
     if status.closed:
         yield one_line(f"closed: {status.closed}")
-    elif status.held:
+    elif status.engine is None and status.at:
+        at = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(status.at))
+        yield f"no engine runs: what follows is of {at} and may be stale"
+    if status.held:
         yield one_line(f"held: {status.held}")
     for running in status.running:
         yield one_line(f"… {running}")
     if not status.closed:
-        for probe in status.failing_probes:
-            yield one_line(f"✗ probe {probe}")
-        for criterion, judged in status.criteria.items():
-            yield one_line(f"{'✗' if judged.startswith('fail') else '?'} {criterion} {judged}")
-        if status.rollback_ready is not None:
-            yield "rollback ready" if status.rollback_ready else "! rollback not ready"
-    yield one_line(f"operator {status.operator or 'nobody'}   {_engine(status)}", 200)
-    yield one_line(f"journal {status.journal}   {status.entries} entries", 400)
+        yield from _health(status)
+    engine = status.engine
+    runs = f"engine {engine.pid} on {engine.host}" if engine else "no engine runs"
+    yield _joined(f"operator {status.operator or 'nobody'}", runs)
+    yield _joined(f"journal {status.journal}", f"{status.entries} entries")
 
 
-def _phase(status: WindowStatus) -> str:
-    behind = ""
+def _health(status: WindowStatus) -> Iterator[str]:
+    for probe in status.failing_probes:
+        yield one_line(f"✗ probe {probe}")
+    for criterion, judged in status.criteria.items():
+        glyph = "✗" if judged.startswith("fail") else "?"
+        yield one_line(f"{glyph} criterion {criterion}: {judged}")
+    if status.rollback_ready is not None:
+        yield "✓ rollback ready" if status.rollback_ready else "! rollback not ready"
+
+
+def _phase(status: WindowStatus) -> Iterator[str]:
+    if status.phases:
+        yield f"phase {status.phase_number}/{status.phases} {status.phase}"
     if not status.closed and abs(status.drift_s) >= 1:
-        behind = f"   {format_span(status.drift_s)} {'behind' if status.drift_s > 0 else 'ahead'}"
-    return f"phase {status.phase_number}/{status.phases} {status.phase}{behind}"
+        yield f"{format_span(status.drift_s)} {'behind' if status.drift_s > 0 else 'ahead'}"
 
 
-def _engine(status: WindowStatus) -> str:
-    if status.engine is None:
-        return "no engine runs"
-    return f"engine {status.engine.pid} on {status.engine.host}"
+def _joined(*parts: str) -> str:
+    return "   ".join(one_line(part, 400) for part in parts)
 
 
 def _running(state: WindowState) -> Iterator[str]:

@@ -108,8 +108,9 @@ class FeedSource:
         self._asked[number] = answer
         self._inbox.make_room()
         try:
-            await ws.send(encode_command(Asked(number, command)), text=True)
-            return await asyncio.wait_for(answer, REPLY_S)
+            async with asyncio.timeout(REPLY_S):
+                await ws.send(encode_command(Asked(number, command)), text=True)
+                return await answer
         except TimeoutError:
             return Refused(f"no answer within {REPLY_S:g} s: the window shows whether it was done")
         except _closed_errors():

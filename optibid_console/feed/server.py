@@ -70,6 +70,7 @@ class FeedServer:
         self._hub = hub
         self._journal = journal
         self._controller = controller
+        self._connections: set[ServerConnection] = set()
         self._screens: dict[str, Attached] = {}
         self._named = 0
         self._commands: set[asyncio.Task[None]] = set()
@@ -109,8 +110,8 @@ class FeedServer:
             _, late = await asyncio.wait(waits, timeout=FLUSH_S)
             for wait in late:
                 wait.cancel()
-        for screen in screens:
-            screen.ws.transport.abort()
+        for ws in self._connections:
+            ws.transport.abort()
         for task in list(self._commands):
             task.cancel()
         await asyncio.gather(*self._commands, return_exceptions=True)
@@ -132,6 +133,9 @@ class FeedServer:
         return Presence(tuple(one.name for one in self._screens.values() if not one.role.operator))
 
     async def _serve(self, ws: ServerConnection) -> None:
+        if self._server is None:
+            return
+        self._connections.add(ws)
         try:
             hello = await self._greeting(ws)
             if hello is not None:
@@ -141,10 +145,13 @@ class FeedServer:
         except Exception:  # one screen's trouble must not reach the engine; its log names it
             log.exception("a screen's connection failed")
             await ws.close(1011, "the engine failed to serve this screen")
+        finally:
+            self._connections.discard(ws)
 
     async def _greeting(self, ws: ServerConnection) -> Hello | None:
         try:
-            hello = decode_hello(await asyncio.wait_for(ws.recv(), GREETING_S))
+            async with asyncio.timeout(GREETING_S):
+                hello = decode_hello(await ws.recv())
         except TimeoutError:
             await ws.close(1008, f"no greeting within {GREETING_S:g} s")
         except WireError as error:

@@ -185,6 +185,13 @@ async def test_the_end_reaches_every_screen_and_leaves_nothing(window, attach) -
     assert list(window.path.parent.iterdir()) == []
 
 
+async def test_who_only_knocked_does_not_hold_up_the_end(window) -> None:
+    silent = await raw(window.path)
+    async with asyncio.timeout(server_module.GREETING_S / 2):
+        await window.server.close("over")
+    await silent.wait_closed()
+
+
 async def test_a_source_without_an_engine_says_so(tmp_path: Path) -> None:
     source = FeedSource(tmp_path / "none.sock", "ann", "watch")
     with pytest.raises(SourceError, match=r"no engine answers at .*none\.sock"):
