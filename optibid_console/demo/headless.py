@@ -32,21 +32,25 @@ class Headless:
         self._show = show
         self._news = asyncio.Event()
         self._operator = False
-        self._ended = ""
+        self._ended = "the feed is over"
 
     async def play(self, limit_s: float) -> None:
-        """Play until the window is closed. Raises `GivenUp` when it doesn't come to that."""
+        """Play until the window is closed. Raises `GivenUp` when it doesn't come to that,
+        `SourceError` when the engine can't be reached at all."""
         reading = asyncio.create_task(self._read())
+        acting = asyncio.create_task(self._act_until_closed())
         try:
-            async with asyncio.timeout(limit_s):
-                while self.state.closed is None and not self._ended:
-                    await self._act()
-        except TimeoutError:
-            raise GivenUp(f"the window is not over after {limit_s:.0f} s") from None
+            done, _ = await asyncio.wait(
+                (reading, acting), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                await task
         finally:
-            reading.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await reading
+            for task in (reading, acting):
+                task.cancel()
+            await asyncio.gather(reading, acting, return_exceptions=True)
+        if not done:
+            raise GivenUp(f"the window is not over after {limit_s:.0f} s")
         if self.state.closed is None:
             raise GivenUp(f"the engine ended first: {self._ended}")
 
@@ -60,8 +64,10 @@ class Headless:
             elif isinstance(event, Ended):
                 self._ended = event.reason
             self._news.set()
-        self._ended = self._ended or "the feed is over"
-        self._news.set()
+
+    async def _act_until_closed(self) -> None:
+        while self.state.closed is None:
+            await self._act()
 
     async def _act(self) -> None:
         command: Command | None = None
@@ -91,6 +97,6 @@ class Headless:
 
     async def _until(self, seq: int) -> None:
         """Wait until the entry `seq` is in the state: what was asked is then seen."""
-        while self.state.seq < seq and not self._ended:
+        while self.state.seq < seq:
             self._news.clear()
             await self._news.wait()

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import psycopg
 
+from optibid_console.cli.person import no_terminal
 from optibid_console.demo.fingerprint import Fingerprint, differences, take_fingerprint
 from optibid_console.demo.headless import Headless
 from optibid_console.demo.operator import GivenUp
@@ -38,6 +39,9 @@ _SLACK_S = 120.0
 def main(argv: list[str]) -> int:
     """Run the demo. Gives the exit code: 0 done, 1 failed, 2 bad input."""
     given = _parser().parse_args(argv)
+    if not given.headless and (why_not := no_terminal()):
+        say(f"demo: {why_not}")
+        return 2
     try:
         with _told_to_end(), running_stack(given.dir, given.speed, say, keep=given.keep) as stack:
             return _run(stack, given)
@@ -156,7 +160,7 @@ def _on_screen(stack: Stack) -> int:
     app.run()
     if app.failure:
         say(f"demo: {app.failure}")
-    return app.exit_code
+    return app.exit_code or app.return_code or 0
 
 
 def _not_back(stack: Stack, before: Fingerprint) -> Iterator[str]:
