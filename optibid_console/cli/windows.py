@@ -6,6 +6,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,13 @@ def run(options: Namespace) -> int:
 
     async def connect() -> ControlSource:
         record = await find_or_start(wanted)
-        return FeedSource(Path(record.socket), name, "drive")
+        same = replace(wanted, journal=Path(record.journal), t0=None)
+
+        async def dial() -> Path:
+            """The engine again; one that was killed is started again, for the same journal."""
+            return Path((await find_or_start(same)).socket)
+
+        return FeedSource(dial, name, "drive")
 
     return show(connect, window, options)
 
@@ -62,7 +69,17 @@ def show(connect: Connect, title: str, options: Namespace) -> int:
     from screens.app import ConsoleApp
 
     app = ConsoleApp(connect, title, ascii=options.ascii, theme=options.theme)
+    broke: list[Exception] = []
+
+    def leave(error: Exception) -> None:
+        broke.append(error)
+        app.panic()
+
+    # Textual's own prints a traceback over the terminal; main() keeps it in a file
+    vars(app)["_handle_exception"] = leave
     app.run()
+    if broke:
+        raise broke[0]
     if app.failure:
         print(app.failure, file=sys.stderr)
     elif app.farewell:

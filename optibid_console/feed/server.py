@@ -72,6 +72,7 @@ class FeedServer:
         self._controller = controller
         self._connections: set[ServerConnection] = set()
         self._screens: dict[str, Attached] = {}
+        self._announced = Presence(())
         self._named = 0
         self._commands: set[asyncio.Task[None]] = set()
         self._server: Server | None = None
@@ -122,7 +123,7 @@ class FeedServer:
         screen = self._screens.get(screen_id)
         if screen is not None:
             screen.tell(role)
-            self._hub.signal(self.presence())
+            self._announce()
 
     def screens(self) -> tuple[Attached, ...]:
         """All that are attached, in the order in which they came."""
@@ -131,6 +132,12 @@ class FeedServer:
     def presence(self) -> Presence:
         """Who watches: every screen that isn't the operator's."""
         return Presence(tuple(one.name for one in self._screens.values() if not one.role.operator))
+
+    def _announce(self) -> None:
+        presence = self.presence()
+        if presence != self._announced:
+            self._announced = presence
+            self._hub.signal(presence)
 
     async def _serve(self, ws: ServerConnection) -> None:
         if self._server is None:
@@ -178,7 +185,7 @@ class FeedServer:
         finally:
             self._hub.detach(screen.outbox)
             del self._screens[screen.id]
-            self._hub.signal(self.presence())
+            self._announce()
             if self._controller is not None:
                 await self._controller.left(screen, clean=ws.close_code in (1000, 1001))
 
@@ -192,7 +199,7 @@ class FeedServer:
         screen.outbox.control(encode(CaughtUp(head)))
         known = hello.signals_after if hello.life == self._hub.life else 0
         self._hub.attach(screen.outbox, signals_after=known)
-        self._hub.signal(self.presence())
+        self._announce()
 
     async def _converse(self, screen: Attached) -> None:
         tasks = [

@@ -20,9 +20,11 @@ import pytest
 from optibid_console import engine_process, engine_record
 from optibid_console.commands import Accepted, CloseWindow, Leave, Refused, WriteNote
 from optibid_console.engine_process import EngineStartError, Wanted, find_or_start
+from optibid_console.engine_record import EngineRecord
 from optibid_console.entries import Entry, OperatorTook
 from optibid_console.feed.client import FeedSource
 from optibid_console.journal.chain import verify
+from optibid_console.journal.file import entries_of
 from optibid_console.source import CaughtUp, Ended, Lost, Role
 from tests.cli.conftest import WITHIN_S, until
 
@@ -193,33 +195,86 @@ def test_an_engine_told_to_end_at_any_moment_leaves_nothing(home, after_s: float
     assert home.left() == []
 
 
-def test_a_screen_in_a_terminal_starts_drives_and_dies_without_the_engine(home) -> None:
-    pid, terminal = pty.fork()
-    if pid == 0:  # pragma: no cover (another process)
-        os.environ["TERM"] = "xterm-256color"
-        os.execv(sys.executable, [sys.executable, "-m", "optibid_console", "--as", "ann"])
-    drawn = bytearray()
+class Terminal:
+    """A command in a terminal that somebody reads."""
 
-    def draw() -> None:
+    def __init__(self, *arguments: str) -> None:
+        self.pid, self._fd = pty.fork()
+        if self.pid == 0:  # pragma: no cover (another process)
+            os.environ["TERM"] = "xterm-256color"
+            os.execv(sys.executable, [sys.executable, *arguments])
+        self.drawn = bytearray()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
         while True:
             try:
-                drawn.extend(os.read(terminal, 65536))
-            except OSError:
+                self.drawn.extend(os.read(self._fd, 65536))
+            except OSError:  # EIO: nobody has the other end open any more
                 return
 
-    reader = threading.Thread(target=draw)
-    reader.start()
+    def wait(self) -> int:
+        _, status = os.waitpid(self.pid, 0)
+        self._reader.join(WITHIN_S)
+        os.close(self._fd)
+        return os.waitstatus_to_exitcode(status)
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        self.wait()
+
+
+def takings(record: EngineRecord) -> int:
+    entries = entries_of(Path(record.journal))
+    return sum(isinstance(one.fact, OperatorTook) for one in entries)
+
+
+def operator(home) -> str:
+    said: str = json.loads(home.run("status", "--json").stdout)["operator"]
+    return said
+
+
+def test_a_screen_in_a_terminal_starts_drives_and_dies_without_the_engine(home) -> None:
+    terminal = Terminal("-m", "optibid_console", "--as", "ann")
     try:
-        until(lambda: engine_record.running() and b"Little window" in drawn)
+        until(lambda: engine_record.running() and b"Little window" in terminal.drawn)
         journal = engine_record.running()[0].journal
-        until(lambda: json.loads(home.run("status", "--json").stdout)["operator"] == "ann")
+        until(lambda: operator(home) == "ann")
     finally:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        reader.join(WITHIN_S)
-        os.close(terminal)
-    until(lambda: json.loads(home.run("status", "--json").stdout)["operator"] == "")
+        terminal.kill()
+    until(lambda: operator(home) == "")
     assert [one.journal for one in engine_record.running()] == [journal]
+
+
+def test_a_screen_whose_engine_is_killed_starts_it_again(home) -> None:
+    terminal = Terminal("-m", "optibid_console", "--as", "ann")
+    try:
+        until(engine_record.running)
+        until(lambda: operator(home) == "ann")
+        first = engine_record.running()[0]
+        os.kill(first.pid, signal.SIGKILL)
+        until(lambda: [one.pid for one in engine_record.running()] not in ([], [first.pid]))
+        second = engine_record.running()[0]
+        assert second.journal == first.journal
+        until(lambda: takings(second) == 2)
+    finally:
+        terminal.kill()
+
+
+def test_a_bug_in_a_screen_leaves_the_terminal_and_the_engine_alone(home) -> None:
+    program = (
+        "from screens.app import ConsoleApp\n"
+        "def bug(self): raise RuntimeError('a bug in a screen')\n"
+        "ConsoleApp.on_mount = bug\n"
+        "from optibid_console.cli import main\n"
+        "raise SystemExit(main(['run']))"
+    )
+    terminal = Terminal("-c", program)
+    assert terminal.wait() == 1
+    said = terminal.drawn.decode(errors="replace")
+    assert "Traceback" not in said
+    assert "unexpected RuntimeError: a bug in a screen; the details are in" in said
 
 
 async def test_a_take_over_is_an_entry(wanted: Wanted) -> None:
