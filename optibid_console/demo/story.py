@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,6 +17,7 @@ from pathlib import Path
 import httpx
 import psycopg
 
+from optibid_console.cli.main import INTERRUPTED
 from optibid_console.cli.person import no_terminal
 from optibid_console.demo.fingerprint import Fingerprint, differences, take_fingerprint
 from optibid_console.demo.headless import Headless
@@ -31,13 +33,14 @@ from optibid_console.source import SourceError
 WINDOW = "OptiBid demo"
 OPERATOR = "demo"
 _ENGINE_GRACE_S = 5.0
+_LOOK_S = 0.3
 _WINDOW_CLOCK_S = 2 * 3600.0
 _SLACK_S = 120.0
 """What starting, restoring and a busy machine may take on top of the window's own time."""
 
 
 def main(argv: list[str]) -> int:
-    """Run the demo. Gives the exit code: 0 done, 1 failed, 2 bad input."""
+    """Run the demo. Gives the exit code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
     given = _parser().parse_args(argv)
     if not given.headless and (why_not := no_terminal()):
         say(f"demo: {why_not}")
@@ -50,7 +53,7 @@ def main(argv: list[str]) -> int:
         return int(getattr(error, "exit_code", 1))
     except KeyboardInterrupt:
         say("demo: stopped; nothing of it is left")
-        return 1
+        return INTERRUPTED
 
 
 def say(line: str) -> None:
@@ -160,7 +163,21 @@ def _on_screen(stack: Stack) -> int:
     app.run()
     if app.failure:
         say(f"demo: {app.failure}")
-    return app.exit_code or app.return_code or 0
+    status = app.exit_code or app.return_code or 0
+    if status == 0 and find(stack.place.journal) is not None:
+        _stay(stack)
+    return status
+
+
+def _stay(stack: Stack) -> None:
+    """The person left the screen but not the window: keep the stack until she ends it."""
+    say(f"demo: the window goes on; `optibid-console attach {stack.place.journal}` comes back")
+    say("demo: Ctrl-C ends it with its stack")
+    try:
+        while find(stack.place.journal) is not None:
+            time.sleep(_LOOK_S)  # the engine is another process: there is no event to wait for
+    except KeyboardInterrupt:
+        say("demo: ended; nothing of it is left")
 
 
 def _not_back(stack: Stack, before: Fingerprint) -> Iterator[str]:

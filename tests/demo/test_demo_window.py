@@ -37,7 +37,7 @@ def test_its_config_is_valid_and_has_the_whole_checklist_s_steps(runbook: Runboo
 
 def test_only_the_password_is_a_secret(stack: Stack) -> None:
     loaded = load(stack.place.config, {})
-    assert loaded.secrets.names() == ("DB_PASSWORD",)
+    assert set(loaded.secrets.names) == {"DB_PASSWORD"}
     assert stack.password not in stack.place.config.read_text()
     assert stack.place.env_file.stat().st_mode & 0o777 == 0o600
 
