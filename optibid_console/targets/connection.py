@@ -13,8 +13,8 @@ import asyncssh
 from optibid_console.runbook.model import TargetSpec
 from optibid_console.targets.dialing import DialError, Line, dial
 from optibid_console.targets.target import LinkListener, LinkLost, LinkState
+from probes.text import one_line
 
-_CONNECT_TIMEOUT_S = 10.0
 _FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 8.0
 _LASTING_DELAY_S = 30.0
@@ -46,7 +46,7 @@ class Connection:
         on_link: LinkListener,
         on_connected: OnConnected,
         *,
-        timeout_s: float = _CONNECT_TIMEOUT_S,
+        timeout_s: float,
     ) -> None:
         self._spec = spec
         self._on_link = on_link
@@ -90,7 +90,9 @@ class Connection:
     def _kept(self, keeper: asyncio.Task[None]) -> None:
         """Nobody connects any more: whoever waits for a connection has to know."""
         bug = None if keeper.cancelled() else keeper.exception()
-        self._trouble = f"{self._spec.id}: the connection was closed" + (f": {bug!r}" if bug else "")
+        self._trouble = f"{self._spec.id}: the connection was closed" + (
+            f": {bug!r}" if bug else ""
+        )
         self._lasting = True
         if bug:
             self._show("refused", self._trouble, 0)
@@ -98,8 +100,8 @@ class Connection:
 
     async def _keep(self) -> None:
         attempt = 0
+        self._show("connecting", "", 0)
         while True:
-            self._show("reconnecting" if attempt else "connecting", self._trouble, attempt)
             try:
                 line = await dial(self._spec, self._timeout_s)
             except DialError as error:
@@ -108,28 +110,34 @@ class Connection:
                 pause_s = delay_s(attempt, self._lasting, random.random())
                 self._failed(error.failure.message, attempt, pause_s)
                 await asyncio.sleep(pause_s)
-                continue
-            attempt = 1
-            self._lasting = False
-            await self._use(line)
+            else:
+                attempt = 0
+                self._lasting = False
+                await self._use(line)
 
     async def _use(self, line: Line) -> None:
         """Offer the connection until it is lost."""
-        connection = line.connection
-        watcher = asyncio.create_task(self._watch(connection))
+        watcher = asyncio.create_task(self._watch(line.connection))
         try:
-            await self._on_connected(connection)
-            self._line = line
-            self._tell_waiters()
-            await connection.wait_closed()
-        except (OSError, asyncssh.Error) as error:
-            self._trouble = f"{self._spec.id}: {error}"
-        else:
-            self._trouble = f"{self._spec.id}: the link was lost"
+            why = await self._until_lost(line)
+            watcher.cancel()
+            self._trouble = f"{self._spec.id}: {why}"
+            self._show("reconnecting", self._trouble, 1)
         finally:
-            self._line = None
             watcher.cancel()
             await line.close()
+
+    async def _until_lost(self, line: Line) -> str:
+        try:
+            await self._on_connected(line.connection)
+            self._line = line
+            self._tell_waiters()
+            await line.connection.wait_closed()
+        except (OSError, asyncssh.Error) as error:
+            return one_line(str(error), 200)
+        finally:
+            self._line = None
+        return "the link was lost"
 
     async def _watch(self, connection: asyncssh.SSHClientConnection) -> None:
         """Show that it is connected, and how far away the host is, when that changes."""

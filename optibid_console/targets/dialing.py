@@ -13,7 +13,7 @@ from typing import Any
 import asyncssh
 
 from optibid_console.runbook.model import TargetSpec
-from optibid_console.targets.ssh_errors import Attempt, Failure, explain
+from optibid_console.targets.ssh_errors import NO_COMMON_KEY, Attempt, Failure, explain
 from probes.text import one_line
 
 _KEEPALIVE_S = 1.2
@@ -110,7 +110,7 @@ class _Dialer:
                 encryption_algs=_fast_first(options.encryption_algs),
             )
         except (OSError, asyncssh.Error, ValueError) as error:
-            if isinstance(error, asyncssh.KeyExchangeFailed) and not witness.offered:
+            if isinstance(error, NO_COMMON_KEY) and witness.trusted and not witness.offered:
                 witness.offered = await self._shown_key(options, tunnel)
             attempt = Attempt(
                 target=self.spec.id, host=options.host, port=options.port,

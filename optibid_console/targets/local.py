@@ -19,12 +19,16 @@ _LEAVE_S = 2.0
 class LocalTarget(ShellTarget):
     """Commands on this machine. Runs outlive the engine: they have a session of their own."""
 
+    def __init__(self, name: str, run_dir: str = "", cwd: str = "") -> None:
+        super().__init__(name, run_dir, cwd)
+        self._leaving: set[asyncio.Task[None]] = set()
+
     @asynccontextmanager
     async def _open(self, text: str) -> AsyncIterator[Talk]:
         loop = asyncio.get_running_loop()
         try:
             transport, protocol = await loop.subprocess_exec(
-                lambda: SubprocessStreamProtocol(limit=_BUFFER_BYTES, loop=loop),
+                lambda: _Child(limit=_BUFFER_BYTES, loop=loop),
                 "/bin/sh", stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
@@ -33,9 +37,12 @@ class LocalTarget(ShellTarget):
         try:
             assert process.stdin is not None
             process.stdin.write(text.encode("utf-8", "surrogateescape"))
-            yield _LocalTalk(process)
+            yield _LocalTalk(process, transport, protocol.exited)
         finally:
-            await asyncio.shield(_leave(process, transport))
+            leaving = asyncio.create_task(_leave(process, transport, protocol.exited))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+            await asyncio.shield(leaving)
 
     async def reach(self, host: str, port: int) -> tuple[str, int]:
         """`host:port` itself."""
@@ -46,12 +53,29 @@ class LocalTarget(ShellTarget):
         return path
 
     async def close(self) -> None:
-        """Nothing stays open between two calls."""
+        """Wait for the shells that are being left; nothing else stays open between two calls."""
+        await asyncio.gather(*self._leaving)
+
+
+class _Child(SubprocessStreamProtocol):
+    """Tells when the process itself ends; `Process.wait` may wait for its pipes too."""
+
+    def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(limit, loop)
+        self.exited = asyncio.Event()
+
+    def process_exited(self) -> None:
+        super().process_exited()
+        self.exited.set()
 
 
 class _LocalTalk:
-    def __init__(self, process: Process) -> None:
+    def __init__(
+        self, process: Process, transport: asyncio.SubprocessTransport, exited: asyncio.Event
+    ) -> None:
         self._process = process
+        self._transport = transport
+        self._exited = exited
 
     @property
     def stdout(self) -> Reader:
@@ -64,19 +88,24 @@ class _LocalTalk:
         return self._process.stderr
 
     async def exit_status(self) -> int:
-        return await self._process.wait()
+        await self._exited.wait()
+        status = self._transport.get_returncode()
+        assert status is not None
+        return status
 
 
-async def _leave(process: Process, transport: asyncio.SubprocessTransport) -> None:
+async def _leave(
+    process: Process, transport: asyncio.SubprocessTransport, exited: asyncio.Event
+) -> None:
     """Close the shell's input, which ends it; what stays is killed."""
+    assert process.stdin is not None
+    process.stdin.close()
     try:
-        assert process.stdin is not None
-        process.stdin.close()
         async with asyncio.timeout(_LEAVE_S):
-            await process.wait()
+            await exited.wait()
     except TimeoutError:
         with suppress(ProcessLookupError):  # it ended just now
             os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        await exited.wait()
     finally:
         transport.close()

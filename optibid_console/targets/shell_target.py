@@ -6,7 +6,7 @@ import asyncio
 import re
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
@@ -77,6 +77,10 @@ class ShellTarget(ABC):
         Raises `LinkLost` with `sent=False` when no shell got anything.
         """
 
+    @abstractmethod
+    async def close(self) -> None:
+        """Leave nothing open. Runs go on."""
+
     # Host
 
     async def execute(
@@ -124,7 +128,7 @@ class ShellTarget(ABC):
             raise LaunchRefused(f"{self.name} refuses the launch: {one_line(why or answer, 400)}")
         return word == "started"
 
-    async def follow(self, run_id: str, offset: int) -> AsyncIterator[OutputChunk]:
+    async def follow(self, run_id: str, offset: int) -> AsyncGenerator[OutputChunk, None]:
         text = follow_text(self._run_dir, run_name(run_id), offset)
         async with self._open(text) as talk:
             end = asyncio.create_task(self._end_of_output(talk.stderr))

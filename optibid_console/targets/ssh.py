@@ -25,10 +25,14 @@ _ERRORS = (OSError, asyncssh.Error)
 class SshTarget(ShellTarget):
     """Commands on an SSH host. All of them share one connection, which comes back by itself."""
 
-    def __init__(self, spec: TargetSpec, on_link: LinkListener) -> None:
+    def __init__(
+        self, spec: TargetSpec, on_link: LinkListener, *, connect_timeout_s: float = 10.0
+    ) -> None:
         super().__init__(spec.id, spec.run_dir, spec.cwd)
         self._forwards = Forwards()
-        self._connection = Connection(spec, on_link, self._forwards.renew)
+        self._connection = Connection(
+            spec, on_link, self._forwards.renew, timeout_s=connect_timeout_s
+        )
 
     async def start(self) -> None:
         """Begin to connect; otherwise the first use does."""

@@ -10,6 +10,9 @@ import asyncssh
 
 from probes.text import one_line
 
+NO_COMMON_KEY = (asyncssh.KeyExchangeFailed, asyncssh.ConnectionLost, ConnectionResetError)
+"""How it looks when the host has no key of a kind that is known of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -84,7 +87,7 @@ def _changed_algorithm(error: Exception, attempt: Attempt) -> bool:
     """The host no longer has any key of the kinds that are known of it."""
     known = {one.split(" ")[0] for one in attempt.trusted}
     return (
-        isinstance(error, asyncssh.KeyExchangeFailed)
+        isinstance(error, NO_COMMON_KEY)
         and bool(known)
         and bool(attempt.offered)
         and attempt.offered.split(" ")[0] not in known

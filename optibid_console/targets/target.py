@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -99,10 +99,10 @@ class Target(Host, Protocol):
         it is attached to, not started). Raises `LaunchRefused`, `LinkLost`.
         """
 
-    def follow(self, run_id: str, offset: int) -> AsyncIterator[OutputChunk]:
+    def follow(self, run_id: str, offset: int) -> AsyncGenerator[OutputChunk, None]:
         """The run's output from `offset` on, until the run has ended and all was read.
 
-        Raises `LinkLost`; call again with the next offset to carry on.
+        Raises `LinkLost`; call again with the next offset to carry on. Close it (`aclosing`).
         """
 
     async def ended(self, run_id: str) -> RunEnd | None:

@@ -126,8 +126,8 @@ async def asyncssh_server(keys: Keys, **options: object) -> AsyncIterator[int]:
         listener.close()
         await listener.wait_closed()
         for child in children:
-            await child.wait()
             child._transport.close()  # type: ignore[attr-defined]  # a daemon may hold its pipes
+            await child.wait()
 
 
 async def _pass_on(reader: Any, writer: Any) -> None:

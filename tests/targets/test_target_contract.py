@@ -58,7 +58,9 @@ async def test_a_run_gives_its_output_and_its_end(target: ShellTarget, run_of: R
 
 
 async def test_the_output_is_that_of_a_bare_shell(target: ShellTarget, run_of: RunOf) -> None:
-    command = "nosuchcommand; echo x >/dev/stderr; printf 'a\\0\\377\\033[31m'; cd /nowhere; echo $0"
+    command = (
+        "nosuchcommand; echo x >/dev/stderr; printf 'a\\0\\377\\033[31m'; cd /nowhere; echo $0"
+    )
     bare = subprocess.run(["/bin/sh", "-c", command], capture_output=False, stdout=-1, stderr=-2)
     got, _ = await through(target, run_of(command))
     assert got == bare.stdout
@@ -185,9 +187,7 @@ async def test_a_reboot_is_told(target: ShellTarget, run_of: RunOf, runs: Path) 
     (runs / spec.run_id / "boot").write_text("another-boot\n")
     end = await target.ended(spec.run_id)
     assert end == RunEnd(Ending.REBOOTED)
-    (runs / spec.run_id / "boot").write_text(
-        Path("/proc/sys/kernel/random/boot_id").read_text()
-    )
+    (runs / spec.run_id / "boot").write_text(Path("/proc/sys/kernel/random/boot_id").read_text())
     await target.cancel(spec.run_id, 1)
 
 
@@ -206,7 +206,9 @@ async def test_epochs_of_another_window_do_not_count(target: ShellTarget, run_of
     assert await target.launch(RunSpec("x-1-1", "true", 1, 60.0, window="x"))
 
 
-@pytest.mark.parametrize("run_id", ["", "../up", "a/b", "a b", ".hidden", "x" * 201, "a\n", "$(id)"])
+@pytest.mark.parametrize(
+    "run_id", ["", "../up", "a/b", "a b", ".hidden", "x" * 201, "a\n", "$(id)"]
+)
 async def test_a_run_id_that_names_no_directory_is_refused(
     target: ShellTarget, run_of: RunOf, run_id: str
 ) -> None:
@@ -218,7 +220,9 @@ async def test_no_place_for_runs_is_refused_with_the_reason(
     target: ShellTarget, run_of: RunOf, runs: Path
 ) -> None:
     runs.write_text("a file is in the way")
-    with pytest.raises(LaunchRefused, match=r"no run directory can be made in .*(exists|directory)"):
+    with pytest.raises(
+        LaunchRefused, match=r"no run directory can be made in .*(exists|directory)"
+    ):
         await target.launch(run_of("true"))
 
 
@@ -239,9 +243,7 @@ async def test_a_full_disk_is_refused_and_leaves_nothing(
         subprocess.run(["umount", str(runs)], check=True)
 
 
-async def test_a_directory_that_is_not_there_is_refused(
-    target: ShellTarget, run_of: RunOf
-) -> None:
+async def test_a_directory_that_is_not_there_is_refused(target: ShellTarget, run_of: RunOf) -> None:
     with pytest.raises(LaunchRefused, match=r"can't start in .*/not there"):
         await target.launch(run_of("true", cwd="/not there"))
 
@@ -260,7 +262,7 @@ async def test_a_secret_reaches_the_command_and_no_argument_list(
 ) -> None:
     secret = "s3cr3t 'quoted' \"$x\" `y` \\ ü"
     gate = _fifo(runs)
-    spec = run_of(f'printf %s "${{PASSWORD}}"; read x <\'{gate}\'', env={"PASSWORD": secret})
+    spec = run_of(f"printf %s \"${{PASSWORD}}\"; read x <'{gate}'", env={"PASSWORD": secret})
     await target.launch(spec)
     async for chunk in target.follow(spec.run_id, 0):
         assert chunk.data.decode() == secret
@@ -336,7 +338,7 @@ async def test_no_follower_is_left_behind(target: ShellTarget, run_of: RunOf, ru
     await target.launch(spec)
     following = target.follow(spec.run_id, 0)
     await anext(following)
-    await following.aclose()  # type: ignore[attr-defined]  # it is a generator
+    await following.aclose()
     await until(lambda: not processes(f"-f{chr(0)}{runs}/{spec.run_id}/out"))
     assert await target.ended(spec.run_id) is None
     await target.cancel(spec.run_id, 1)
