@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -149,4 +149,5 @@ class Tail(Protocol):
 
     name: str
 
-    def batches(self) -> AsyncIterator[TailBatch]: ...
+    def batches(self) -> AsyncGenerator[TailBatch, None]:
+        """Close it (`aclosing`) to let go of the log."""

@@ -93,7 +93,8 @@ def redacted(fact: Any, secrets: Secrets) -> Any:
 
 def _clean(value: Any, secrets: Secrets) -> Any:
     if isinstance(value, str):
-        return secrets.redact(value)
+        # a lone surrogate has no UTF-8 form, and what others wrote must never stop the journal
+        return secrets.redact(value.encode("utf-8", "replace").decode())
     if isinstance(value, Mapping):
         return {key: _clean(one, secrets) for key, one in value.items()}
     if isinstance(value, list):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import time
 from collections import deque
@@ -137,6 +138,8 @@ class Observers:
         summary = self._secrets.redact(reading.summary)
         detail = {key: self._secrets.redact(value) for key, value in reading.detail.items()}
         reading = replace(reading, summary=summary, detail=detail)
+        if reading.value is not None and not math.isfinite(reading.value):
+            reading = replace(reading, value=None, status=Status.ERROR)
         if isinstance(observed.spec, PanelSpec):
             return against_thresholds(observed.spec, reading)
         return reading

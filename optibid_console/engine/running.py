@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from optibid_console import entries as e
@@ -152,7 +153,8 @@ class StepRunner:
         self, step: Step, run_id: str, command: str, epoch: int, started_at: float
     ) -> LiveRun:
         env = self._secrets.env_for(command)
-        spec = RunSpec(run_id, command, epoch, float(step.timeout), env, self._cwd(step))
+        window = self._ledger.state.window_id
+        spec = RunSpec(run_id, command, epoch, float(step.timeout), env, self._cwd(step), window)
         trail = OutputTrail(run_id, self._secrets.redactor())
         live = LiveRun(step, run_id, started_at, spec, trail)
         self._live[run_id] = live
@@ -193,8 +195,9 @@ class StepRunner:
                 return RunEnd(Ending.NEVER)
             try:
                 await self._reach(live, target)
-                async for chunk in target.follow(live.run_id, live.trail.received):
-                    self._tell(live.trail.feed(chunk.data))
+                async with aclosing(target.follow(live.run_id, live.trail.received)) as chunks:
+                    async for chunk in chunks:
+                        self._tell(live.trail.feed(chunk.data))
                 end = await target.ended(live.run_id)
                 if end is not None:
                     return end

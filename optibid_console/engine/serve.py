@@ -136,5 +136,5 @@ def _short(value: Any) -> str:
 
 def _end_on_signals(engine: Engine) -> None:
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, engine.stop, f"told to end ({signal.Signals(number).name})")

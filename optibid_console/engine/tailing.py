@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import fields
 
 from optibid_console.codec import from_plain, to_plain
@@ -13,7 +14,7 @@ from optibid_console.runbook.model import TailSpec
 from optibid_console.signals import LogLines
 from optibid_console.targets.target import Target
 from probes import registry
-from probes.probe import HostError, Tail
+from probes.probe import HostError, Tail, TailBatch
 
 _AGAIN_S = 5.0
 
@@ -35,15 +36,19 @@ class Tails:
         while True:
             tail = self._build(spec)
             try:
-                async for batch in tail.batches():
-                    data = self._loaded.secrets.redact_bytes(batch.data)
-                    notice = self._loaded.secrets.redact(batch.notice)
-                    self._ledger.signal(LogLines(spec.id, data, batch.count, batch.dropped, notice))
+                async with aclosing(tail.batches()) as batches:
+                    async for batch in batches:
+                        self._tell(spec, batch)
                 notice = "ended"
             except (HostError, OSError) as error:
                 notice = f"lost: {self._loaded.secrets.redact(str(error))}"
             self._ledger.signal(LogLines(spec.id, b"", 0, 0, f"{notice}, retry in {_AGAIN_S:g} s"))
             await asyncio.sleep(_AGAIN_S)
+
+    def _tell(self, spec: TailSpec, batch: TailBatch) -> None:
+        secrets = self._loaded.secrets
+        data, notice = secrets.redact_bytes(batch.data), secrets.redact(batch.notice)
+        self._ledger.signal(LogLines(spec.id, data, batch.count, batch.dropped, notice))
 
     def _build(self, spec: TailSpec) -> Tail:
         wanted = registry.tail_settings_class(spec.kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -59,7 +59,7 @@ class ContainerTail:
         self._is_first = True
         self._waits_for = ""
 
-    async def batches(self) -> AsyncIterator[TailBatch]:
+    async def batches(self) -> AsyncGenerator[TailBatch, None]:
         """Whole lines and notices, without an end. Raises nothing: what is lost is said."""
         backoff = Backoff()
         try:

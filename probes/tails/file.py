@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -167,7 +167,7 @@ class FileTail:
         self._settings = settings
         self._host = host
 
-    async def batches(self) -> AsyncIterator[TailBatch]:
+    async def batches(self) -> AsyncGenerator[TailBatch, None]:
         """Whole lines and notices, without an end. Raises nothing: what is lost is said."""
         following = Following(self._settings.path)
         backoff = Backoff()

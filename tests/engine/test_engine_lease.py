@@ -72,7 +72,8 @@ async def test_people_are_recorded_by_name(bench: Any) -> None:
     await bench.do(c.Hold("waiting for the DBA"))
     await bench.do(c.Resume("she is here"))
     assert bench.state.items[item_id].by == "oncall-1"
-    assert bench.state.held_s > 0
+    assert bench.state.hold is None
+    assert bench.heard.of(e.Resumed)[0].note == "she is here"
     reply = await bench.do(c.CloseWindow("abandoned", "storm"))
     assert isinstance(reply, c.Accepted)
     assert bench.state.closed == e.WindowClosed("abandoned", "storm")

@@ -32,6 +32,11 @@ async def test_output_reaches_the_screens_without_the_secret(bench: Any) -> None
     assert "${SECRET}" in state.step("1a").command
 
 
+async def test_what_has_no_utf8_form_does_not_stop_the_journal(bench: Any) -> None:
+    entry = await bench.engine.ledger.record(e.NoteWritten("window", "a lone \udce9 here"))
+    assert entry.fact == e.NoteWritten("window", "a lone ? here")
+
+
 async def test_a_fact_is_recorded_and_fills_later_commands(bench: Any) -> None:
     await bench.step("1a")
     state = await bench.step("1b")
@@ -72,11 +77,17 @@ async def test_an_abort_ends_the_whole_process_group(bench: Any) -> None:
     state = await bench.finished("2b")
     assert state.step("2b").outcome is e.Outcome.ABORTED
     assert state.step("2b").reason == "by oncall-1"
+    async with asyncio.timeout(10):
+        while str(bench.room).encode() + b"/runs" in await processes():
+            await asyncio.sleep(0.1)
+
+
+async def processes() -> bytes:
     listing = await asyncio.create_subprocess_exec(
         "ps", "-eo", "args", stdout=asyncio.subprocess.PIPE
     )
     said, _ = await listing.communicate()
-    assert str(bench.room).encode() + b"/runs" not in said
+    return said
 
 
 async def test_an_abort_with_nothing_running_does_nothing(bench: Any) -> None:
