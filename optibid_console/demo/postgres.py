@@ -52,16 +52,22 @@ class _Runner:
     options: Mapping[str, Any] | None = None
 
     def run(self, argv: list[str], env: Mapping[str, str]) -> None:
-        done = subprocess.run(
-            [*self.prefix, *argv],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=60,
-            env=dict(env),
-            **(self.options or {}),
-        )
+        try:
+            done = subprocess.run(
+                [*self.prefix, *argv],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=60,
+                env=dict(env),
+                **(self.options or {}),
+            )
+        except PermissionError as error:
+            raise DemoError(
+                f"{error.filename} can't be run by another user, and PostgreSQL refuses to run "
+                "as root: start the demo as a user of your own"
+            ) from error
         if done.returncode != 0:
             said = (done.stderr or done.stdout).strip().splitlines()[-3:]
             raise DemoError(f"{Path(argv[0]).name} failed: {' / '.join(said)}")
@@ -108,10 +114,7 @@ def start(place: Place, port: int, password: str) -> None:
     with (data / "postgresql.conf").open("a") as conf:
         conf.writelines(f"{key} = '{value}'\n" for key, value in _SETTINGS.items())
         conf.write(f"port = {port}\n")
-    log = place.logs / "postgresql.log"
-    log.touch()
-    if runner.options:
-        os.chown(log, NOBODY, NOBODY)
+    log = _make_log(place, data, runner)
     runner.run([tool("pg_ctl"), "-D", str(data), "-l", str(log), "-w", "-t", "20", "start"], env)
     _fill(port, password, env)
 
@@ -126,6 +129,19 @@ def _make_data_directory(place: Place, runner: _Runner) -> Path:
         os.chown(path, NOBODY, NOBODY)
     place.postgres_link.symlink_to(data)
     return data
+
+
+def _make_log(place: Place, data: Path, runner: _Runner) -> Path:
+    """Beside the data when that is elsewhere: its user can't reach the host's directory."""
+    log = place.logs / "postgresql.log"
+    if runner.options:
+        elsewhere = data.parent / "postgresql.log"
+        log.symlink_to(elsewhere)
+        log = elsewhere
+    log.touch()
+    if runner.options:
+        os.chown(log, NOBODY, NOBODY)
+    return log
 
 
 def _fill(port: int, password: str, env: Mapping[str, str]) -> None:

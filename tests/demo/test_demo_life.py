@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from optibid_console.demo import postgres
 from optibid_console.demo.place import Place
 from optibid_console.demo.processes import DemoError, alive, marked, wait_until
 from optibid_console.demo.stack import running_stack
@@ -94,3 +95,34 @@ def test_a_directory_with_other_things_in_it_is_left_alone(tmp_path: Path) -> No
     ):
         pytest.fail("it took somebody's directory")
     assert precious.read_text() == "mine"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become another user")
+def test_root_without_namespaces_runs_postgresql_as_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not _nobody_can_run(postgres.tool("initdb")):
+        pytest.skip("the environment's programs are out of nobody's reach")
+    monkeypatch.setattr(postgres, "_runner", postgres._as_nobody)
+    with running_stack(tmp_path, 24, lambda line: None) as stack:
+        data = stack.place.postgres_link.resolve()
+        server = int((data / "postmaster.pid").read_text().split()[0])
+        assert f"\nUid:\t{postgres.NOBODY}" in Path(f"/proc/{server}/status").read_text()
+        assert "ready to accept" in (stack.place.logs / "postgresql.log").read_text()
+    assert not alive(server)
+    assert not data.parent.exists()
+
+
+def _nobody_can_run(program: str) -> bool:
+    options = {"user": postgres.NOBODY, "group": postgres.NOBODY, "extra_groups": []}
+    try:
+        return subprocess.run([program, "--version"], cwd="/tmp", **options).returncode == 0
+    except PermissionError:
+        return False
+
+
+def test_programs_out_of_reach_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tool = tmp_path / "initdb"
+    tool.write_text("#!/bin/sh\n")
+    with pytest.raises(DemoError, match=r"initdb can't be run .* as root"):
+        postgres._Runner().run([str(tool)], {})
