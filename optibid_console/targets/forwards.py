@@ -34,11 +34,16 @@ class _Forward:
             if self.path:
                 self.listener = await connection.forward_local_path(self.local_path, self.path)
             else:
-                self.listener = await connection.forward_local_port(
-                    "127.0.0.1", self.local_port, self.host, self.port
-                )
+                self.listener = await self._port_on(connection)
                 self.local_port = self.listener.get_port()
             self.carrier = connection
+
+    async def _port_on(self, connection: asyncssh.SSHClientConnection) -> asyncssh.SSHListener:
+        here = "127.0.0.1"
+        try:
+            return await connection.forward_local_port(here, self.local_port, self.host, self.port)
+        except OSError:  # somebody took that port meanwhile: `reach` then gives another
+            return await connection.forward_local_port(here, 0, self.host, self.port)
 
 
 class Forwards:

@@ -7,7 +7,12 @@ import re
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    aclosing,
+    asynccontextmanager,
+)
 from typing import Protocol
 
 from optibid_console.targets.inspector import cancel_text, clean_text, ended_text, follow_text
@@ -109,11 +114,13 @@ class ShellTarget(ABC):
     @asynccontextmanager
     async def stream(self, command: str) -> AsyncIterator[AsyncIterator[bytes]]:
         """Chunks of what a command prints on stdout; it is ended when the context is left."""
-        try:
-            async with self._open(watched_text(command, {}, self._cwd)) as talk:
-                yield self._chunks(talk)
-        except (TargetError, ValueError) as error:
-            raise HostError(str(error)) from error
+        async with AsyncExitStack() as stack:
+            try:
+                text = watched_text(command, {}, self._cwd)
+                talk = await stack.enter_async_context(self._open(text))
+            except (TargetError, ValueError) as error:
+                raise HostError(str(error)) from error
+            yield await stack.enter_async_context(aclosing(self._chunks(talk)))
 
     # Target
 
@@ -176,7 +183,9 @@ class ShellTarget(ABC):
     # What they share
 
     async def _ask(self, text: str, timeout_s: float) -> str:
-        """What the text answers. Raises `LinkLost`; `TargetError` when it doesn't answer."""
+        """What the text answers. Raises `LinkLost`, also when it ends without an answer:
+        what it did is then unknown. `TargetError`: it can't be run there at all.
+        """
         try:
             async with asyncio.timeout(timeout_s), self._open(text) as talk:
                 stdout, stderr = await asyncio.gather(
@@ -188,7 +197,7 @@ class ShellTarget(ABC):
         answer = answer_in(stdout)
         if not answer:
             said = one_line(stderr or stdout, 200) or "nothing"
-            raise TargetError(f"{self.name}: /bin/sh ended with {status} and said: {said}")
+            raise LinkLost(f"{self.name}: /bin/sh ended with {status} and said: {said}")
         return answer
 
     def _words(self, answer: str, count: int) -> list[str]:
@@ -207,7 +216,7 @@ class ShellTarget(ABC):
             parts.append(data)
         return b"".join(parts)
 
-    async def _chunks(self, talk: Talk) -> AsyncIterator[bytes]:
+    async def _chunks(self, talk: Talk) -> AsyncGenerator[bytes, None]:
         said = asyncio.create_task(_last_of(talk.stderr))
         try:
             while data := await talk.stdout.read(_CHUNK_BYTES):

@@ -192,6 +192,20 @@ async def test_a_dead_link_is_noticed_within_five_seconds(
         await target.cancel("r-1", 1)
 
 
+async def test_a_launch_on_a_cut_link_may_have_been_sent(
+    link: CuttableLink, keys: Keys, runs: Path, links: list[LinkState]
+) -> None:
+    async with opened(keys.spec(link.port, run_dir=str(runs)), links) as target:
+        await target.execute("true", timeout_s=9)
+        launching = asyncio.create_task(target.launch(RunSpec("r-1", "true", 1, 60, window="w")))
+        await asyncio.sleep(0)
+        link.cut()
+        with pytest.raises(LinkLost):
+            await launching
+        end = await target.ended("r-1")
+        assert end is None or end.ending in (Ending.NEVER, Ending.EXITED)
+
+
 async def test_the_link_is_told_as_it_is(
     link: CuttableLink, keys: Keys, links: list[LinkState]
 ) -> None:

@@ -161,7 +161,8 @@ async def test_a_daemon_that_stays_does_not_hold_the_run_up(
     async with asyncio.timeout(8):
         got, end = await through(target, spec)
     assert end == RunEnd(Ending.EXITED, 0, "", len(got))
-    os.kill(processes("4712.5")[0], signal.SIGKILL)
+    for pid in processes("4712.5"):
+        os.kill(pid, signal.SIGKILL)
 
 
 async def test_a_killed_wrapper_is_gone(target: ShellTarget, run_of: RunOf, runs: Path) -> None:
@@ -322,6 +323,13 @@ async def test_a_stream_that_cannot_start_says_why(target: ShellTarget) -> None:
     with pytest.raises(HostError, match="not found"):
         async with target.stream("nosuchcommand") as chunks:
             await _first(chunks)
+
+
+async def test_an_error_of_whoever_reads_a_stream_stays_what_it_is(target: ShellTarget) -> None:
+    with pytest.raises(ValueError, match="mine"):
+        async with target.stream("echo a; sleep 4717.5"):
+            raise ValueError("mine")
+    await until(lambda: not processes("4717.5"))
 
 
 async def test_no_tail_is_left_behind(target: ShellTarget, tmp_path: Path) -> None:
