@@ -135,6 +135,36 @@ async def test_files_that_are_not_there(keys: Keys) -> None:
     assert "the SSH settings can't be used" in await refusal(keys.spec(22, ssh_config="/no/such"))
 
 
+# Whatever the log-in shell does
+
+
+async def test_what_start_up_files_print_is_skipped(
+    keys: Keys, runs: Path, links: list[LinkState]
+) -> None:
+    server = OpenSshServer(keys, "ForceCommand echo Welcome; printf 'no newline'; exec /bin/sh")
+    keys.know(server.port)
+    try:
+        async with opened(keys.spec(server.port, run_dir=str(runs)), links) as target:
+            assert (await target.execute("echo x", timeout_s=9)).stdout == b"x\n"
+            assert await target.launch(RunSpec("r-1", "printf y", 1, 60, window="w"))
+            assert [one.data async for one in target.follow("r-1", 0)] == [b"y"]
+    finally:
+        server.stop()
+
+
+async def test_an_account_without_a_shell_is_told_with_its_own_words(
+    keys: Keys, links: list[LinkState]
+) -> None:
+    server = OpenSshServer(keys, "ForceCommand echo This account is not available.; exit 1")
+    keys.know(server.port)
+    try:
+        async with opened(keys.spec(server.port), links) as target:
+            with pytest.raises(HostError, match=r"doesn't start there: status 1.*not available"):
+                await target.execute("true", timeout_s=9)
+    finally:
+        server.stop()
+
+
 # Lost and found
 
 
