@@ -7,7 +7,6 @@ import contextlib
 import json
 import time
 from collections.abc import Callable
-from typing import Any
 
 from optibid_console.commands import Command, Refused, TakeOver
 from optibid_console.demo.operator import GivenUp, next_command
@@ -58,7 +57,7 @@ class Headless:
         async for event in self._source.events():
             if isinstance(event, Entry):
                 self.state = self.state.apply(event)
-                self._show(json.dumps(event.to_plain(), ensure_ascii=False))
+                self._show(json.dumps(event.to_plain()))
             elif isinstance(event, Role):
                 self._operator = event.operator
             elif isinstance(event, Ended):
@@ -82,12 +81,13 @@ class Headless:
         await self._ask(command)
 
     async def _ask(self, command: Command) -> None:
+        refused = ""
         for _ in range(REFUSALS):
             reply = await self._source.send(command)
             if not isinstance(reply, Refused):
                 await self._until(reply.seq)
                 return
-            refused: Any = reply.why
+            refused = reply.why
             self._news.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), LOOK_S)

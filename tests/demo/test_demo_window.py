@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,9 @@ import pytest
 
 from optibid_console.demo import configuration
 from optibid_console.demo.place import Place
-from optibid_console.demo.processes import DemoError, marked
+from optibid_console.demo.processes import DemoError, alive, marked, wait_until
 from optibid_console.demo.stack import Stack
+from optibid_console.engine_record import find
 from optibid_console.runbook.load import load
 from optibid_console.runbook.model import Runbook
 
@@ -91,6 +93,32 @@ def test_without_a_terminal_it_names_the_headless_demo(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "demo --headless" in done.stderr
     assert not (tmp_path / "demo").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)]
+)
+def test_a_story_that_is_ended_leaves_no_engine(
+    tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    root = tmp_path / "demo"
+    with subprocess.Popen(
+        [sys.executable, "-m", "optibid_console", "demo", "--headless", "--dir", str(root)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+    ) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["kind"] == "window-opened"
+        record = find(Place(root).journal)
+        assert record is not None
+        assert record.pid in marked(root)
+        process.send_signal(number)
+        assert process.wait(20) == status
+    wait_until(lambda: not marked(root), 15, "the demo's processes did not end")
+    wait_until(lambda: not alive(record.pid), 5, "its engine did not end")
 
 
 @pytest.mark.slow
