@@ -54,7 +54,9 @@ def connect(path: Path, *, create: bool, writable: bool) -> sqlite3.Connection:
             _make(path)
         if not path.exists():
             raise JournalError(f"there is no journal at {path}; `run` or `engine` makes one")
-        uri = f"file:{quote(str(path.absolute()))}?mode={'rw' if writable else 'ro'}"
+        # SQLite leaves its -wal and -shm behind where the last one to close may only read
+        mode = "rw" if writable or _may_write(path) else "ro"
+        uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_S)
     except (OSError, sqlite3.Error) as error:
         raise explain(path, "opened", error) from error
@@ -161,7 +163,12 @@ def _make(path: Path) -> None:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
+def _may_write(path: Path) -> bool:
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
 def _prepare(connection: sqlite3.Connection, path: Path, *, create: bool, writable: bool) -> None:
+    connection.execute(f"PRAGMA query_only = {'OFF' if writable else 'ON'}")
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]

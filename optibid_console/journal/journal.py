@@ -10,6 +10,9 @@ from optibid_console.entries import Entry, Fact, Unread
 class JournalError(Exception):
     """The journal can't be opened, written or read; the message says what, where, what next."""
 
+    exit_code = 2
+    """How a command ends that was given this journal."""
+
 
 class Journal(Protocol):
     """Appends and reads; an entry that `append` returned survives a power cut."""

@@ -15,6 +15,8 @@ from screens.widgets.pane import Pane
 
 ON_PLAN_S = 30.0
 """So many clock seconds beside the plan are still on it."""
+_NARROW = 34
+"""Below so many columns the launch clock needs the room that the time of day takes."""
 
 
 def header_lines(view: View, width: int, now: float) -> list[Line]:
@@ -36,14 +38,15 @@ def _padded(line: Line) -> Line:
 
 
 def _clock_line(view: View, clock: LaunchClock, width: int, now: float) -> Line:
-    utc = spans(Span(datetime.fromtimestamp(now, UTC).strftime("%H:%M:%SZ"), "dim"))
+    time_of_day = datetime.fromtimestamp(now, UTC).strftime("%H:%M:%SZ")
+    utc = spans(Span(time_of_day, "dim")) if width >= _NARROW else ()
     segments = [
         *_what(view),
         *_offset(view, clock, now),
         *_phase(view, clock),
         *_drift(view, clock),
     ]
-    left = fit_segments(segments, width - 11, gap=3 if width > 110 else 2)
+    left = fit_segments(segments, width - 11 if utc else width, gap=3 if width > 110 else 2)
     return row(width, left.spans, utc)
 
 

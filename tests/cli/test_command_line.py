@@ -154,9 +154,9 @@ def test_status_of_a_running_window_and_of_one_whose_engine_is_gone(home, capsys
 
 
 def test_status_of_what_is_no_journal(home, capsys) -> None:
-    assert main(["status", "config.toml"]) == 1
+    assert main(["status", "config.toml"]) == 2
     assert "config.toml is not a journal" in capsys.readouterr().err
-    assert main(["status", "none.journal"]) == 1
+    assert main(["status", "none.journal"]) == 2
     assert "there is no journal at none.journal" in capsys.readouterr().err
 
 
