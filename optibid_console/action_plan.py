@@ -32,8 +32,13 @@ def missing_facts(state: WindowState, text: str) -> tuple[str, ...]:
 
 
 def shown(state: WindowState, text: str) -> str:
-    """A text for people with its known facts filled in."""
+    """A command as it will be run, as far as its facts are known."""
     return _FACT.sub(lambda found: state.facts.get(found[1], found[0]), text)
+
+
+def told(state: WindowState, text: str) -> str:
+    """A text for people with its facts filled in; one that isn't known yet says so."""
+    return _FACT.sub(lambda found: state.facts.get(found[1], f"({found[1]}: not recorded)"), text)
 
 
 def action_plan(state: WindowState, action: Action) -> tuple[PreviewStep, ...]:

@@ -10,7 +10,7 @@ from optibid_console.action_plan import (
     action_plan,
     estimate_s,
     facts_missing,
-    shown,
+    told,
 )
 from optibid_console.launch_clock import current_phase, plan_end
 from optibid_console.permit import ROLLBACK, awaits_confirmation, permit
@@ -96,7 +96,7 @@ def preview(state: WindowState, action_id: str, now: float) -> Preview:
     confirm = action.confirm or action.id
     return Preview(
         action_id, action.title, _why_now(state), steps,
-        tuple(shown(state, action.costs).splitlines()), estimate_s(state, action),
+        tuple(told(state, action.costs).splitlines()), estimate_s(state, action),
         left_s, tuple(missing), confirm,
         permit(state, c.StartAction(action_id, confirm)),
     )  # fmt: skip

@@ -7,7 +7,8 @@ import asyncio
 from optibid_console import entries as e
 from optibid_console.action_plan import action_plan
 from optibid_console.engine.ledger import Ledger
-from optibid_console.engine.running import LiveRun, StepRunner
+from optibid_console.engine.live_run import LiveRun
+from optibid_console.engine.running import StepRunner
 from optibid_console.permit import ROLLBACK
 from optibid_console.plan import preview
 from optibid_console.runbook.model import Action, Runbook, Step

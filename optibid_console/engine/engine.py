@@ -17,8 +17,9 @@ from optibid_console.engine.acting import ActionRunner
 from optibid_console.engine.judging import Judge, PulseTaker
 from optibid_console.engine.lease import Attached, Lease
 from optibid_console.engine.ledger import Ledger
+from optibid_console.engine.live_run import LiveRun
 from optibid_console.engine.observing import Observers
-from optibid_console.engine.running import LiveRun, StepRunner
+from optibid_console.engine.running import StepRunner
 from optibid_console.engine.tailing import Tails
 from optibid_console.journal.journal import JournalError
 from optibid_console.permit import permit

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
 
 from optibid_console import entries as e
+from optibid_console.engine.evidence import Evidence, TakeNow
 from optibid_console.engine.ledger import CONSOLE, Ledger
+from optibid_console.engine.live_run import LiveRun, judged
 from optibid_console.engine.output import OutputTrail
 from optibid_console.runbook.model import Runbook, Step, StepKind
 from optibid_console.runbook.secrets import Secrets
@@ -24,41 +25,9 @@ from optibid_console.targets.target import (
     Target,
     TargetError,
 )
-from probes.probe import Reading, Status
 
 _ASK_AGAIN_S = 1.0
-_EVIDENCE_AGAIN_S = 0.5
 _KILL_GRACE_S = 5.0
-
-TakeNow = Callable[[str], Awaitable[Reading]]
-"""A fresh reading of the probe with this id."""
-
-
-@dataclass(slots=True)
-class LiveRun:
-    """A step under way in this engine."""
-
-    step: Step
-    run_id: str
-    started_at: float
-    spec: RunSpec
-    trail: OutputTrail
-    sent: bool = False
-    """Whether a launch may have reached the target."""
-    unreachable: bool = False
-    aborted_by: str = ""
-    timed_out: bool = False
-    answered: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when its target has said that it has it."""
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when it has to end: aborted or out of time."""
-    confirmed: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when a person confirmed a manual step."""
-    note: str = ""
-
-    def left_s(self) -> float:
-        """How much of its time is left, in seconds."""
-        return self.started_at + self.spec.timeout_s - time.time()
 
 
 class StepRunner:
@@ -76,7 +45,7 @@ class StepRunner:
         self._ledger = ledger
         self._targets = targets
         self._secrets = secrets
-        self._take_now = take_now
+        self._evidence = Evidence(ledger, take_now)
         self._live: dict[str, LiveRun] = {}
 
     async def begin(self, step: Step, by: str, action_run: str = "") -> LiveRun:
@@ -175,13 +144,13 @@ class StepRunner:
         finally:
             enforcer.cancel()
         self._tell(live.trail.end())
-        outcome, reason = _judged(live, end)
+        outcome, reason = judged(live, end)
         if outcome is e.Outcome.SUCCEEDED and live.step.record:
             value = live.trail.last_line()
             await self._ledger.keep(e.FactRecorded(live.step.record, value, live.step.id))
         await self._record_end(live, outcome, reason, end)
         if outcome is e.Outcome.SUCCEEDED and live.step.evidence:
-            outcome, reason = await self._evidence(live)
+            outcome, reason = await self._evidence.after(live)
         return await self._finish(live, outcome, reason, ended=True)
 
     async def _until_ended(self, live: LiveRun) -> RunEnd:
@@ -251,7 +220,9 @@ class StepRunner:
     # Waiting, and people
 
     async def _wait(self, live: LiveRun) -> e.Outcome:
-        outcome, reason = await self._until_ok(live, live.step.wait_for, max(live.left_s(), 0.0))
+        outcome, reason = await self._evidence.until_ok(
+            live, live.step.wait_for, max(live.left_s(), 0.0)
+        )
         if outcome is e.Outcome.FAILED:
             outcome, reason = e.Outcome.TIMED_OUT, f"after {live.step.timeout:g} s: {reason}"
         return await self._finish(live, outcome, reason)
@@ -267,37 +238,9 @@ class StepRunner:
         if live.stop.is_set():
             return await self._finish(live, e.Outcome.ABORTED, f"by {live.aborted_by}")
         if live.step.evidence:
-            outcome, reason = await self._evidence(live)
+            outcome, reason = await self._evidence.after(live)
             return await self._finish(live, outcome, reason)
         return await self._finish(live, e.Outcome.SUCCEEDED, live.note)
-
-    # Evidence
-
-    async def _evidence(self, live: LiveRun) -> tuple[e.Outcome, str]:
-        limit_s = float(live.step.evidence_timeout)
-        outcome, reason = await self._until_ok(live, live.step.evidence, limit_s)
-        if outcome is e.Outcome.FAILED:
-            reason = f"the command ended well, but {reason}"
-        return outcome, reason
-
-    async def _until_ok(
-        self, live: LiveRun, names: tuple[str, ...], limit_s: float
-    ) -> tuple[e.Outcome, str]:
-        """Take the named probes again and again until all read ok, at most `limit_s`."""
-        deadline = time.monotonic() + limit_s
-        while True:
-            readings = await asyncio.gather(*(self._take_now(name) for name in names))
-            bad = [one for one in readings if one.status is not Status.OK]
-            if not bad or time.monotonic() >= deadline or live.stop.is_set():
-                break
-            await _pause(live.stop, min(_EVIDENCE_AGAIN_S, deadline - time.monotonic()))
-        await self._ledger.keep(e.EvidenceTaken(live.step.id, live.run_id, tuple(readings)))
-        if live.aborted_by:
-            return e.Outcome.ABORTED, f"by {live.aborted_by}"
-        if not bad:
-            return e.Outcome.SUCCEEDED, ""
-        said = "; ".join(f"{one.probe} {one.status.value}: {one.summary}" for one in bad)
-        return e.Outcome.FAILED, said
 
     # The end
 
@@ -327,29 +270,3 @@ class StepRunner:
         fact = e.StepFinished(live.step.id, live.run_id, outcome, reason, took_s)
         await self._ledger.keep(fact, CONSOLE)
         return outcome
-
-
-def _judged(live: LiveRun, end: RunEnd) -> tuple[e.Outcome, str]:
-    """The outcome of a command. What an operator asked is never overwritten by a late result."""
-    if live.aborted_by:
-        return e.Outcome.ABORTED, f"by {live.aborted_by}"
-    if live.timed_out:
-        return e.Outcome.TIMED_OUT, f"after {live.spec.timeout_s:g} s"
-    if end.ending is Ending.EXITED and end.exit_status == 0:
-        return e.Outcome.SUCCEEDED, "exit 0"
-    if end.ending is Ending.EXITED:
-        return e.Outcome.FAILED, f"exit {end.exit_status}"
-    if end.ending is Ending.SIGNALLED:
-        return e.Outcome.FAILED, f"killed by {end.signal}"
-    if end.ending is Ending.REBOOTED:
-        return e.Outcome.FAILED, f"{live.step.on} rebooted while it ran"
-    return e.Outcome.UNKNOWN, f"it is gone from {live.step.on} without an exit status"
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    """Sleep, but not past `stop`."""
-    try:
-        async with asyncio.timeout(max(seconds, 0.0)):
-            await stop.wait()
-    except TimeoutError:
-        return

@@ -1,0 +1,60 @@
+"""Evidence: what must be true after a step besides exit code 0."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from optibid_console import entries as e
+from optibid_console.engine.ledger import Ledger
+from optibid_console.engine.live_run import LiveRun
+from probes.probe import Reading, Status
+
+_AGAIN_S = 0.5
+
+TakeNow = Callable[[str], Awaitable[Reading]]
+"""A fresh reading of the probe with this id."""
+
+
+class Evidence:
+    """Takes the probes that a step names until they read ok, and records what they said."""
+
+    def __init__(self, ledger: Ledger, take_now: TakeNow) -> None:
+        self._ledger = ledger
+        self._take_now = take_now
+
+    async def after(self, live: LiveRun) -> tuple[e.Outcome, str]:
+        limit_s = float(live.step.evidence_timeout)
+        outcome, reason = await self.until_ok(live, live.step.evidence, limit_s)
+        if outcome is e.Outcome.FAILED:
+            reason = f"the command ended well, but {reason}"
+        return outcome, reason
+
+    async def until_ok(
+        self, live: LiveRun, names: tuple[str, ...], limit_s: float
+    ) -> tuple[e.Outcome, str]:
+        """Take the named probes again and again until all read ok, at most `limit_s`."""
+        deadline = time.monotonic() + limit_s
+        while True:
+            readings = await asyncio.gather(*(self._take_now(name) for name in names))
+            bad = [one for one in readings if one.status is not Status.OK]
+            if not bad or time.monotonic() >= deadline or live.stop.is_set():
+                break
+            await _pause(live.stop, min(_AGAIN_S, deadline - time.monotonic()))
+        await self._ledger.keep(e.EvidenceTaken(live.step.id, live.run_id, tuple(readings)))
+        if live.aborted_by:
+            return e.Outcome.ABORTED, f"by {live.aborted_by}"
+        if not bad:
+            return e.Outcome.SUCCEEDED, ""
+        said = "; ".join(f"{one.probe} {one.status.value}: {one.summary}" for one in bad)
+        return e.Outcome.FAILED, said
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    """Sleep, but not past `stop`."""
+    try:
+        async with asyncio.timeout(max(seconds, 0.0)):
+            await stop.wait()
+    except TimeoutError:
+        return

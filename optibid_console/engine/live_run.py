@@ -1,0 +1,56 @@
+"""A step under way in this engine, and what its end means."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+from optibid_console import entries as e
+from optibid_console.engine.output import OutputTrail
+from optibid_console.runbook.model import Step
+from optibid_console.targets.target import Ending, RunEnd, RunSpec
+
+
+@dataclass(slots=True)
+class LiveRun:
+    """A step under way in this engine."""
+
+    step: Step
+    run_id: str
+    started_at: float
+    spec: RunSpec
+    trail: OutputTrail
+    sent: bool = False
+    """Whether a launch may have reached the target."""
+    unreachable: bool = False
+    aborted_by: str = ""
+    timed_out: bool = False
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when its target has said that it has it."""
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it has to end: aborted or out of time."""
+    confirmed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a person confirmed a manual step."""
+    note: str = ""
+
+    def left_s(self) -> float:
+        """How much of its time is left, in seconds."""
+        return self.started_at + self.spec.timeout_s - time.time()
+
+
+def judged(live: LiveRun, end: RunEnd) -> tuple[e.Outcome, str]:
+    """The outcome of a command. What an operator asked is never overwritten by a late result."""
+    if live.aborted_by:
+        return e.Outcome.ABORTED, f"by {live.aborted_by}"
+    if live.timed_out:
+        return e.Outcome.TIMED_OUT, f"after {live.spec.timeout_s:g} s"
+    if end.ending is Ending.EXITED and end.exit_status == 0:
+        return e.Outcome.SUCCEEDED, "exit 0"
+    if end.ending is Ending.EXITED:
+        return e.Outcome.FAILED, f"exit {end.exit_status}"
+    if end.ending is Ending.SIGNALLED:
+        return e.Outcome.FAILED, f"killed by {end.signal}"
+    if end.ending is Ending.REBOOTED:
+        return e.Outcome.FAILED, f"{live.step.on} rebooted while it ran"
+    return e.Outcome.UNKNOWN, f"it is gone from {live.step.on} without an exit status"
