@@ -29,7 +29,8 @@ def make_host(place: Place, ports: Ports, password: str, fault: Fault) -> None:
         "deploy": ("deploy",),
     }.items():
         for name in names:
-            shutil.copy(SCRIPTS / script, place.host / "bin" / name)
+            shutil.copyfile(SCRIPTS / script, place.host / "bin" / name)
+            (place.host / "bin" / name).chmod(0o755)
     for program in ("psql", "pg_dump", "pg_restore"):
         (place.host / "bin" / program).symlink_to(tool(program))
     _write_private(place.host / "etc" / "host.env", _host_environment(place, ports, password))
