@@ -26,6 +26,7 @@ from optibid_console.state import WindowState
 from optibid_console.targets.target import Target
 from probes import registry
 from probes.probe import Probe, Reading, Status, take
+from probes.text import one_line
 
 _HISTORY = 1200
 """Samples kept for each panel and probe: 40 minutes at one in 2 s."""
@@ -111,8 +112,9 @@ class Observers:
                 return Reading(observed.spec.id, Status.ERROR, summary, time.time(), 0.0)
             try:
                 probe = await self._built(observed)
-            except (KeyError, ValueError) as error:
-                reading = Reading(observed.spec.id, Status.ERROR, str(error), time.time(), 0.0)
+            except Exception as error:  # a kind's bug must not end the engine; it is shown instead
+                said = one_line(f"can't be measured: {error}", 200)
+                reading = Reading(observed.spec.id, Status.ERROR, said, time.time(), 0.0)
             else:
                 reading = await take(probe, float(observed.spec.timeout))
         reading = self._clean(observed, reading)

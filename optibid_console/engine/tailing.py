@@ -14,7 +14,8 @@ from optibid_console.runbook.model import TailSpec
 from optibid_console.signals import LogLines
 from optibid_console.targets.target import Target
 from probes import registry
-from probes.probe import HostError, Tail, TailBatch
+from probes.probe import Tail, TailBatch
+from probes.text import one_line
 
 _AGAIN_S = 5.0
 
@@ -34,14 +35,14 @@ class Tails:
 
     async def _follow(self, spec: TailSpec) -> None:
         while True:
-            tail = self._build(spec)
             try:
+                tail = self._build(spec)
                 async with aclosing(tail.batches()) as batches:
                     async for batch in batches:
                         self._tell(spec, batch)
                 notice = "ended"
-            except (HostError, OSError) as error:
-                notice = f"lost: {self._loaded.secrets.redact(str(error))}"
+            except Exception as error:  # a tail's bug must not end the engine; it is shown instead
+                notice = f"lost: {self._loaded.secrets.redact(one_line(str(error), 200))}"
             self._ledger.signal(LogLines(spec.id, b"", 0, 0, f"{notice}, retry in {_AGAIN_S:g} s"))
             await asyncio.sleep(_AGAIN_S)
 

@@ -16,7 +16,7 @@ from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.opening import opening
 from optibid_console.entries import Entry
 from optibid_console.journal.sqlite import SqliteJournal
-from optibid_console.runbook.load import load
+from optibid_console.runbook.load import Loaded, load
 from optibid_console.signals import Signal
 from optibid_console.source import Role
 from optibid_console.state import WindowState
@@ -52,6 +52,10 @@ unit = "count"
 every = "100ms"
 timeout = "5s"
 warn_above = 50
+
+[tails.notes]
+on = "local"
+path = "{dir}/notes.log"
 
 [[phases]]
 id = "prepare"
@@ -182,6 +186,8 @@ class Bench:
         self.journal = journal
         self.room = room
         self.driver = Screen("oncall-1")
+        self.loaded: Loaded
+        self.targets: dict[str, Target]
 
     @property
     def state(self) -> WindowState:
@@ -234,6 +240,7 @@ def start_engine(tmp_path: Path) -> StartEngine:
         await engine.begin()
         running: Awaitable[str] = asyncio.create_task(engine.run())
         bench = Bench(engine, heard, journal, room)
+        bench.loaded, bench.targets = loaded, targets
         try:
             await engine.joined(bench.driver)
             yield bench

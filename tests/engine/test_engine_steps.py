@@ -3,9 +3,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from optibid_console import commands as c
 from optibid_console import entries as e
-from optibid_console.signals import Output, Sampled
+from optibid_console.engine.tailing import Tails
+from optibid_console.signals import LogLines, Output, Sampled
 from optibid_console.state import StepStatus
 from probes.probe import Status
 
@@ -136,3 +139,24 @@ async def test_every_reading_is_told_and_only_changes_are_recorded(bench: Any) -
     assert [one.reading.status for one in changes] == [Status.FAILING]
     (bench.room / "flag").touch()
     await bench.until(lambda state: state.readings["flag"].status is Status.OK)
+
+
+async def test_a_probe_and_a_tail_that_break_are_shown_and_end_nothing(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise TypeError("a bug in a kind")
+
+    monkeypatch.setattr("probes.registry.build", broken)
+    monkeypatch.setattr("probes.registry.build_tail", broken)
+    bench.engine._observers._probes["flag"].built_with = {"another": "fact"}
+    reading = await bench.engine._observers.take_now("flag")
+    assert reading.status is Status.ERROR
+    assert reading.summary == "can't be measured: a bug in a kind"
+    follower = Tails(bench.loaded, bench.targets, bench.engine.ledger)
+    following = asyncio.create_task(follower.run())
+    async with asyncio.timeout(10):
+        while not any("a bug in a kind" in one.notice for one in bench.heard.of(LogLines)):
+            await asyncio.sleep(0.02)
+    following.cancel()
+    assert isinstance(await bench.do(c.Hold("still here")), c.Accepted)
