@@ -91,7 +91,8 @@ class ConsoleApp(App[None]):
     def on_mount(self) -> None:
         self.set_class(self.ascii_only, "-ascii")
         self._write(_PUSH_TITLE)
-        self.run_worker(self._live(), name="source", group="source")
+        # What connecting imports and reads must not hold up the first paint.
+        self.call_after_refresh(self.run_worker, self._live, name="source", group="source")
 
     async def on_unmount(self) -> None:
         if self._flush_handle is not None:

@@ -14,7 +14,7 @@ TONES = (
     "plain", "dim", "strong", "title", "accent", "key", "ok", "warn", "failing", "error",
     "running", "pending", "skipped", "stale", "unknown", "recording", "watching",
 )  # fmt: skip
-"""The names of all tones: `line--NAME` in console.tcss gives each its look."""
+"""The names of all tones: `themes.line_style` gives each its look."""
 
 _SIGNS = {"more": ("…", "..."), "open": ("▾", "v"), "closed": ("▸", ">"), "rule": ("─", "-"),
           "next": ("▸", ">"), "dot": ("·", "-"), "up-down": ("↑↓", "Up Down")}  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rich.style import Style
 from textual.theme import Theme
@@ -132,13 +133,24 @@ def state_style(variables: Mapping[str, str], name: str) -> Style:
     `variables` are the app's `theme_variables`. Raises `KeyError` for an unknown name.
     """
     colour = variables.get(f"state-{name}") or DEFAULT_VARIABLES[f"state-{name}"]
-    return Style(color=colour, bold=name in _BOLD or None, italic=name in _ITALIC or None)
+    return _style(colour, name in _BOLD, name in _ITALIC)
+
+
+@lru_cache(maxsize=256)
+def _style(colour: str, bold: bool, italic: bool = False) -> Style:
+    return Style(color=colour, bold=bold or None, italic=italic or None)
 
 
 def selected_style(variables: Mapping[str, str]) -> Style:
     """The background of the row that keys act on, to be added to its own style."""
     colour = variables.get("state-selected") or DEFAULT_VARIABLES["state-selected"]
     return Style(bgcolor=colour, bold=True)
+
+
+def cursor_style(variables: Mapping[str, str], *, focused: bool) -> Style:
+    """The background of a pane's chosen line, to be added to the line's own style."""
+    name = "state-selected" if focused else "panel"
+    return Style(bgcolor=variables.get(name) or DEFAULT_VARIABLES["state-selected"])
 
 
 _TONES: Mapping[str, str] = {
@@ -149,3 +161,15 @@ _TONES: Mapping[str, str] = {
 def tone_style(variables: Mapping[str, str], tone: str) -> Style:
     """The look of a tone of `screens.lines`, for panes that have no component styles."""
     return state_style(variables, _TONES.get(tone, tone))
+
+
+def line_style(variables: Mapping[str, str], tone: str) -> Style:
+    """The look of a tone in a pane's lines: like `tone_style`, and headings stand out.
+
+    Not component classes: those cost a style of their own for each tone and each pane,
+    computed anew at the start and whenever the focus moves.
+    """
+    if tone == "strong":
+        return Style(bold=True)
+    style = tone_style(variables, tone)
+    return style + Style(bold=True) if tone in ("title", "key") else style

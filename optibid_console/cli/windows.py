@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
 import sys
 from argparse import Namespace
@@ -10,17 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optibid_console import engine_record
 from optibid_console.cli.person import name_of, no_terminal
-from optibid_console.engine_process import Wanted, find_or_start
-from optibid_console.engine_record import EngineRecord
-from optibid_console.feed.client import FeedSource
-from optibid_console.source import ControlSource
 
 if TYPE_CHECKING:
     from optibid_console.cli.remote import RemoteEngine
+    from optibid_console.engine_record import EngineRecord
+    from optibid_console.source import ControlSource
 
-Connect = Callable[[], Awaitable[ControlSource]]
+Connect = Callable[[], Awaitable["ControlSource"]]
 
 
 def run(options: Namespace) -> int:
@@ -28,13 +27,17 @@ def run(options: Namespace) -> int:
     why_not = no_terminal()
     if why_not:
         return _refuse(why_not)
-    from optibid_console.runbook.load import load
-
-    window = load(options.config, os.environ).runbook.window.name
+    if not options.config.is_file():
+        _window_of(options.config)  # raises: it says what is there instead
     name = name_of(options)
-    wanted = Wanted(options.config, window, name, options.journal, options.t0)
 
     async def connect() -> ControlSource:
+        # all of this takes longer than the first paint: the screen is there meanwhile
+        from optibid_console.engine_process import Wanted, find_or_start
+        from optibid_console.feed.client import FeedSource
+
+        window = await asyncio.to_thread(_window_of, options.config)
+        wanted = Wanted(options.config, window, name, options.journal, options.t0)
         record = await find_or_start(wanted)
         same = replace(wanted, journal=Path(record.journal), t0=None)
 
@@ -44,7 +47,7 @@ def run(options: Namespace) -> int:
 
         return FeedSource(dial, name, "drive")
 
-    return show(connect, window, options)
+    return show(connect, options.config.name, options)
 
 
 def attach(options: Namespace) -> int:
@@ -66,9 +69,16 @@ def attach(options: Namespace) -> int:
 
 def show(connect: Connect, title: str, options: Namespace) -> int:
     """The screens on what `connect` gives; afterwards what is to be said, and the status."""
+    # Until the first paint nothing is garbage; looking for it takes a tenth of that time.
+    gc.disable()
     from screens.app import ConsoleApp
 
-    app = ConsoleApp(connect, title, ascii=options.ascii, theme=options.theme)
+    async def connect_once_painted() -> ControlSource:
+        gc.freeze()
+        gc.enable()
+        return await connect()
+
+    app = ConsoleApp(connect_once_painted, title, ascii=options.ascii, theme=options.theme)
     broke: list[Exception] = []
 
     def leave(error: Exception) -> None:
@@ -87,8 +97,17 @@ def show(connect: Connect, title: str, options: Namespace) -> int:
     return app.exit_code or app.return_code or 0
 
 
+def _window_of(config: Path) -> str:
+    """The window's name. Raises `RunbookError`."""
+    from optibid_console.runbook.load import load
+
+    return load(config, os.environ).runbook.window.name
+
+
 def _near(record: EngineRecord, name: str, want: str) -> Connect:
     async def connect() -> ControlSource:
+        from optibid_console.feed.client import FeedSource
+
         return FeedSource(Path(record.socket), name, want)
 
     return connect
@@ -96,6 +115,8 @@ def _near(record: EngineRecord, name: str, want: str) -> Connect:
 
 def _far(engine: RemoteEngine, name: str, want: str) -> Connect:
     async def connect() -> ControlSource:
+        from optibid_console.feed.client import FeedSource
+
         return FeedSource(engine.dial, name, want, on_close=engine.close)
 
     return connect
@@ -103,6 +124,8 @@ def _far(engine: RemoteEngine, name: str, want: str) -> Connect:
 
 def _chosen(where: str) -> EngineRecord | str:
     """The engine meant by `where`, or why there is none."""
+    from optibid_console import engine_record
+
     if where:
         found = engine_record.find(Path(where))
         return found or (

@@ -52,6 +52,8 @@ class Problem:
 class RunbookError(Exception):
     """The runbook can't be used; `problems` says all that is wrong with it."""
 
+    exit_code = 2
+
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(one) for one in self.problems))

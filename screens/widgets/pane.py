@@ -16,16 +16,14 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from screens.glyphs import ascii_only
-from screens.lines import TONES, Line, cut
+from screens.lines import Line, cut
+from screens.themes import cursor_style, line_style
 from screens.view import View
 
 
 class Pane(Widget, can_focus=True):
     """Draws what `make_lines` gives. What is chosen stays chosen by its key, not its row."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        *(f"line--{tone}" for tone in TONES), "line--cursor", "line--cursor-blurred",
-    }  # fmt: skip
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "up", show=False),
         Binding("down,j", "move(1)", "down", show=False),
@@ -133,13 +131,10 @@ class Pane(Widget, can_focus=True):
     def render_line(self, y: int) -> Strip:
         line, at_cursor = self._row(y)
         base = self.rich_style
+        variables = self.app.theme_variables
         if at_cursor:
-            name = "line--cursor" if self.has_focus else "line--cursor-blurred"
-            base += self.get_component_rich_style(name, partial=True)
-        return draw(line, self.size.width, base, self._tone)
-
-    def _tone(self, tone: str) -> Style:
-        return self.get_component_rich_style(f"line--{tone}", partial=True)
+            base += cursor_style(variables, focused=self.has_focus)
+        return draw(line, self.size.width, base, lambda tone: line_style(variables, tone))
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return len(self.lines) or len(self.make_lines(width, self.view.now()))

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from screens.glyphs import GLYPHS, glyph
-from screens.themes import DEFAULT_VARIABLES, THEMES, state_style, tone_style
+from screens.lines import TONES
+from screens.themes import DEFAULT_VARIABLES, THEMES, line_style, state_style, tone_style
 from screens.widgets.sparkline import ASCII_BARS, BARS, sparkline
 
 
@@ -63,6 +64,8 @@ def test_every_style_exists_in_every_theme() -> None:
         for one in GLYPHS.values():
             assert state_style(theme.variables, one.style).color is not None
         assert tone_style(theme.variables, "dim").color is not None
+        for tone in TONES:
+            assert line_style(theme.variables, tone)
 
 
 def luminance(colour: str) -> float:
