@@ -157,6 +157,13 @@ def fit_segments(segments: Iterable[Segment], width: int, gap: int = 2) -> Line:
         # All are shortened before the first one is left out.
         weakest = max(can, key=lambda i: (bool(parts[i].wordings[chosen[i] + 1]), parts[i].rank))
         chosen[weakest] += 1
+    # A long wording that went may have left room for others that went before it.
+    for i in sorted(range(len(parts)), key=lambda i: parts[i].rank):
+        while chosen[i]:
+            chosen[i] -= 1
+            if total() > width:
+                chosen[i] += 1
+                break
     joined: list[Span] = []
     for part, choice in zip(parts, chosen, strict=True):
         if wording := part.wordings[choice]:

@@ -76,7 +76,7 @@ def _action_keys(view: View) -> list[tuple[str, str, int]]:
     return [
         (
             shown_key(runbook.keys.get(one.id, one.key)),
-            one.title.lower(),
+            one.id,
             1 if one is rollback else 3,
         )
         for one in runbook.actions

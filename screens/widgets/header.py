@@ -192,6 +192,10 @@ _VERDICTS = ((Verdict.FAIL, "failed"), (Verdict.ERROR, "error"), (Verdict.PASS, 
              (Verdict.INCONCLUSIVE, "unknown"))  # fmt: skip
 
 
+_SAID = (Verdict.FAIL, Verdict.PASS)
+"""What a person can say of a criterion that the console can't judge."""
+
+
 def verdict_look(verdict: Verdict) -> str:
     """The name of a verdict's glyph."""
     return dict(_VERDICTS)[verdict]
@@ -205,7 +209,7 @@ def _criteria(view: View) -> list[Segment]:
     counts = Counter(
         judged[one.id].verdict if one.id in judged else Verdict.INCONCLUSIVE
         for one in runbook.criteria
-        if one.fail_when or one.id in judged
+        if one.fail_when or (one.id in judged and judged[one.id].verdict in _SAID)
     )
     long: list[Span] = [Span("criteria", "dim")]
     short: list[Span] = [Span("crit", "dim")]

@@ -71,12 +71,13 @@ def _criterion_lines(view: View, criterion: Criterion, width: int, now: float) -
     verdict = seen.verdict if seen else Verdict.INCONCLUSIVE
     look = glyph(verdict_look(verdict))
     word = verdict.value
-    if seen is None and not criterion.fail_when:
+    by_hand = not criterion.fail_when and verdict is Verdict.INCONCLUSIVE
+    if by_hand:
         look, word = glyph("pending"), "by hand"
     tone = "dim" if verdict is Verdict.PASS else look.style
     left = spans(Span(f"{look.drawn} ", look.style), criterion.title)
     lines = [row(width, left, spans(Span(word, tone)), f"criterion:{criterion.id}")]
-    if seen is not None and verdict is not Verdict.PASS:
+    if seen is not None and verdict is not Verdict.PASS and not by_hand:
         shade = look.style if verdict is Verdict.FAIL else "dim"
         lines.append(row(width, (Span(f"    {seen.reason}", shade),)))
     return lines

@@ -84,7 +84,8 @@ def small_runbook(**changes: object) -> Runbook:
         "contacts": {
             "lead": Contact("lead", "Deployment Lead", "Ada Byron", "+1 555 0101", "ada@x.example",
                             "Primary on-call"),
-            "dba": Contact("dba", "Database Admin", "Edgar Codd", "+1 555 0102", "", "Primary on-call"),
+            "dba": Contact("dba", "Database Admin", "Edgar Codd", "+1 555 0102",
+                           group="Primary on-call"),
         },
         "escalation": (
             Rung(s(900), "Notify the deployment lead", "lead"),
@@ -119,7 +120,8 @@ def _phases() -> tuple[Phase, ...]:
                  wait_for=("backend-health",)),
         )),
         Phase("smoke", "Smoke tests", s(-300), None, (
-            step("6.1", "log in and place a test bid", "", 120, kind=StepKind.MANUAL, run="", on=""),
+            step("6.1", "log in and place a test bid", "", 120, kind=StepKind.MANUAL, run="",
+                 on=""),
         )),
         Phase("monitor", "Post-deployment monitoring", s(0), s(3600), (
             step("7.1", "announce the release", "", 60, kind=StepKind.MANUAL, run="", on=""),
@@ -140,7 +142,7 @@ def _actions() -> tuple[Action, ...]:
                steps=(
                    step("R.1", "stop the new backend", 5, "systemctl --user stop optibid-backend"),
                    step("R.2", "restore the database", 180,
-                        'pg_restore --exit-on-error --single-transaction -d optibid "${backup.path}"',
+                        'pg_restore --exit-on-error -1 -d optibid "${backup.path}"',
                         undoes=("2.1b",)),
                    step("R.3", "start the previous release", 30, "./deploy/previous.sh",
                         required=False),
@@ -330,7 +332,8 @@ def signals(r: Recorder, now: float = NOW) -> list[Signal]:
     made.append(Sampled("probe", reading("backend-health", Status.FAILING, said, now - 1)))
     for i in range(24):
         at = now - 48 + 2 * i
-        for panel, value, unit in (("cpu", 30.0 + i % 7 * 2, "percent"), ("memory", 63.0, "percent"),
+        for panel, value, unit in (("cpu", 30.0 + i % 7 * 2, "percent"),
+                                   ("memory", 63.0, "percent"),
                                    ("p95", 150.0 + i * 3, "ms"), ("errors", 0.004, "ratio"),
                                    ("ws", 1204.0 - i, "count")):  # fmt: skip
             sample = Reading(panel, Status.OK, "", at, 4.0, value, unit)

@@ -16,8 +16,10 @@ async def test_a_wide_screen_shows_all_panes(console: Start, size: tuple[int, in
         assert all(it.app.window.pane(name).display for name in PANES)
         assert not it.app.window.pane_bar.display
         header = it.seen("header")
-        for part in ("OptiBid production", "T-00:42:17", "2/5", "behind", "20:17:43Z",
-                     "oncall-1", "ROLLBACK READY", "2 pass 1 inconclusive", "1 failing"):  # fmt: skip
+        for part in (
+            "OptiBid production", "T-00:42:17", "2/5", "behind", "20:17:43Z", "oncall-1",
+            "ROLLBACK READY", "2 pass 1 inconclusive", "1 failing",
+        ):  # fmt: skip
             assert part in header
         assert "2.1b run migrations" in it.pane("timeline")
         assert "1:12/2:30" in it.pane("timeline")

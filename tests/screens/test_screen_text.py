@@ -197,12 +197,10 @@ def test_no_line_is_wider_than_its_pane(width: int, state: str) -> None:
 
 def test_the_header_says_where_when_and_whether_there_is_a_way_back() -> None:
     clock, lamps = header_lines(seen(rec.good_day()), 160, rec.NOW)
-    assert (
-        clock.text.split()
-        == (
-            "OptiBid production v2.4.0 T-00:42:17 phase 2/5 Database migration "
-            "1:26 behind ends T+01:01 20:17:43Z"
-        ).split()
+    said = " ".join(clock.text.split())
+    assert said == (
+        "OptiBid production v2.4.0 T-00:42:17 phase 2/5 Database migration "
+        "1:26 behind ends T+01:01 20:17:43Z"
     )
     assert lamps.text.strip() == (
         "operator oncall-1  ◉ 3 watching  ● recording  ⟲ ROLLBACK READY ~4:12  "
@@ -284,3 +282,9 @@ def test_many_alerts_are_counted_not_dropped() -> None:
     lines = banner_lines(seen(recorder), 120, rec.NOW)
     assert len(lines) == MAX_ALERTS
     assert lines[-1].text == " … and 2 more"
+
+
+def test_room_that_a_long_wording_left_goes_to_the_others() -> None:
+    lamp = Segment((spans("NOT READY: " + "x" * 60), spans("NOT READY: disk"), spans("NOT")), 2)
+    who = Segment((spans("operator oncall-1"), spans("oncall-1"), ()), 4)
+    assert fit_segments([who, lamp], 40).text == "operator oncall-1  NOT READY: disk"
