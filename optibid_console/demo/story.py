@@ -34,6 +34,9 @@ WINDOW = "OptiBid demo"
 OPERATOR = "demo"
 _ENGINE_GRACE_S = 5.0
 _LOOK_S = 0.3
+_BEFORE_T0_S = 3600.0
+_LOOK_AROUND_S = 15.0
+"""Before the first step is due, for a person who sees the console for the first time."""
 _WINDOW_CLOCK_S = 2 * 3600.0
 _SLACK_S = 120.0
 """What starting, restoring and a busy machine may take on top of the window's own time."""
@@ -107,7 +110,7 @@ def _run(stack: Stack, given: argparse.Namespace) -> int:
     before = take_fingerprint(stack.database_url)
     with _engine_s_mark(stack):
         if not given.headless:
-            return _on_screen(stack)
+            return _on_screen(stack, given.speed)
         try:
             asyncio.run(_play(stack, given.speed))
         except GivenUp as error:
@@ -135,12 +138,9 @@ def _engine_s_mark(stack: Stack) -> Iterator[None]:
             end(lambda: [pid] if alive(pid) else [], _ENGINE_GRACE_S)
 
 
-def _wanted(stack: Stack) -> Wanted:
-    return Wanted(stack.place.config, WINDOW, OPERATOR, journal=stack.place.journal)
-
-
-async def _source(stack: Stack) -> FeedSource:
-    record = await find_or_start(_wanted(stack))
+async def _source(stack: Stack, t0: str | None = None) -> FeedSource:
+    wanted = Wanted(stack.place.config, WINDOW, OPERATOR, journal=stack.place.journal, t0=t0)
+    record = await find_or_start(wanted)
     return FeedSource(Path(record.socket), OPERATOR, "drive")
 
 
@@ -156,10 +156,11 @@ def print_line(line: str) -> None:
     print(line, flush=True)
 
 
-def _on_screen(stack: Stack) -> int:
+def _on_screen(stack: Stack, speed: float) -> int:
     from screens.app import ConsoleApp
 
-    app = ConsoleApp(partial(_source, stack), WINDOW)
+    t0 = f"+{_BEFORE_T0_S / speed + _LOOK_AROUND_S:.1f}s"
+    app = ConsoleApp(partial(_source, stack, t0), WINDOW)
     app.run()
     if app.failure:
         say(f"demo: {app.failure}")

@@ -88,7 +88,10 @@ class Judge:
         state = self._ledger.state
         missing = [f"{name} isn't recorded" for name in action.needs_facts
                    if name not in state.facts]  # fmt: skip
+        waiting = set(action.needs_facts) - set(state.facts)
         for probe_id in action.ready_when:
+            if waiting & set(self._observers.waits_for(probe_id)):
+                continue  # the fact itself is named already
             samples = self._observers.history.get(("probe", probe_id))
             spec = self._runbook.probes.get(probe_id)
             title = spec.title or probe_id if spec else probe_id

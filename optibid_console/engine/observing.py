@@ -75,6 +75,10 @@ class Observers:
         """A fresh reading of a probe, at once."""
         return await self._take(self._probes[probe_id])
 
+    def waits_for(self, probe_id: str) -> tuple[str, ...]:
+        """The facts without which this probe can't be read yet."""
+        return self._missing(self._probes[probe_id])
+
     def baseline(self) -> dict[str, float]:
         """Panel id → the median of all that it said until now."""
         values = {}
