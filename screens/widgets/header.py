@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from optibid_console.entries import Verdict
 from optibid_console.launch_clock import LaunchClock, format_offset, format_span, read_clock
 from screens.glyphs import glyph
-from screens.lines import Line, Segment, Span, Spans, fit_segments, row, sign, spans
+from screens.lines import Line, Segment, Span, Spans, cut, fit_segments, row, sign, spans
 from screens.view import View
 from screens.widgets.pane import Pane
 
@@ -171,20 +171,25 @@ def _rollback(view: View) -> list[Segment]:
     action = view.rollback()
     if action is None:
         return []
-    sign = glyph("rollback").drawn
+    turn = glyph("rollback").drawn
     name = action.title.upper() if len(action.title) <= 12 else "ROLLBACK"
     seen = view.state.readiness.get(action.id)
     if seen is None:
-        long, short = f"{sign} {name} not checked yet", f"{glyph('unknown').drawn} {name}"
+        long, short = f"{turn} {name} not checked yet", f"{glyph('unknown').drawn} {name}"
         return [Segment((spans(Span(long, "unknown")), spans(Span(short, "unknown"))), 2)]
     if seen.ready:
-        long = f"{sign} {name} READY ~{format_span(seen.estimate_s)}"
-        return [Segment((spans(Span(long, "ok")), spans(Span(f"{sign} READY", "ok"))), 2)]
-    dark = f"{sign} {name} NOT READY"
+        long = f"{turn} {name} READY ~{format_span(seen.estimate_s)}"
+        return [Segment((spans(Span(long, "ok")), spans(Span(f"{turn} READY", "ok"))), 2)]
+    dark = f"{turn} {name} NOT READY"
     parts = [f"{dark}: {'; '.join(seen.missing)}"] if seen.missing else []
     if len(seen.missing) > 1:
         parts.append(f"{dark}: {seen.missing[0]} +{len(seen.missing) - 1}")
-    wordings = [*parts, dark, f"{sign} NOT READY"]
+    if seen.missing:
+        rest = f" +{len(seen.missing) - 1}" if len(seen.missing) > 1 else ""
+        parts.append(f"{turn} NOT READY: {seen.missing[0]}{rest}")
+        parts.append(f"{turn} NOT READY: {cut(seen.missing[0], 20)}{rest}")
+    # Whatever the width, what is missing is said before anything else is.
+    wordings = parts or [dark, f"{turn} NOT READY"]
     return [Segment(tuple(spans(Span(one, "warn")) for one in wordings), 2)]
 
 

@@ -216,7 +216,7 @@ def test_a_dark_rollback_lamp_says_what_is_missing() -> None:
     assert "ROLLBACK NOT READY: disk to restore: 3 GB free" in text(
         header_lines(view, 250, rec.NOW)
     )
-    assert "NOT READY" in text(header_lines(view, 80, rec.NOW))
+    assert "NOT READY: disk to restore" in text(header_lines(view, 80, rec.NOW))
 
 
 def test_the_header_counts_no_verdict_as_a_pass() -> None:
