@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from optibid_console.commands import Command, Reply
 from optibid_console.entries import Entry
 from optibid_console.signals import Signal
+
+if TYPE_CHECKING:
+    from optibid_console.commands import Command, Reply
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual.app import App
 from textual.screen import Screen
 
 from optibid_console.signals import LogLines, Missed, Sampled
-from optibid_console.source import ControlSource, Ended, Event, SourceError
+from optibid_console.source import ControlSource, Ended, Event, Role, SourceError
 from screens.glyphs import use_ascii
 from screens.keys import KEYS
-from screens.operate import Operator
 from screens.sanitise import clean_text
 from screens.themes import DEFAULT_VARIABLES, THEMES
 from screens.view import EVERYTHING, Topic, View
@@ -23,6 +23,8 @@ from screens.window_title import terminal_title, title_sequence
 
 if TYPE_CHECKING:
     from textual.command import Provider
+
+    from screens.operate import Operator
 
 R = TypeVar("R")
 FRAME_S = 1 / 15
@@ -42,7 +44,8 @@ class ConsoleApp(App[None]):
 
     `connect` gives the source, and may take its time: it finds or starts the engine.
     When it raises, the app ends with its text in `failure` and its `exit_code` (the
-    error's own attribute of that name, else 1).
+    error's own attribute of that name, else 1). `to_drive`: the person came to drive, so
+    it is said at once when another does.
     """
 
     CSS_PATH = "console.tcss"
@@ -58,11 +61,11 @@ class ConsoleApp(App[None]):
         ascii: bool = False,
         theme: str = "dark",
         clock: Callable[[], float] = time.time,
+        to_drive: bool = False,
     ) -> None:
         use_ascii(ascii)
         self.view = View(clock=clock)
-        self.operator = Operator(self)
-        self.window = WindowScreen(self.view, self.operator)
+        self.window = WindowScreen(self.view)
         self.source: ControlSource | None = None
         self.failure = ""
         """Why it ended, for the command line to print; empty when a person left."""
@@ -75,6 +78,7 @@ class ConsoleApp(App[None]):
         self._flushed_at = 0.0
         self._shown_title = ""
         self._offered = ""
+        self._to_drive = to_drive
         super().__init__()
         self.title = title
         self.ascii_only = ascii
@@ -87,6 +91,13 @@ class ConsoleApp(App[None]):
 
     def get_default_screen(self) -> Screen[None]:
         return self.window
+
+    @cached_property
+    def operator(self) -> Operator:
+        """The flows behind the keys: loaded with the first of them, not before the first paint."""
+        from screens.operate import Operator
+
+        return Operator(self)
 
     def on_mount(self) -> None:
         self.set_class(self.ascii_only, "-ascii")
@@ -142,6 +153,8 @@ class ConsoleApp(App[None]):
             self.window.logs.missed(event.lines)
         elif isinstance(event, Sampled) and event.subject == "panel":
             self.window.metrics.sample(event.reading)
+        elif isinstance(event, Role) and self.view.drives and not event.operator and event.holder:
+            self.say(f"{event.holder} took over: this screen only watches now", bad=True)
         topics = self.view.take(event)
         if Topic.RUNBOOK in topics:
             # Before the next event: samples and lines need their panel and their tail.
@@ -165,6 +178,7 @@ class ConsoleApp(App[None]):
         self.redraw_sheet()
         self._ring()
         self._offer_choice()
+        self._offer_lease()
 
     def _bind_runbook(self) -> None:
         """The actions' keys, and the console's own where the runbook moved them."""
@@ -197,6 +211,15 @@ class ConsoleApp(App[None]):
         elif stop != self._offered and self.view.drives and self.screen is self.window:
             self._offered = stop
             self.start(self.operator.decide)
+
+    def _offer_lease(self) -> None:
+        """Came to drive, and another does: say who, and offer to watch; once."""
+        role = self.view.role
+        ready = role is not None and self.view.state.runbook is not None
+        if self._to_drive and ready and self.screen is self.window:
+            self._to_drive = False
+            if not self.view.drives and self.view.holder and not self.view.ended:
+                self.start(self.operator.lease)
 
     def redraw_sheet(self) -> None:
         """Draw the sheet that is open again, when one is."""

@@ -13,7 +13,6 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from screens.keys import PANES, bindings
-from screens.operate import Operator
 from screens.view import EVERYTHING, Topic, View
 from screens.widgets.banner import Banner
 from screens.widgets.checklist import Checklist
@@ -28,6 +27,7 @@ from screens.widgets.timeline import Timeline
 
 if TYPE_CHECKING:
     from screens.app import ConsoleApp
+    from screens.operate import Operator
 
 THREE_COLUMNS = 120
 """From so many columns on, all panes are seen at once."""
@@ -42,10 +42,9 @@ class WindowScreen(Screen[None]):
     AUTO_FOCUS = "#timeline"
     app: ConsoleApp
 
-    def __init__(self, view: View, operator: Operator) -> None:
+    def __init__(self, view: View) -> None:
         super().__init__()
         self.view = view
-        self.operator = operator
         self.header = Header(view, "header")
         self.banner = Banner(view, "banner")
         self.timeline = Timeline(view)
@@ -58,6 +57,10 @@ class WindowScreen(Screen[None]):
         self.footer = Footer(view)
         self.current = "timeline"
         self.zoomed = False
+
+    @property
+    def operator(self) -> Operator:
+        return self.app.operator
 
     def compose(self) -> ComposeResult:
         yield self.header

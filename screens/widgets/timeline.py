@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
 from optibid_console.entries import Outcome
 from optibid_console.launch_clock import current_phase, format_span
-from optibid_console.plan import Move, next_move
 from optibid_console.runbook.model import Phase, Runbook, Step, StepKind
-from optibid_console.state import ACTIVE, ActionState, StepState, StepStatus
+from optibid_console.state import ACTIVE, ActionState, StepState, StepStatus, WindowState
 from screens.glyphs import glyph
 from screens.lines import Line, Span, Spans, row, sign, spans
 from screens.view import View
 from screens.widgets.pane import Pane
+
+if TYPE_CHECKING:
+    from optibid_console.plan import Move
 
 _OVER = frozenset({StepStatus.DONE, StepStatus.SKIPPED})
 _LOOKS = {StepStatus.CHECKING: "running"}
@@ -25,6 +27,12 @@ _LOOKS = {StepStatus.CHECKING: "running"}
 def look_of(status: StepStatus) -> str:
     """The name of a step's glyph."""
     return _LOOKS.get(status, status.value)
+
+
+def _next_move(state: WindowState) -> Move:
+    from optibid_console.plan import next_move  # needed by no empty window: not at the start
+
+    return next_move(state)
 
 
 def timeline_lines(
@@ -40,7 +48,7 @@ def timeline_lines(
     chosen = folded or {}
     lines = _action_lines(view, width, now, chosen)
     current = current_phase(runbook, view.state)
-    move = next_move(view.state)
+    move = _next_move(view.state)
     blocks = [
         _phase_lines(view, runbook, index, width, now, chosen, index == current, move)
         for index in range(len(runbook.phases))
@@ -267,7 +275,9 @@ class Timeline(Pane):
             active = [one.step_id for one in self.view.state.active_runs()]
             at = action.stopped_at_step or (active[-1] if active else "")
             return f"astep:{action.action_run}/{at}" if at else f"action:{action.action_run}"
-        move = next_move(self.view.state)
+        if self.view.state.runbook is None:
+            return ""
+        move = _next_move(self.view.state)
         return f"step:{move.step_id}" if move.step_id else ""
 
     def fold(self, closed: bool | None = None) -> bool:
