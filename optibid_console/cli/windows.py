@@ -78,7 +78,10 @@ def show(connect: Connect, title: str, options: Namespace) -> int:
         gc.enable()
         return await connect()
 
-    app = ConsoleApp(connect_once_painted, title, ascii=options.ascii, theme=options.theme)
+    app = ConsoleApp(
+        connect_once_painted, title, ascii=options.ascii, theme=options.theme,
+        to_drive=not getattr(options, "watch", False),
+    )  # fmt: skip
     broke: list[Exception] = []
 
     def leave(error: Exception) -> None:
