@@ -123,7 +123,7 @@ def test_a_run_outlives_its_engine_and_is_found_and_never_started_again(
     until(lambda: engine_record.find(home.journal) is None)
     if number is signal.SIGTERM:
         # its own process, socket and locks go; what the run is made of stays
-        until(lambda: not any("optibid" in one or one.startswith("/") for one in home.left()))
+        until(lambda: not any("-m optibid_console" in one or one[0] == "/" for one in home.left()))
         assert home.left()
     if when == "it has ended":
         home.go()
