@@ -49,6 +49,7 @@ class Pane(Widget, can_focus=True):
         """The person has chosen a line; until then the pane chooses what is next."""
         self._cursor = 0
         self._painted: list[tuple[Line | None, bool]] = []
+        self._painted_size = Size()
         self._title = ""
 
     # What it shows
@@ -70,9 +71,12 @@ class Pane(Widget, can_focus=True):
         if not self.is_attached or not self.size.width:
             return
         now = self.view.now()
+        self._make(now)
+        self._paint(now)
+
+    def _make(self, now: float) -> None:
         self.lines = self.make_lines(self.size.width, now)
         self._keep_place()
-        self._paint(now)
 
     def _keep_place(self) -> None:
         if self.chooses:
@@ -105,7 +109,8 @@ class Pane(Widget, can_focus=True):
         height, width = self.size.height, self.size.width
         after = [self._row(y) for y in range(height)]
         before, self._painted = self._painted, after
-        if len(before) != height:
+        if self._painted_size != self.size:
+            self._painted_size = self.size
             self.refresh()
             return
         changed = [y for y in range(height) if before[y] != after[y]]
@@ -129,6 +134,11 @@ class Pane(Widget, can_focus=True):
         return line, self.chooses and line is not None and index == self._cursor and bool(line.key)
 
     def render_line(self, y: int) -> Strip:
+        if self._painted_size != self.size:
+            # Textual paints a new size before it tells it: what is seen first is no blank pane
+            self._painted_size = self.size
+            self._make(self.view.now())
+            self._painted = [self._row(row) for row in range(self.size.height)]
         line, at_cursor = self._row(y)
         base = self.rich_style
         variables = self.app.theme_variables
@@ -211,7 +221,6 @@ class Pane(Widget, can_focus=True):
     # What Textual tells it
 
     def on_resize(self) -> None:
-        self._painted = []
         self.redraw()
         if self.chooses:
             self._scroll_to_cursor()
