@@ -102,9 +102,10 @@ def start(place: Place, port: int, password: str) -> None:
     password_file.write_text(password + "\n")
     if runner.options:
         os.chown(password_file, NOBODY, NOBODY)
+    programs = _programs(data.parent, runner)
     try:
         runner.run(
-            [tool("initdb"), "-D", str(data), "-U", "postgres", "-A", "scram-sha-256",
+            [str(programs / "initdb"), "-D", str(data), "-U", "postgres", "-A", "scram-sha-256",
              "--pwfile", str(password_file), "-E", "UTF8", "--locale=C", "--no-sync",
              "--no-instructions"],
             env,
@@ -115,7 +116,9 @@ def start(place: Place, port: int, password: str) -> None:
         conf.writelines(f"{key} = '{value}'\n" for key, value in _SETTINGS.items())
         conf.write(f"port = {port}\n")
     log = _make_log(place, data, runner)
-    runner.run([tool("pg_ctl"), "-D", str(data), "-l", str(log), "-w", "-t", "20", "start"], env)
+    runner.run(
+        [str(programs / "pg_ctl"), "-D", str(data), "-l", str(log), "-w", "-t", "20", "start"], env
+    )
     _fill(port, password, env)
 
 
@@ -129,6 +132,20 @@ def _make_data_directory(place: Place, runner: _Runner) -> Path:
         os.chown(path, NOBODY, NOBODY)
     place.postgres_link.symlink_to(data)
     return data
+
+
+def _programs(room: Path, runner: _Runner) -> Path:
+    """Where the server's programs are; a copy in `room` when its user can't reach them."""
+    programs = Path(tool("initdb")).parent
+    if not runner.options:
+        return programs
+    try:
+        subprocess.run([programs / "initdb", "--version"], capture_output=True, **runner.options)
+    except PermissionError:
+        shutil.copytree(programs.parent, room / "programs", symlinks=True)
+        (room / "programs").chmod(0o755)
+        return room / "programs" / programs.name
+    return programs
 
 
 def _make_log(place: Place, data: Path, runner: _Runner) -> Path:
