@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optibid_console.cli.person import name_of, no_terminal
+from optibid_console.cli.told_to_end import told_to_end
 
 if TYPE_CHECKING:
     from optibid_console.cli.remote import RemoteEngine
@@ -90,7 +91,8 @@ def show(connect: Connect, title: str, options: Namespace) -> int:
 
     # Textual's own prints a traceback over the terminal; main() keeps it in a file
     vars(app)["_handle_exception"] = leave
-    app.run()
+    with told_to_end(lambda status: app.exit(return_code=status)):
+        app.run()
     if broke:
         raise broke[0]
     if app.failure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
-import signal
+import select
 import struct
 import subprocess
 import sys
@@ -41,6 +41,7 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         self._raw = bytearray()
         self._fed = 0
+        self._hung_up = False
         self._reading = threading.Event()
         self._reading.set()
         self._master, slave = pty.openpty()
@@ -107,9 +108,9 @@ class Terminal:
         self.process.send_signal(number)
 
     def hang_up(self) -> None:
-        """Take the terminal away, as a closed laptop does."""
-        os.kill(self.process.pid, signal.SIGHUP)
-        self.process.wait(WITHIN_S)
+        """Take the terminal away, as a closed laptop does; the kernel sends SIGHUP."""
+        self._hung_up = True
+        self._reader.join(WITHIN_S)
 
     def ends(self) -> int:
         """Wait for its end; gives its exit status."""
@@ -124,16 +125,21 @@ class Terminal:
             self.process.wait(WITHIN_S)
         self.read_again()
         self._reader.join(WITHIN_S)
-        os.close(self._master)
+        if not self._hung_up:
+            os.close(self._master)
         assert "Traceback" not in self.raw
 
     def _read(self) -> None:
         while True:
             self._reading.wait()
+            if self._hung_up:
+                os.close(self._master)
+                return
+            ready, _, _ = select.select([self._master], [], [], _LOOK_S)
+            if not ready:
+                continue
             try:
                 data = os.read(self._master, 65536)
             except OSError:  # EIO: no process has the other end any more
-                return
-            if not data:
                 return
             self._raw += data

@@ -103,8 +103,8 @@ def test_a_killed_screen_leaves_the_run_and_attach_shows_the_present(home: Home)
 def test_a_terminal_that_is_taken_away_ends_the_screen_alone(home: Home) -> None:
     screen = home.console("--as", "ann")
     engine = home.engine()
-    screen.signal(signal.SIGHUP)
-    screen.ends()
+    screen.hang_up()
+    assert screen.ends() != 0
     until(lambda: home.status()["operator"] == "")
     assert home.engine() == engine
 
