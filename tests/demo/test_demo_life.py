@@ -107,7 +107,7 @@ def test_root_without_namespaces_runs_postgresql_as_nobody(
     away.chmod(0o700)
     monkeypatch.setattr(postgres, "tool", lambda name: str(away / "pg" / "bin" / name))
     monkeypatch.setattr(postgres, "_runner", postgres._as_nobody)
-    with running_stack(tmp_path, 24, lambda line: None) as stack:
+    with running_stack(tmp_path / "demo", 24, lambda line: None) as stack:
         data = stack.place.postgres_link.resolve()
         server = int((data / "postmaster.pid").read_text().split()[0])
         assert f"\nUid:\t{postgres.NOBODY}" in Path(f"/proc/{server}/status").read_text()
