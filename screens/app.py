@@ -15,16 +15,17 @@ from optibid_console.signals import LogLines, Missed, Sampled
 from optibid_console.source import ControlSource, Ended, Event, Role, SourceError
 from screens.glyphs import use_ascii
 from screens.keys import KEYS
+from screens.opening import Opening
 from screens.sanitise import clean_text
 from screens.themes import DEFAULT_VARIABLES, THEMES
 from screens.view import EVERYTHING, Topic, View
-from screens.window import WindowScreen
 from screens.window_title import terminal_title, title_sequence
 
 if TYPE_CHECKING:
     from textual.command import Provider
 
     from screens.operate import Operator
+    from screens.window import WindowScreen
 
 R = TypeVar("R")
 FRAME_S = 1 / 15
@@ -65,7 +66,6 @@ class ConsoleApp(App[None]):
     ) -> None:
         use_ascii(ascii)
         self.view = View(clock=clock)
-        self.window = WindowScreen(self.view)
         self.source: ControlSource | None = None
         self.failure = ""
         """Why it ended, for the command line to print; empty when a person left."""
@@ -90,7 +90,14 @@ class ConsoleApp(App[None]):
         return dict(DEFAULT_VARIABLES)
 
     def get_default_screen(self) -> Screen[None]:
-        return self.window
+        return Opening(self.view)
+
+    @cached_property
+    def window(self) -> WindowScreen:
+        """The window's screen: loading its panes takes as long as the first paint."""
+        from screens.window import WindowScreen
+
+        return WindowScreen(self.view)
 
     @cached_property
     def operator(self) -> Operator:
@@ -102,8 +109,12 @@ class ConsoleApp(App[None]):
     def on_mount(self) -> None:
         self.set_class(self.ascii_only, "-ascii")
         self._write(_PUSH_TITLE)
-        # What connecting imports and reads must not hold up the first paint.
-        self.call_after_refresh(self.run_worker, self._live, name="source", group="source")
+        self.call_after_refresh(self._open)
+
+    async def _open(self) -> None:
+        """After the first paint: all that it must not wait for."""
+        await self.push_screen(self.window)
+        self.run_worker(self._live(), name="source", group="source")
 
     async def on_unmount(self) -> None:
         if self._flush_handle is not None:
@@ -271,7 +282,8 @@ class ConsoleApp(App[None]):
 
     def watch_theme(self) -> None:
         """Repaint what was painted in the old theme's colours."""
-        self.window.redraw(EVERYTHING)
+        if "window" in vars(self):  # it is loaded
+            self.window.redraw(EVERYTHING)
 
 
 def theme_name(name: str) -> str:

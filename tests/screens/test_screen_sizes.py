@@ -26,7 +26,7 @@ async def test_a_wide_screen_shows_all_panes(console: Start, size: tuple[int, in
         assert "Executing migration: 004_market_prices" in it.pane("run")
         assert 'status "error": database' in it.pane("probes")
         assert "p95 latency" in it.pane("metrics")
-        assert "checkpoint complete" in it.pane("logs")
+        await it.until(lambda: "checkpoint complete" in it.pane("logs"))
 
 
 async def test_80x24_shows_one_pane_under_the_header_and_every_key_works(console: Start) -> None:
