@@ -79,7 +79,9 @@ class Terminal:
         """A place in `pieces` to wait from."""
         return len(self.pieces)
 
-    def wait_for(self, pattern: bytes, timeout_s: float, *, since: int = 0, raw: bool = False) -> float:
+    def wait_for(
+        self, pattern: bytes, timeout_s: float, *, since: int = 0, raw: bool = False
+    ) -> float:
         """When the bytes that complete `pattern` came. Raises `TimeoutError`.
 
         It is looked for in the text without escape sequences, or, `raw`, with them.
@@ -97,7 +99,8 @@ class Terminal:
                         return piece.at
                     rest = rest[-32_000:]
                 if self._over or not self._news.wait(until - time.time()):
-                    raise TimeoutError(f"{pattern!r} never came; the last was {self.text()[-300:]!r}")
+                    last = self.text()[-300:]
+                    raise TimeoutError(f"{pattern!r} never came; the last was {last!r}")
 
     def text(self, since: int = 0) -> bytes:
         """All that was written, without escape sequences."""
