@@ -132,23 +132,8 @@ def hosts(home: Home) -> Iterator[Hosts]:
 
 
 @pytest.mark.server("sshd")
-def test_a_probe_names_what_is_wrong_with_its_host(home: Home, hosts: Hosts) -> None:
-    ended = home.run("probe", "--json", *SAYS)
-    assert ended.returncode == 4
-    said = {one["probe"]: one["summary"] for one in json.loads(ended.stdout)}
-    for name in SAYS:
-        assert hosts.says(name) in said[name]
-    for one in hosts.fingerprints():
-        assert one in said["changed"]
-    assert len({one.partition(": ")[2][:12] for one in said.values()}) == len(SAYS)
-    lines = home.run("probe", "nowhere", "refused").stdout.splitlines()
-    assert [line.split()[:3] for line in lines] == [
-        ["?", "error", "nowhere"], ["?", "error", "refused"],
-    ]  # fmt: skip
-
-
-@pytest.mark.server("sshd")
-def test_a_step_on_such_a_host_is_refused_with_that_message(home: Home, hosts: Hosts) -> None:
+def test_a_probe_and_a_step_say_what_is_wrong_with_their_host(home: Home, hosts: Hosts) -> None:
+    probing = home.start("probe", "--json", *SAYS)  # both wait for who is silent
     screen = home.terminal("run", "--journal", str(home.journal), columns=160, rows=45)
     screen.until("Go to silent", "recording")
     for name in SAYS:
@@ -158,6 +143,12 @@ def test_a_step_on_such_a_host_is_refused_with_that_message(home: Home, hosts: H
         until(lambda name=name: name in finished(home))
         screen.until(f"{name} on {name}", "refused")
         screen.press("1\x1b[B")
+    check_steps(home, hosts)
+    check_probes(hosts, *probing.communicate(timeout=30))
+    assert probing.returncode == 4
+
+
+def check_steps(home: Home, hosts: Hosts) -> None:
     for name, (outcome, reason) in finished(home).items():
         assert outcome == "refused"
         assert hosts.says(name) in reason
@@ -166,6 +157,27 @@ def test_a_step_on_such_a_host_is_refused_with_that_message(home: Home, hosts: H
         assert one in finished(home)["changed"][1]
     assert not hosts.reached.exists()
     assert home.entries("run-launched") == []
+
+
+def check_probes(hosts: Hosts, out: str, err: str) -> None:
+    assert err == ""
+    said = {one["probe"]: one["summary"] for one in json.loads(out)}
+    for name in SAYS:
+        assert hosts.says(name) in said[name]
+    for one in hosts.fingerprints():
+        assert one in said["changed"]
+    assert len({one.partition(": ")[2][:12] for one in said.values()}) == len(SAYS)
+
+
+@pytest.mark.server("sshd")
+def test_probe_prints_a_line_for_each_host(home: Home, hosts: Hosts) -> None:
+    lines = home.run("probe", "nowhere", "refused").stdout.splitlines()
+    assert [line.split()[:3] for line in lines] == [
+        ["?", "error", "nowhere"],
+        ["?", "error", "refused"],
+    ]
+    for name, line in zip(("nowhere", "refused"), lines, strict=True):
+        assert hosts.says(name) in line
 
 
 @pytest.mark.server("sshd")

@@ -13,6 +13,7 @@ import pytest
 
 from optibid_console.journal.file import FORMAT
 from tests.e2e.conftest import RUNBOOK, Home, until
+from tests.e2e.terminal import WITHIN_S
 
 HUGE = 10_000_000
 
@@ -65,13 +66,13 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
 def test_a_config_that_can_not_be_used_is_one_line_and_2_everywhere(home: Home, bad: str) -> None:
     make, said = BAD[bad]
     config = str(make(home.path / "bad.toml"))
-    for command in ("check", "probe", "engine"):
-        ended = home.run(command, "-c", config)
-        (line,) = (ended.stdout + ended.stderr).splitlines()
+    started = [home.start(command, "-c", config) for command in ("check", "probe", "engine")]
+    for process in started:
+        (line,) = "".join(process.communicate(timeout=WITHIN_S)).splitlines()
         assert said in line
         assert "bad.toml" in line or config in line
         assert "\x1b" not in line
-        assert ended.returncode == 2
+        assert process.returncode == 2
     screen = home.terminal("run", "-c", config)
     assert screen.ends() == 2
     assert said in screen.text()

@@ -117,7 +117,7 @@ def test_a_screen_whose_terminal_takes_nothing_ends_too(home: Home) -> None:
     log.write_text("")
     screen = home.console()
     screen.unread()
-    give_up = time.monotonic() + 3
+    give_up = time.monotonic() + 1.5
     with log.open("a") as chatter:
         while time.monotonic() < give_up:
             chatter.write("".join(f"{i} {'x' * 150}\n" for i in range(1000)))
