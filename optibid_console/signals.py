@@ -18,6 +18,8 @@ class LogLines:
     """Lines lost just before these, at the tail or on the way to this screen."""
     notice: str = ""
     """News about the tail itself: `connected`, `lost: …`."""
+    at: float = 0.0
+    """When the engine had them, in seconds since the epoch; 0: not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import fields
@@ -49,7 +50,8 @@ class Tails:
     def _tell(self, spec: TailSpec, batch: TailBatch) -> None:
         secrets = self._loaded.secrets
         data, notice = secrets.redact_bytes(batch.data), secrets.redact(batch.notice)
-        self._ledger.signal(LogLines(spec.id, data, batch.count, batch.dropped, notice))
+        at = round(time.time(), 3)
+        self._ledger.signal(LogLines(spec.id, data, batch.count, batch.dropped, notice, at))
 
     def _build(self, spec: TailSpec) -> Tail:
         wanted = registry.tail_settings_class(spec.kind)

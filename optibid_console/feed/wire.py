@@ -154,7 +154,7 @@ def encode(message: Message, number: int = 0) -> Frame:
         case LogLines():
             head = {
                 "tail": message.tail, "count": message.count, "dropped": message.dropped,
-                "notice": message.notice, "n": number,
+                "notice": message.notice, "at": message.at, "n": number,
             }  # fmt: skip
             return _binary(head, message.data, number, message.count + message.dropped)
         case Output():
@@ -204,7 +204,8 @@ def _decode_binary(frame: bytes) -> tuple[Message | None, int]:
 
 def _log_lines(head: dict[str, Any], data: bytes) -> LogLines:
     count, dropped = int(head["count"]), int(head.get("dropped", 0))
-    return LogLines(str(head["tail"]), data, count, dropped, str(head.get("notice", "")))
+    at, notice = float(head.get("at", 0.0)), str(head.get("notice", ""))
+    return LogLines(str(head["tail"]), data, count, dropped, notice, at)
 
 
 def _output(head: dict[str, Any], data: bytes) -> Output:

@@ -25,7 +25,7 @@ class LogFeed:
             self._notice(f"{name}: {signal.dropped:,} lines were dropped here", tail)
         if signal.notice:
             self._notice(f"{name}: {signal.notice}", tail)
-        lines = self.ring.append(signal.data, tail)
+        lines = self.ring.append(signal.data, tail, at=signal.at)
         if self.ring.cut_bytes > self._cut_told:
             cut = self.ring.cut_bytes - self._cut_told
             self._notice(f"{name}: a line was cut, {cut:,} bytes of it are gone", tail)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.segment import Segment
@@ -132,7 +133,7 @@ class RowPainter:
         seen = self.width * MAX_WRAPPED_ROWS if self.wrap else self.offset + self.width + 1
         parsed = parse(line.raw, seen)
         level = self._styles[_LEVEL_STYLE[parsed.level]]
-        prefix = [Segment(parsed.time.ljust(_TIME_CELLS + 1), self._styles["muted"])]
+        prefix = [self._time(parsed.time, line.at)]
         if self._tail_cells:
             name = self._tails[line.tail] if line.tail < len(self._tails) else ""
             prefix.append(Segment(self._name(name), self._styles["accent"]))
@@ -147,6 +148,13 @@ class RowPainter:
         unlabelled_error = parsed.level is Level.ERROR and not parsed.label
         style = self._styles["failing" if unlabelled_error else "text"]
         return _Drawn(tuple(prefix), parts, style + Style(bold=False))
+
+    def _time(self, said: str, came_at: float) -> Segment:
+        """The line's own time, or dimmer when it came (UTC)."""
+        if said or not came_at:
+            return Segment(said.ljust(_TIME_CELLS + 1), self._styles["muted"])
+        came = datetime.fromtimestamp(came_at, UTC).strftime("%H:%M:%S ")
+        return Segment(came, self._styles["muted"] + Style(dim=True))
 
     def _parts(self, text: str, room: int, left_out: int) -> tuple[str, ...]:
         """The rows of a line's text; `left_out` bytes of it weren't decoded."""

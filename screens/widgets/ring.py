@@ -28,12 +28,14 @@ class RingLine:
     """Without its line end."""
     notice: bool = False
     """A word of the pane itself (lines dropped, tail lost): no log can forge it."""
+    at: float = 0.0
+    """When it came, to the second, in seconds since the epoch; 0: not known."""
 
 
 class _Chunk:
     """About 256 KiB of whole lines; where each begins is found when one is asked for."""
 
-    __slots__ = ("_indexed", "_starts", "data", "first", "tags")
+    __slots__ = ("_came", "_came_from", "_indexed", "_starts", "data", "first", "tags")
 
     def __init__(self, first: int) -> None:
         self.first = first
@@ -41,6 +43,8 @@ class _Chunk:
         self.tags = bytearray()
         self._starts = array("Q", [0])
         self._indexed = 0
+        self._came = array("d")
+        self._came_from = array("Q")
 
     def raw(self, number: int) -> bytes:
         start, end = self._span(number - self.first)
@@ -51,8 +55,14 @@ class _Chunk:
         end = self._span(stop - 1 - self.first)[1]
         return bytes(self.data[begin:end]).split(b"\n")
 
-    def size_of_first(self, lines: int) -> int:
-        return self._span(lines - 1)[1] + 1
+    def stamp(self, at: float) -> None:
+        """What is added from now on came then. Times are kept by the second: few for many lines."""
+        if not self._came or int(self._came[-1]) != int(at):
+            self._came.append(at)
+            self._came_from.append(len(self.tags))
+
+    def came(self, number: int) -> float:
+        return self._came[bisect_right(self._came_from, number - self.first) - 1]
 
     def _span(self, index: int) -> tuple[int, int]:
         if self._indexed < len(self.data):
@@ -103,9 +113,10 @@ class Ring:
         """One past the number of the newest line."""
         return self._end
 
-    def append(self, data: bytes, tail: int, *, notice: bool = False) -> int:
+    def append(self, data: bytes, tail: int, *, notice: bool = False, at: float = 0.0) -> int:
         """Add whole lines of one tail; returns how many. A missing last line end is added.
 
+        `at`: when they came, in seconds since the epoch; 0: not known.
         `tail` is from 0 to `MAX_TAILS - 1`; a `ValueError` says when it isn't.
         """
         if not 0 <= tail < MAX_TAILS:
@@ -118,6 +129,7 @@ class Ring:
         ended = data.endswith(b"\n")
         count += not ended
         chunk = self._open_chunk()
+        chunk.stamp(at)
         chunk.data += data
         if not ended:
             chunk.data += b"\n"
@@ -133,7 +145,8 @@ class Ring:
             raise IndexError(f"line {number} is not held: {self._first} to {self._end - 1} are")
         chunk = self._chunk_of(number)
         tag = chunk.tags[number - chunk.first]
-        return RingLine(number, tag & ~NOTICE, chunk.raw(number), bool(tag & NOTICE))
+        is_notice = bool(tag & NOTICE)
+        return RingLine(number, tag & ~NOTICE, chunk.raw(number), is_notice, chunk.came(number))
 
     def lines(self, start: int, stop: int) -> Iterator[RingLine]:
         """The lines with numbers from `start` to before `stop`, those that are held."""
@@ -144,7 +157,8 @@ class Ring:
             until = min(stop, chunk.first + len(chunk.tags))
             tags = chunk.tags[number - chunk.first : until - chunk.first]
             for raw, tag in zip(chunk.raws(number, until), tags, strict=True):
-                yield RingLine(number, tag & ~NOTICE, raw, bool(tag & NOTICE))
+                is_notice = bool(tag & NOTICE)
+                yield RingLine(number, tag & ~NOTICE, raw, is_notice, chunk.came(number))
                 number += 1
 
     def blocks(

@@ -38,7 +38,7 @@ from probes.probe import Reading, Status
 READING = Reading("db", Status.FAILING, "refused \x1b[2J", 5.0, 1.5, None, "ms", {"a": "b"})
 MESSAGES = [
     seal(1, 2.0, 3.0, "oncall-1", Held("a\nb ✓\x1b"), GENESIS),
-    LogLines("backend", b"one\n\xff\x00two\n", 2, 7, "rotated"),
+    LogLines("backend", b"one\n\xff\x00two\n", 2, 7, "rotated", 1_795_554_000.25),
     LogLines("backend", b"", 0, notice="lost: …"),
     Output("run-1", 12, b"\n\n"),
     Sampled("probe", READING),
@@ -67,8 +67,8 @@ def test_a_message_comes_back_as_it_was(message) -> None:
 
 
 def test_the_frames_are_those_of_the_architecture_page() -> None:
-    assert encode(LogLines("backend", b"x\n", 1), 5).data.split(b"\n", 1) == [
-        b'{"tail":"backend","count":1,"dropped":0,"notice":"","n":5}', b"x\n",
+    assert encode(LogLines("backend", b"x\n", 1, at=2.5), 5).data.split(b"\n", 1) == [
+        b'{"tail":"backend","count":1,"dropped":0,"notice":"","at":2.5,"n":5}', b"x\n",
     ]  # fmt: skip
     assert encode(CaughtUp(3)).data == b'{"caught_up":3}'
     assert json.loads(encode_hello(Hello("ann", "watch", 4))) == {

@@ -15,6 +15,8 @@ from screens.widgets import log_copy
 from screens.widgets.ring import Ring
 
 SIZE = (80, 12)
+NINE = 1_795_554_000.0
+"""2026-11-24T21:00:00Z."""
 ERROR = b"2026-11-24 01:57:11 - main - ERROR - %s\n"
 
 
@@ -244,6 +246,19 @@ async def test_e_goes_to_the_next_error_and_shift_e_back(
         await pilot.press("e")
         await settle(pilot)
         assert "no more errors this way" in app.rows[-1]
+
+
+async def test_a_line_without_a_time_shows_dimly_when_it_came(app: Any, settle: Any) -> None:
+    async with app.run_test(size=(60, 6)) as pilot:
+        data = b'INFO:     10.0.0.1:9 - "GET /health HTTP/1.1" 200 OK\n'
+        own = b"2026-11-24 01:57:11 - main - INFO - ready\n"
+        app.pane.add(LogLines("backend", data + own, 2, at=NINE))
+        app.pane.add(LogLines("backend", b"not known when\n", 1))
+        await settle(pilot)
+        assert [row[:9] for row in app.rows[:3]] == ["21:00:00 ", "01:57:11 ", " " * 9]
+        came, said = (app.pane.render_line(y)._segments[0].style for y in (0, 1))
+        assert came is not None and said is not None
+        assert came.dim and not said.dim
 
 
 async def test_long_lines_scroll_sideways_or_wrap(app: Any, settle: Any) -> None:

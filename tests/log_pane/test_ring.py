@@ -116,3 +116,15 @@ def test_only_the_pane_makes_notices() -> None:
 def test_a_tail_index_that_has_no_room_is_refused(tail: int) -> None:
     with pytest.raises(ValueError, match="tail index"):
         Ring().append(b"x\n", tail)
+
+
+def test_lines_know_to_the_second_when_they_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ring_module, "_CHUNK_BYTES", 8)
+    ring = Ring(max_lines=5)
+    ring.append(b"a\nb\n", 0, at=100.2)
+    ring.append(b"c\n", 0, at=100.9)
+    ring.append(b"d\n", 1, at=102.0)
+    ring.append(b"e\n", 0)
+    ring.append(b"f\n", 0, at=103.0)
+    assert [int(one.at) for one in ring.lines(0, ring.end)] == [100, 100, 102, 0, 103]
+    assert [int(ring.line(number).at) for number in range(1, 6)] == [100, 100, 102, 0, 103]
