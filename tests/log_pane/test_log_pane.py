@@ -257,8 +257,10 @@ async def test_a_line_without_a_time_shows_dimly_when_it_came(app: Any, settle: 
         await settle(pilot)
         assert [row[:9] for row in app.rows[:3]] == ["21:00:00 ", "01:57:11 ", " " * 9]
         came, said = (app.pane.render_line(y)._segments[0].style for y in (0, 1))
-        assert came is not None and said is not None
-        assert came.dim and not said.dim
+        assert came is not None
+        assert came.dim
+        assert said is not None
+        assert not said.dim
 
 
 async def test_long_lines_scroll_sideways_or_wrap(app: Any, settle: Any) -> None:
