@@ -180,7 +180,7 @@ class DockerApi:
         try:
             try:
                 async with asyncio.timeout(time_left_s()):
-                    reader, writer = await _connect(address)
+                    reader, writer = await connect(address)
                     writer.write(request.encode())
                     status, body = await _head(reader, address.place)
             except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
@@ -211,7 +211,8 @@ def _knock(address: DockerAddress, within_s: float) -> None:
             connection.connect(address.url.removeprefix("unix://"))
 
 
-async def _connect(address: DockerAddress) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def connect(address: DockerAddress) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to Docker. Raises `OSError`."""
     limit = 1 << 20
     parts = urlsplit(address.url)
     if parts.scheme == "unix":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from optibid_console.criteria import parse
 from optibid_console.runbook.cycles import note_cycles
@@ -28,6 +29,13 @@ from optibid_console.runbook.problems import Problems
 from optibid_console.runbook.shell_text import REFERENCE
 from probes.probe import Seconds
 
+LEAST_OUTPUT_CAP = 1 << 20
+_DAY_S = 86400.0
+_DOCKER_SCHEMES = ("unix", "tcp", "http", "https")
+_KEYS_OF_KINDS = {
+    "ssh": ("host", "user", "identity", "known_hosts", "ssh_config", "jump", "port"),
+    "container": ("container", "docker", "on"),
+}
 UNITS = ("", "ms", "s", "ratio", "percent", "bytes", "count", "per_s")
 
 StepAt = tuple[KeyPath, Step]
@@ -78,28 +86,47 @@ class _Checker:
     def targets(self) -> None:
         for name, target in self.book.targets.items():
             path: KeyPath = ("targets", name)
-            if target.kind not in ("local", "ssh"):
-                self.problems.no_such((*path, "kind"), "kind", target.kind, ("local", "ssh"))
-            elif target.kind == "ssh" and not target.host:
-                self.problems.add((*path, "host"), "host is missing")
-            if name == LOCAL and target.kind == "ssh":
-                message = f'the target "{LOCAL}" is always this machine; name it differently'
-                self.problems.add((*path, "kind"), message, target.kind)
-            if target.kind == "local":
-                self._refuse_ssh_keys(path, target)
-            if not 0 <= target.port <= 65535:
-                self.problems.add((*path, "port"), "expected 1 to 65535", target.port)
+            self._target(path, target)
         jumps = {
             one.id: _jump_targets(one, self.book.targets) for one in self.book.targets.values()
         }
         places: dict[str, KeyPath] = {one: ("targets", one, "jump") for one in jumps}
         note_cycles(self.problems, jumps, places, "jumps through")
 
-    def _refuse_ssh_keys(self, path: KeyPath, target: TargetSpec) -> None:
-        for key in ("host", "user", "identity", "known_hosts", "ssh_config", "jump", "port"):
-            if getattr(target, key):
-                message = 'only belongs to kind = "ssh"'
-                self.problems.add((*path, key), message, getattr(target, key))
+    def _target(self, path: KeyPath, target: TargetSpec) -> None:
+        wanted = {"local": "", "ssh": "host", "container": "container"}
+        if target.kind not in wanted:
+            self.problems.no_such((*path, "kind"), "kind", target.kind, wanted)
+            return
+        if target.id == LOCAL and target.kind != "local":
+            message = f'the target "{LOCAL}" is always this machine; name it differently'
+            self.problems.add((*path, "kind"), message, target.kind)
+        missing = wanted[target.kind]
+        if missing and not getattr(target, missing):
+            self.problems.add((*path, missing), f"{missing} is missing")
+        for kind, keys in _KEYS_OF_KINDS.items():
+            for key in keys if kind != target.kind else ():
+                if getattr(target, key):
+                    message = f'only belongs to kind = "{kind}"'
+                    self.problems.add((*path, key), message, getattr(target, key))
+        if not 0 <= target.port <= 65535:
+            self.problems.add((*path, "port"), "expected 1 to 65535", target.port)
+        if target.kind == "container":
+            self._container(path, target)
+        if target.output_cap < LEAST_OUTPUT_CAP:
+            self.problems.add((*path, "output_cap"), "expected at least 1MiB", target.output_cap)
+        if target.keep_runs < _DAY_S:
+            self.problems.add((*path, "keep_runs"), "expected at least 1d", target.keep_runs)
+
+    def _container(self, path: KeyPath, target: TargetSpec) -> None:
+        self.name((*path, "on"), "target", target.on, self.book.targets)
+        on = self.book.targets.get(target.on)
+        if on is not None and on.kind == "container":
+            message = "is a container itself; name the machine on which its Docker is"
+            self.problems.add((*path, "on"), message, target.on)
+        if target.docker and urlsplit(target.docker).scheme not in _DOCKER_SCHEMES:
+            self.problems.add((*path, "docker"), "expected unix:///PATH or tcp://HOST:PORT",
+                              target.docker)  # fmt: skip
 
     def observed(self, registry: Registry) -> None:
         for probe in self.book.probes.values():

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
+from optibid_console.runbook.sizes import ByteSize
 from probes.probe import Seconds
 
 
@@ -58,13 +59,17 @@ class Environment:
     """Names whose values may be shown. Every other one is a secret."""
 
 
+_OUTPUT_CAP = ByteSize(64_000_000)
+_THIRTY_DAYS = Seconds(30 * 86400.0)
+
+
 @dataclass(frozen=True, slots=True)
 class TargetSpec:
     """`[targets.ID]`: where commands run and logs are."""
 
     id: str
     kind: str = "ssh"
-    """`local` or `ssh`."""
+    """`local`, `ssh` or `container`."""
     host: str = ""
     port: int = 0
     """0: as `~/.ssh/config` says, else 22."""
@@ -80,7 +85,20 @@ class TargetSpec:
     run_dir: str = ""
     """Where run directories are made; empty: `~/.local/state/optibid-console/runs`."""
     cwd: str = ""
-    """Where commands start; empty: the home directory."""
+    """Where commands start; empty: the home directory, in a container the image's own."""
+    container: str = ""
+    """A container's name or id, or its compose service."""
+    docker: str = ""
+    """`unix:///PATH` or `tcp://HOST:PORT`; empty: `DOCKER_HOST` or the usual socket."""
+    on: str = ""
+    """The target on whose machine that Docker is; empty: this machine."""
+    output_cap: ByteSize = _OUTPUT_CAP
+    """How much of a run's output is kept there: its beginning and its end."""
+    stderr: Literal["together", "apart"] = "together"
+    """`together`: in the exact order with stdout. `apart`: told apart from it, and then in
+    order only where writes are some milliseconds apart."""
+    keep_runs: Seconds = _THIRTY_DAYS
+    """After how long directories of ended runs are removed, in whole days."""
 
 
 @dataclass(frozen=True, slots=True)

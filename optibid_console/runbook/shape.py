@@ -17,6 +17,7 @@ from typing import Any, Literal, NewType, TypeVar, Union, get_args, get_origin, 
 from optibid_console.runbook.durations import DURATION, OFFSET, parse_duration, parse_offset
 from optibid_console.runbook.positions import KeyPath
 from optibid_console.runbook.problems import Problems, listing, nearest_of, shown
+from optibid_console.runbook.sizes import SIZE, ByteSize, parse_size
 from probes.probe import Seconds
 
 T = TypeVar("T")
@@ -128,6 +129,8 @@ class _Shaper:
             return str(value) if hint is str else None
         if hint is Seconds:
             return self._text_of(value, path, DURATION, parse_duration)
+        if hint is ByteSize:
+            return self._text_of(value, path, SIZE, parse_size)
         if isinstance(hint, NewType):
             return self.value(hint.__supertype__, value, path)
         if hint is Any:
@@ -196,8 +199,8 @@ class _Shaper:
         return None
 
     def _text_of(
-        self, value: Any, path: KeyPath, wanted: str, parse: Callable[[str], Seconds]
-    ) -> Seconds | None:
+        self, value: Any, path: KeyPath, wanted: str, parse: Callable[[str], T]
+    ) -> T | None:
         if not isinstance(value, str):
             self._wrong(path, value, wanted)
             return None

@@ -1,6 +1,8 @@
-"""Where commands run: this machine and SSH hosts, behind one contract."""
+"""Where commands run: this machine, SSH hosts and containers, behind one contract."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from optibid_console.runbook.model import Runbook, TargetSpec
 from optibid_console.targets.target import LinkListener, Target
@@ -13,19 +15,30 @@ LOCAL = "local"
 def open_targets(runbook: Runbook, on_link: LinkListener) -> dict[str, Target]:
     """The runbook's targets by id, and always `local`. They connect when first used.
 
-    `on_link` is called whenever a connection changes. Close each target at the end.
+    `on_link` is called whenever a connection changes. Close each target at the end, those
+    of kind `container` before the others: they use the connection of the machine they are on.
     """
     specs = {LOCAL: TargetSpec(LOCAL, kind="local"), **runbook.targets}
-    return {name: _open(spec, on_link) for name, spec in specs.items()}
+    made: dict[str, Target] = {}
+    for spec in sorted(specs.values(), key=lambda one: one.kind == "container"):
+        made[spec.id] = _open(spec, on_link, made)
+    return {name: made[name] for name in sorted(specs, key=lambda one: specs[one].kind)}
 
 
-def _open(spec: TargetSpec, on_link: LinkListener) -> Target:
+def _open(spec: TargetSpec, on_link: LinkListener, others: Mapping[str, Target]) -> Target:
     if spec.kind == "local":
         from optibid_console.targets.local import LocalTarget
 
-        return LocalTarget(spec.id, spec.run_dir, spec.cwd)
+        return LocalTarget(spec)
     if spec.kind == "ssh":
         from optibid_console.targets.ssh import SshTarget  # takes 150 ms: only when needed
 
         return SshTarget(spec, on_link)
-    raise ValueError(f"targets.{spec.id}.kind: no kind {spec.kind!r}; kinds are local, ssh")
+    if spec.kind == "container":
+        from optibid_console.targets.container import ContainerTarget
+
+        on = others[spec.on] if spec.on else None
+        return ContainerTarget(spec, on_link, on)
+    raise ValueError(
+        f"targets.{spec.id}.kind: no kind {spec.kind!r}; kinds are local, ssh, container"
+    )

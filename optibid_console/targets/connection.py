@@ -56,7 +56,7 @@ class Connection:
         self._line: Line | None = None
         self._failures = 0
         """How many attempts failed, ever."""
-        self._trouble = f"{spec.id}: not connected yet"
+        self._trouble = f"{spec.id}: {spec.host} hasn't answered yet"
         self._lasting = False
         self._news = asyncio.Event()
         """Replaced whenever an attempt ends."""
@@ -66,6 +66,11 @@ class Connection:
         if self._keeper is None:
             self._keeper = asyncio.create_task(self._keep(), name=f"ssh {self._spec.id}")
             self._keeper.add_done_callback(self._kept)
+
+    @property
+    def trouble(self) -> str:
+        """Why there is no connection now; empty when there is one."""
+        return "" if self._line is not None else self._trouble
 
     async def get(self) -> asyncssh.SSHClientConnection:
         """The live connection; waits while one is being made.

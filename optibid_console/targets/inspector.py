@@ -1,4 +1,4 @@
-"""The shell texts that ask after a run: how it ended, what it printed; and end it, and tidy up."""
+"""The shell texts that ask how a run ended, end it, and tidy up after all of them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from optibid_console.targets.shell_words import ANSWERING, PROCESSES, run_name, 
 
 # Whoever makes `begun` decides: the launcher that the command starts, anyone else that it
 # never does. So a run that was given up can't start later.
-_SETTLE = """
+SETTLE = """
 settle() {
-  verdict=running status=0
+  verdict=running status=0 total= word=whole
   if [ ! -d "$run" ] || [ -f "$run/sealed" ]; then verdict=never; return; fi
   exited && return
   boot
@@ -29,42 +29,23 @@ settle() {
   fi
   verdict=gone
 }
-exited() { { read -r status ended <"$run/exit"; } 2>/dev/null && verdict=exited; }
-seal() { mkdir "$run/begun" 2>/dev/null && : >"$run/sealed"; }
-size() {
-  size=0
-  [ -f "$run/out" ] && size=$(($(wc -c <"$run/out")))
+exited() {
+  { read -r status ended total word <"$run/exit"; } 2>/dev/null && verdict=exited
 }
-"""
-
-# Leaving closes the shell's input; the watcher then ends what would go on for ever.
-_FOLLOW = """
-exec 3<&0
-pour=
-while [ ! -f "$run/out" ]; do
-  settle
-  [ "$verdict" = running ] || break
-  nap
-done
-if [ -f "$run/out" ]; then
-  tail -c "+$from" -f "$run/out" 2>/dev/null 3<&- &
-  pour=$!
-fi
-( cat <&3; kill $pour $$ ) >/dev/null 2>&1 &
-watcher=$!
-exec 3<&-
-turns=0
-while [ ! -f "$run/exit" ]; do
-  turns=$((turns + 1))
-  if [ $((turns % 10)) = 1 ]; then
-    settle
-    [ "$verdict" = running ] || break
-  fi
-  if [ $turns -lt 10 ]; then sleep 0.02 2>/dev/null || sleep 1; else nap; fi
-done
-size
-answer end "$size" >&2
-wait $watcher
+seal() { mkdir "$run/begun" 2>/dev/null && : >"$run/sealed"; }
+# A launch may still be on its way here: from a suspended engine, or in a link's buffers.
+forbid() {
+  [ -d "$run" ] || { umask 077; mkdir -p "${run%/*}" && mkdir "$run" && seal; } 2>/dev/null
+}
+# How many bytes of output there were in all.
+total() {
+  [ "$total" ] && return
+  total=0 last=$run/out
+  for one in "$run"/out.*; do
+    [ -f "$one" ] && [ "${one##*.}" -gt "$total" ] && total=${one##*.} last=$one
+  done
+  [ -f "$last" ] && total=$((total + $(wc -c <"$last")))
+}
 """
 
 _CANCEL = """
@@ -107,19 +88,36 @@ members() {
   done
   return 1
 }
+# Processes that the command started and that left its group: their environment names the run.
+strays() {
+  [ -r /proc/self/environ ] || return
+  for one in /proc/[0-9]*; do
+    { read -r stat <"$one/stat"; } 2>/dev/null || continue
+    set -- ${stat##*")" }
+    [ "$1" != Z ] && [ "$3" != "$pid" ] && [ "${20}" -ge "$born" ] || continue
+    tr '\\0' '\\n' 2>/dev/null <"$one/environ" | grep -qxF "OPTIBID_RUN=$run/" || continue
+    strays="$strays ${one##*/}"
+  done 2>/dev/null
+}
 left() {
+  for one in $strays; do look "$one" && return; done
   if [ "$how" = group ]; then kill -0 "-$pid" 2>/dev/null && members; return; fi
   for one in $kin; do look "$one" && return; done
   return 1
 }
 send() {
-  if [ "$how" = group ]; then kill "-$1" "-$pid"; else kill "-$1" $kin; fi 2>/dev/null
+  if [ "$how" = group ]; then kill "-$1" "-$pid"; else kill "-$1" $kin; fi
+  for one in $strays; do kill "-$1" "$one"; done
 }
 [ "$how" = group ] || kin
-send TERM
+strays=
+strays
+send TERM 2>/dev/null
 turns=0
 while left && [ $turns -lt $patience ]; do turns=$((turns + 1)); nap; done
-left && send KILL
+strays=
+strays
+left && send KILL 2>/dev/null
 turns=0
 while [ ! -f "$run/exit" ] && alive "$run/wrapper.pid" && [ $turns -lt 30 ]; do
   turns=$((turns + 1))
@@ -128,14 +126,18 @@ done
 answer ended
 """
 
+# A window's runs stay together: while it launches now and then, all of them stay.
 _CLEAN = """
 removed=0
 for run in "$runs"/*; do
   [ -d "$run" ] || continue
   case " $keep " in *" ${run##*/} "*) continue ;; esac
+  { read -r window <"$run/window"; } 2>/dev/null || window=any
+  case " $open " in *" $window "*) continue ;; esac
+  [ "$(find "$run" -prune -mtime "+$days")" ] || continue
+  [ "$(find "$runs/.epochs/$window" -name used ! -mtime "+$days" 2>/dev/null)" ] && continue
   settle
   [ "$verdict" = running ] && continue
-  [ "$(find "$run" -prune -mtime "+$days")" ] || continue
   rm -rf "$run" && removed=$((removed + 1))
 done
 answer removed "$removed"
@@ -143,23 +145,15 @@ answer removed "$removed"
 
 
 def ended_text(run_dir: str, run_id: str) -> str:
-    """The text that answers `VERDICT STATUS SIZE`.
+    """The text that answers `SIZE VERDICT STATUS WORD`.
 
     `VERDICT` is `running`, `exited`, `gone`, `rebooted` or `never`, `STATUS` the shell's
-    exit status (128+n: it died by signal n), `SIZE` the output's size in bytes.
+    exit status (128+n: it died by signal n), `SIZE` the output's size in bytes, `WORD`
+    `broken` when the end of the output is missing because the target's disk was full, else
+    `whole`. A run that is answered `never` never will be: its claim is taken.
     """
-    asked = 'settle\nsize\nanswer "$verdict" "$status" "$size"'
-    return text(ANSWERING, PROCESSES, _run(run_dir, run_id), _SETTLE, asked)
-
-
-def follow_text(run_dir: str, run_id: str, offset: int) -> str:
-    """The text that prints the run's output from `offset` (bytes) on.
-
-    When the run has ended it answers `end SIZE` on stderr: all is there once SIZE bytes
-    of the output were read. It then waits until its input is closed.
-    """
-    start = f"from={int(offset) + 1}"
-    return text(ANSWERING, PROCESSES, _run(run_dir, run_id), _SETTLE, start, _FOLLOW)
+    asked = 'forbid\nsettle\ntotal\nanswer "$total" "$verdict" "$status" "$word"'
+    return text(ANSWERING, PROCESSES, run_place(run_dir, run_id), SETTLE, asked)
 
 
 def cancel_text(run_dir: str, run_id: str, grace_s: float) -> str:
@@ -169,21 +163,26 @@ def cancel_text(run_dir: str, run_id: str, grace_s: float) -> str:
     and hasn't begun never will.
     """
     patience = f"patience={max(int(grace_s * 10), 1)}"
-    return text(ANSWERING, PROCESSES, _run(run_dir, run_id), _SETTLE, patience, _CANCEL)
+    return text(ANSWERING, PROCESSES, run_place(run_dir, run_id), SETTLE, patience, _CANCEL)
 
 
-def clean_text(run_dir: str, older_than_days: int, keep: Collection[str]) -> str:
-    """The text that removes directories of ended runs, except those in `keep`.
+def clean_text(
+    run_dir: str, older_than_days: int, keep: Collection[str], open_windows: Collection[str]
+) -> str:
+    """The text that removes directories of ended runs of windows that are as old.
 
-    It answers `removed COUNT`. Running ones always stay.
+    It answers `removed COUNT`. Running ones, those in `keep` and all of a window in
+    `open_windows`, or that launched anything within that time, stay.
     """
     values = f"""
 runs={runs_place(run_dir)}
 days={max(int(older_than_days), 1) - 1}
 keep={shlex.quote(" ".join(run_name(one) for one in keep))}
+open={shlex.quote(" ".join(run_name(one) for one in open_windows))}
 """
-    return text(ANSWERING, PROCESSES, _SETTLE, values, _CLEAN)
+    return text(ANSWERING, PROCESSES, SETTLE, values, _CLEAN)
 
 
-def _run(run_dir: str, run_id: str) -> str:
+def run_place(run_dir: str, run_id: str) -> str:
+    """The line that says where the run is. Raises `ValueError`."""
     return f"run={runs_place(run_dir)}/{run_name(run_id)}"

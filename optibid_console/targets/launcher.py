@@ -8,8 +8,10 @@ A run is a directory `RUNS/RUN_ID/`. Making it is the claim, because `mkdir` is 
 | `launcher.pid`, `wrapper.pid`, `command.pid` | number, start time, and `group` if it leads one |
 | `boot`, `started` | the boot's id, and when it was launched (seconds since the epoch) |
 | `begun` | a directory: whoever makes it decides whether the command starts or never does |
-| `out` | stdout and stderr in the order in which they were written |
-| `exit` | `STATUS SECONDS_SINCE_EPOCH`; it appears in one piece, when all output is in `out` |
+| `window` | the window's id: a window's runs are tidied up together |
+| `out`, `out.START` | the output, its head and its last parts (`wrapper.py`) |
+| `exit` | `STATUS SECONDS_SINCE_EPOCH OUTPUT_BYTES WORD`; it appears in one piece, when all
+output is kept. `WORD`: `whole`, or `broken` when the disk was full |
 
 The epochs of a window are the directories `RUNS/.epochs/WINDOW/N`. A launch announces its
 epoch, claims the run and then looks for a higher one. So either it sees the newer
@@ -23,6 +25,8 @@ from __future__ import annotations
 
 import shlex
 
+from optibid_console.targets.follower import FOLLOW
+from optibid_console.targets.inspector import SETTLE
 from optibid_console.targets.shell_words import (
     ANSWERING,
     PROCESSES,
@@ -32,45 +36,12 @@ from optibid_console.targets.shell_words import (
     runs_place,
     text,
 )
+from optibid_console.targets.streams import mark_of
 from optibid_console.targets.target import RunSpec
+from optibid_console.targets.wrapper import APART, AS_USUAL, INNER, WRAPPER, Keeping
 
 _LONGEST_COMMAND_BYTES = 120_000
 """Linux takes at most 128 KiB in one argument (execve(2), MAX_ARG_STRLEN)."""
-
-# A pipe and not the file itself: a command that opens /dev/stderr would cut the file off.
-# The signal after one second ends the wait for a pipe that a daemon keeps open.
-_WRAPPER = (
-    PROCESSES
-    + """
-run=$1 mask=$2 apart=$3
-trap : TERM HUP USR1
-umask 077
-note $$ "$run/wrapper.pid" wrapper
-command=$(cat "$run/command")
-{ cat >>"$run/out" || cat >/dev/null; } <"$run/pipe" &
-sink=$!
-$apart /bin/sh -c "$4" sh "$run" "$mask" "$apart" "$command" <"/dev/null" >"$run/pipe" 2>&1
-status=$?
-( sleep 1; kill -USR1 $$ ) &
-patience=$!
-wait $sink
-kill $patience
-printf '%-31s\\n' "$status $(date +%s)" 1<>"$run/exit.reserved"
-mv -f "$run/exit.reserved" "$run/exit"
-rm -f "$run/pipe"
-"""
-)
-
-_INNER = (
-    PROCESSES
-    + """
-how=tree
-[ "$3" ] && how=group
-note $$ "$1/command.pid" $how
-umask "$2"
-exec /bin/sh -c "$4"
-"""
-)
 
 _CLAIM = """
 refuse() { answer refused "$1"; exit 0; }
@@ -84,66 +55,118 @@ newest() {
   done
 }
 fenced() { newest; [ "$top" -gt "$epoch" ]; }
+claim() {
 trap : HUP PIPE
 mask=$(umask)
 umask 077
 problem=$(CDPATH= cd -- "$cwd" 2>&1) || refuse "the command can't start in $cwd: $problem"
-problem=$(mkdir -p "$fence" 2>&1) || refuse "no run directory can be made in $runs: $problem"
+[ -d "$fence" ] || problem=$(mkdir -p "$fence" 2>&1) ||
+  refuse "no run directory can be made in $runs: $problem"
 fenced && refuse "a newer operator (epoch $top) has taken over"
-problem=$(mkdir -p "$fence/$epoch" 2>&1) || refuse "cannot write in $fence: $problem"
+[ -d "$fence/$epoch" ] || problem=$(mkdir -p "$fence/$epoch" 2>&1) ||
+  refuse "cannot write in $fence: $problem"
 if ! problem=$(mkdir "$run" 2>&1); then
   [ -d "$run" ] || refuse "cannot make $run: $problem"
   answer attached
-  exit 0
+  return 1
 fi
 problem=$( {
   note $$ "$run/launcher.pid" launcher &&
   boot && printf '%s\\n' "$boot" >"$run/boot" &&
   date +%s >"$run/started" &&
   printf '%s\\n' "$command" >"$run/command" &&
+  printf '%s\\n' "$window" >"$run/window" &&
   printf '%s\\n' "$wrapper" >"$run/wrapper" &&
-  printf '%-31s\\n' reserved >"$run/exit.reserved" &&
+  printf '%-63s\\n' reserved >"$run/exit.reserved" &&
   : >"$run/out" &&
   mkfifo "$run/pipe"
 } 2>&1 ) || unclaim "cannot write in $run: $problem"
 fenced && unclaim "a newer operator (epoch $top) has taken over"
 mkdir "$run/begun" 2>/dev/null || refuse "it was ended before it began"
+: >"$fence/$epoch/used"
+}
 """
 
 _START = """
-CDPATH= cd -- "$cwd"
+begin() {
 apart= detached=
 if command -v setsid >/dev/null 2>&1; then
   apart=setsid detached=setsid
 elif command -v nohup >/dev/null 2>&1; then
   detached=nohup
 fi
-$detached /bin/sh "$run/wrapper" "$run" "$mask" "$apart" "$inner" </dev/null >/dev/null 2>&1 &
-note $! "$run/wrapper.pid" wrapper
+(
+  CDPATH= cd -- "$cwd"
+  export_all
+  exec $detached /bin/sh "$run/wrapper" \\
+    "$run" "$mask" "$apart" "$inner" $kept </dev/null >/dev/null 2>&1
+) &
+child=$!
+note $child "$run/wrapper.pid" wrapper
 answer started
+}
+"""
+
+# The new run is a child of this shell: its end is known at once, without asking again. The
+# signal says that the output goes on in another piece.
+_AND_FOLLOW = """
+child= from=1
+claim && begin
+until_ended() {
+  [ "$child" ] || return
+  trap : USR1
+  (
+    until [ -f "$run/exit" ]; do
+      sleep 1
+      for one in "$run"/out.*; do
+        [ -f "$one" ] && kill -USR1 $$ && exit
+      done
+    done
+  ) </dev/null >/dev/null 2>&1 3<&- &
+  wait "$child"
+}
 """
 
 
-def launch_text(run_dir: str, spec: RunSpec, cwd: str = "") -> str:
+def launch_text(run_dir: str, spec: RunSpec, cwd: str = "", keeping: Keeping = AS_USUAL) -> str:
     """The text that claims and starts `spec`, once.
 
     `run_dir` and `cwd` as in the runbook's target; the spec's own `cwd` goes before.
     It answers `started`, `attached` (the run was there already) or `refused WHY`.
     Raises `ValueError` for a run id, an environment or a command that can't be one.
     """
+    return text(*_launching(run_dir, spec, cwd, keeping), "claim && begin")
+
+
+def run_text(run_dir: str, spec: RunSpec, cwd: str = "", keeping: Keeping = AS_USUAL) -> str:
+    """The text that launches as `launch_text` does and then follows as `follow_text` does.
+
+    Its answer to the launch is a line on stdout; the output begins right after it.
+    """
+    return text(*_launching(run_dir, spec, cwd, keeping), _AND_FOLLOW, SETTLE, FOLLOW)
+
+
+def _launching(run_dir: str, spec: RunSpec, cwd: str, keeping: Keeping) -> tuple[str, ...]:
     if "\0" in spec.command:
         raise ValueError("the command has a NUL byte, which no shell can read")
     if len(spec.command.encode("utf-8", "surrogateescape")) > _LONGEST_COMMAND_BYTES:
         raise ValueError(f"the command is longer than {_LONGEST_COMMAND_BYTES:,} bytes")
+    mark = mark_of(spec.run_id) if keeping.stderr == APART else ""
     window = run_name(spec.window or "any")
     values = f"""
 runs={runs_place(run_dir)}
 run=$runs/{run_name(spec.run_id)}
-fence=$runs/.epochs/{window}
+window={window}
+fence=$runs/.epochs/$window
 epoch={int(spec.epoch)}
 cwd={place(spec.cwd or cwd)}
+kept="{keeping.head_bytes} {keeping.part_bytes} {mark}"
 command={shlex.quote(spec.command)}
-wrapper={shlex.quote(_WRAPPER)}
-inner={shlex.quote(_INNER)}
+wrapper={shlex.quote(WRAPPER)}
+inner={shlex.quote(INNER)}
+export_all() {{
+:
+{exports(spec.env)}
+}}
 """
-    return text(ANSWERING, PROCESSES, values, _CLAIM, exports(spec.env), _START)
+    return ANSWERING, PROCESSES, values, _CLAIM, _START

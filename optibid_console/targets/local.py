@@ -9,7 +9,9 @@ from asyncio.subprocess import PIPE, Process, SubprocessStreamProtocol
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from optibid_console.targets.shell_target import Reader, ShellTarget, Talk
+from optibid_console.runbook.model import TargetSpec
+from optibid_console.targets.shell_target import ShellTarget
+from optibid_console.targets.talk import Reader, Talk
 from optibid_console.targets.target import LinkLost
 
 _BUFFER_BYTES = 1024 * 1024
@@ -19,8 +21,8 @@ _LEAVE_S = 2.0
 class LocalTarget(ShellTarget):
     """Commands on this machine. Runs outlive the engine: they have a session of their own."""
 
-    def __init__(self, name: str, run_dir: str = "", cwd: str = "") -> None:
-        super().__init__(name, run_dir, cwd)
+    def __init__(self, spec: TargetSpec) -> None:
+        super().__init__(spec)
         self._leaving: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager

@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
     aclosing,
     asynccontextmanager,
 )
-from typing import Protocol
 
-from optibid_console.targets.inspector import cancel_text, clean_text, ended_text, follow_text
-from optibid_console.targets.launcher import launch_text
-from optibid_console.targets.shell_words import ANSWER, answer_in, run_name
+from optibid_console.runbook.model import TargetSpec
+from optibid_console.targets.follower import follow_text
+from optibid_console.targets.following import Following, Verdict, drop
+from optibid_console.targets.inspector import cancel_text, clean_text, ended_text
+from optibid_console.targets.launcher import launch_text, run_text
+from optibid_console.targets.shell_words import answer_in, run_name
+from optibid_console.targets.streams import Splitter
+from optibid_console.targets.talk import Ahead, Reader, Talk
 from optibid_console.targets.target import (
     Ending,
+    Launched,
     LaunchRefused,
     LinkLost,
     OutputChunk,
     RunEnd,
+    RunEvent,
     RunSpec,
     TargetError,
 )
 from optibid_console.targets.watched import watched_text
+from optibid_console.targets.wrapper import APART, Keeping
 from probes.probe import Completed, HostError
 from probes.text import one_line
 
 _CHUNK_BYTES = 256 * 1024
 _ANSWER_TIMEOUT_S = 20.0
+_CLEAN_TIMEOUT_S = 120.0
 _SHORT_COMMANDS_AT_ONCE = 4
 """sshd allows ten sessions on a connection (MaxSessions); tails and runs need theirs."""
 
@@ -44,35 +51,15 @@ _ENDINGS = {
 }
 
 
-class Reader(Protocol):
-    """What a shell prints. `read` gives up to `size` bytes, `b""` at the end.
-
-    Raises `LinkLost`.
-    """
-
-    async def read(self, size: int) -> bytes: ...
-
-
-class Talk(Protocol):
-    """A shell at work. Leaving its context closes its input and everything else."""
-
-    @property
-    def stdout(self) -> Reader: ...
-
-    @property
-    def stderr(self) -> Reader: ...
-
-    async def exit_status(self) -> int:
-        """Its exit status, negative for a signal. Raises `LinkLost` when that isn't known."""
-
-
 class ShellTarget(ABC):
     """Launches, follows and ends runs, and observes, through texts for `/bin/sh`."""
 
-    def __init__(self, name: str, run_dir: str = "", cwd: str = "") -> None:
-        self.name = name
-        self._run_dir = run_dir
-        self._cwd = cwd
+    def __init__(self, spec: TargetSpec) -> None:
+        self.name = spec.id
+        self._run_dir = spec.run_dir
+        self._cwd = spec.cwd
+        self._keeping = Keeping(spec.output_cap, spec.stderr)
+        self._keep_days = int(spec.keep_runs // 86400)
         self._short = asyncio.Semaphore(_SHORT_COMMANDS_AT_ONCE)
 
     @abstractmethod
@@ -81,6 +68,10 @@ class ShellTarget(ABC):
 
         Raises `LinkLost` with `sent=False` when no shell got anything.
         """
+
+    def _unreached(self) -> str:
+        """Why nothing can be begun there just now; empty when it can."""
+        return ""
 
     @abstractmethod
     async def close(self) -> None:
@@ -98,17 +89,25 @@ class ShellTarget(ABC):
     ) -> Completed:
         """Run a short command; it is ended when `timeout_s` is over.
 
-        Raises `HostError` (also for more than `max_bytes` of output) and `TimeoutError`.
+        Raises `HostError` (also for more than `max_bytes` of output, and when it wasn't
+        even begun in time) and `TimeoutError`.
         """
+        began = False
         try:
             text = watched_text(command, env or {}, self._cwd)
             async with asyncio.timeout(timeout_s), self._short, self._open(text) as talk:
+                began = True
                 stdout, stderr = await asyncio.gather(
                     self._all_of(talk.stdout, max_bytes), self._all_of(talk.stderr, max_bytes)
                 )
                 status, name = _signalled(await talk.exit_status())
         except (TargetError, ValueError) as error:
             raise HostError(str(error)) from error
+        except TimeoutError as error:
+            why_not = "" if began else self._unreached()
+            if not why_not:
+                raise
+            raise HostError(f"{why_not}; waited {timeout_s:.2g} s") from error
         return Completed(-signal.Signals[f"SIG{name}"] if name else status, stdout, stderr)
 
     @asynccontextmanager
@@ -125,59 +124,99 @@ class ShellTarget(ABC):
     # Target
 
     async def launch(self, spec: RunSpec) -> bool:
+        text = self._launching(launch_text, spec)
+        return self._is_new(await self._ask(text, _ANSWER_TIMEOUT_S))
+
+    async def run(self, spec: RunSpec) -> AsyncGenerator[RunEvent, None]:
+        text = self._launching(run_text, spec)
+        async with self._open(text) as talk:
+            output = Ahead(talk.stdout)
+            try:
+                async with asyncio.timeout(_ANSWER_TIMEOUT_S):
+                    answer = await self._answer_on(talk, output)
+            except TimeoutError:
+                raise LinkLost(f"{self.name}: no answer within {_ANSWER_TIMEOUT_S:g} s") from None
+            yield Launched(attached=not self._is_new(answer))
+            following = Following(self.name, spec.run_id, self._splitter(spec.run_id, 0))
+            async with aclosing(following.chunks(output, talk.stderr)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        if following.end is None:
+            async with aclosing(self._follow(following)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        end = self._end(following.end) if following.end is not None else None
+        if end is None:
+            raise LinkLost(f"{self.name}: the output of {spec.run_id} broke off")
+        yield end
+
+    async def follow(self, run_id: str, offset: int) -> AsyncGenerator[OutputChunk, None]:
+        splitter = self._splitter(run_name(run_id), offset)
+        async with aclosing(self._follow(Following(self.name, run_id, splitter, offset))) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _follow(self, following: Following) -> AsyncGenerator[OutputChunk, None]:
+        """All that is left, in as many turns as the output has pieces."""
+        while following.end is None:
+            text = follow_text(self._run_dir, following.run_id, following.at)
+            async with (
+                self._open(text) as talk,
+                aclosing(following.chunks(talk.stdout, talk.stderr)) as chunks,
+            ):
+                async for chunk in chunks:
+                    yield chunk
+
+    def _launching(self, text: Callable[..., str], spec: RunSpec) -> str:
         try:
-            text = launch_text(self._run_dir, spec, self._cwd)
+            return text(self._run_dir, spec, self._cwd, self._keeping)
         except ValueError as error:
             raise LaunchRefused(f"{self.name}: {error}") from error
-        answer = await self._ask(text, _ANSWER_TIMEOUT_S)
+
+    def _is_new(self, answer: str) -> bool:
         word, _, why = answer.partition(" ")
         if word not in ("started", "attached"):
             raise LaunchRefused(f"{self.name} refuses the launch: {one_line(why or answer, 400)}")
         return word == "started"
 
-    async def follow(self, run_id: str, offset: int) -> AsyncGenerator[OutputChunk, None]:
-        text = follow_text(self._run_dir, run_name(run_id), offset)
-        async with self._open(text) as talk:
-            end = asyncio.create_task(self._end_of_output(talk.stderr))
-            read: asyncio.Task[bytes] | None = None
-            at = offset
-            try:
-                while not (end.done() and at >= end.result()):
-                    read = read or asyncio.create_task(talk.stdout.read(_CHUNK_BYTES))
-                    await asyncio.wait({read, end}, return_when=asyncio.FIRST_COMPLETED)
-                    if not read.done():
-                        continue
-                    data, read = read.result(), None
-                    if not data:
-                        raise LinkLost(f"{self.name}: the output of {run_id} broke off")
-                    yield OutputChunk(at, data)
-                    at += len(data)
-            finally:
-                await _drop(end, read)
+    async def _answer_on(self, talk: Talk, output: Ahead) -> str:
+        """The first line, which answers; what was read after it is still in `output`."""
+        answer = answer_in(await output.line(_CHUNK_BYTES))
+        if answer:
+            return answer
+        said = one_line(await self._all_of(talk.stderr, _CHUNK_BYTES), 200) or "nothing"
+        status = await talk.exit_status()
+        raise LinkLost(f"{self.name}: /bin/sh ended with {status} and said: {said}")
+
+    def _splitter(self, run_id: str, offset: int) -> Splitter | None:
+        return Splitter(run_id, offset) if self._keeping.stderr == APART else None
 
     async def ended(self, run_id: str) -> RunEnd | None:
-        answer = await self._ask(ended_text(self._run_dir, run_name(run_id)), _ANSWER_TIMEOUT_S)
-        verdict, status, size = self._words(answer, 3)
-        if verdict == "running":
+        return self._end(await self._verdict(run_name(run_id)))
+
+    async def _verdict(self, run_id: str) -> Verdict:
+        answer = await self._ask(ended_text(self._run_dir, run_id), _ANSWER_TIMEOUT_S)
+        size, word, status, whole = self._words(answer, 4)
+        return Verdict(int(size), word, int(status), whole)
+
+    def _end(self, verdict: Verdict) -> RunEnd | None:
+        if verdict.word == "running":
             return None
-        if verdict != "exited":
-            return RunEnd(_ENDINGS[verdict], output_bytes=int(size))
-        exit_status, name = _signalled(int(status))
+        size, broken = verdict.size, verdict.whole == "broken"
+        if verdict.word != "exited":
+            return RunEnd(_ENDINGS[verdict.word], output_bytes=size, output_broken=broken)
+        exit_status, name = _signalled(verdict.status)
         if name:
-            return RunEnd(Ending.SIGNALLED, None, name, int(size))
-        return RunEnd(Ending.EXITED, exit_status, "", int(size))
+            return RunEnd(Ending.SIGNALLED, None, name, size, broken)
+        return RunEnd(Ending.EXITED, exit_status, "", size, broken)
 
     async def cancel(self, run_id: str, grace_s: float) -> None:
         text = cancel_text(self._run_dir, run_name(run_id), grace_s)
         await self._ask(text, grace_s + _ANSWER_TIMEOUT_S)
 
-    async def clean(self, older_than_days: int, keep: Collection[str] = ()) -> int:
-        """Remove the directories of ended runs that are that old; gives their number.
-
-        Running ones and those in `keep` stay. Raises `LinkLost`.
-        """
-        text = clean_text(self._run_dir, older_than_days, keep)
-        _, count = self._words(await self._ask(text, _ANSWER_TIMEOUT_S), 2)
+    async def clean(self, keep: Collection[str] = (), open_windows: Collection[str] = ()) -> int:
+        text = clean_text(self._run_dir, self._keep_days, keep, open_windows)
+        _, count = self._words(await self._ask(text, _CLEAN_TIMEOUT_S), 2)
         return int(count)
 
     # What they share
@@ -226,18 +265,7 @@ class ShellTarget(ABC):
         except TargetError as error:
             raise HostError(str(error)) from error
         finally:
-            await _drop(said)
-
-    async def _end_of_output(self, stderr: Reader) -> int:
-        """The output's size, once the run has ended."""
-        said = b""
-        answer = re.compile(re.escape(ANSWER.encode()) + rb"end (\d+)\n")
-        while (found := answer.search(said)) is None:
-            data = await stderr.read(_CHUNK_BYTES)
-            if not data:
-                raise LinkLost(f"{self.name}: the link broke off while the run was followed")
-            said = (said + data)[-_CHUNK_BYTES:]
-        return int(found[1])
+            await drop(said)
 
 
 async def _last_of(reader: Reader) -> bytes:
@@ -245,14 +273,6 @@ async def _last_of(reader: Reader) -> bytes:
     while data := await reader.read(_CHUNK_BYTES):
         said = (said + data)[-2000:]
     return said
-
-
-async def _drop(*tasks: asyncio.Task[bytes] | asyncio.Task[int] | None) -> None:
-    """Cancel and await what is still under way."""
-    given = [task for task in tasks if task is not None]
-    for task in given:
-        task.cancel()
-    await asyncio.gather(*given, return_exceptions=True)
 
 
 def _signalled(status: int) -> tuple[int, str]:

@@ -29,7 +29,12 @@ def run_name(run_id: str) -> str:
 
 
 def place(path: str) -> str:
-    """The shell word for a directory on the target; `~` and relative paths are from home."""
+    """The shell word for a directory on the target; `~` and relative paths are from home.
+
+    `.` is where the shell starts: in a container the image's working directory.
+    """
+    if path == ".":
+        return '"$PWD"'
     if path.startswith("/"):
         return shlex.quote(path)
     if path in ("", "~"):
@@ -71,9 +76,11 @@ nap() {{ sleep 0.1 2>/dev/null || sleep 1; }}
 """
 
 PROCESSES = """
+# Sets $boot to what changes when the machine, or the container, starts again.
 boot() {
   { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null ||
     boot=$(sysctl -n kern.boottime 2>/dev/null) || boot=unknown
+  look 1 && boot=$boot/$start
 }
 # Sets $start to when process $1 started; false when it is gone or a zombie.
 look() {

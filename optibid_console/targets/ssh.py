@@ -12,7 +12,8 @@ import asyncssh
 from optibid_console.runbook.model import TargetSpec
 from optibid_console.targets.connection import Connection
 from optibid_console.targets.forwards import Forwards
-from optibid_console.targets.shell_target import Reader, ShellTarget, Talk
+from optibid_console.targets.shell_target import ShellTarget
+from optibid_console.targets.talk import Reader, Talk
 from optibid_console.targets.target import LinkListener, LinkLost, TargetError
 from probes.probe import HostError
 from probes.text import one_line
@@ -28,7 +29,7 @@ class SshTarget(ShellTarget):
     def __init__(
         self, spec: TargetSpec, on_link: LinkListener, *, connect_timeout_s: float = 10.0
     ) -> None:
-        super().__init__(spec.id, spec.run_dir, spec.cwd)
+        super().__init__(spec)
         self._forwards = Forwards()
         self._connection = Connection(
             spec, on_link, self._forwards.renew, timeout_s=connect_timeout_s
@@ -54,6 +55,9 @@ class SshTarget(ShellTarget):
             return await self._forwards.socket(await self._connection.get(), path)
         except (LinkLost, *_ERRORS) as error:
             raise HostError(f"{path} can't be reached: {error}") from error
+
+    def _unreached(self) -> str:
+        return self._connection.trouble
 
     @asynccontextmanager
     async def _open(self, text: str) -> AsyncIterator[Talk]:

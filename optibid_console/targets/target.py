@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from optibid_console.targets.streams import Stream
 from probes.probe import Host
 
 
@@ -46,6 +47,16 @@ class RunEnd:
     exit_status: int | None = None
     signal: str = ""
     output_bytes: int = 0
+    """How much it printed, what was left out and the marks of stderr included."""
+    output_broken: bool = False
+    """Whether the end of the output is missing because the target's disk was full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """The target has the run. `attached`: it had it already, and this launch started nothing."""
+
+    attached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,20 @@ class OutputChunk:
     offset: int
     """Where it starts in the run's output, in bytes."""
     data: bytes
+    stream: Stream = Stream.OUTPUT
+    """`OUTPUT` where the target doesn't tell stderr apart."""
+    left_out: int = 0
+    """How many bytes just before it are gone, because the target keeps only so much."""
+    resume: int = -1
+    """The offset from which to follow on after it. The marks that tell stderr apart are
+    counted, so it isn't always `offset + len(data)`, which is what -1 stands for."""
+
+    @property
+    def next_offset(self) -> int:
+        return self.resume if self.resume >= 0 else self.offset + len(self.data)
+
+
+RunEvent = Launched | OutputChunk | RunEnd
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +124,17 @@ class Target(Host, Protocol):
         it is attached to, not started). Raises `LaunchRefused`, `LinkLost`.
         """
 
+    def run(self, spec: RunSpec) -> AsyncGenerator[RunEvent, None]:
+        """Launch and follow in one go: `Launched`, output, and the `RunEnd` last.
+
+        Raises what `launch` and `follow` raise; `LinkLost` before `Launched` says by `sent`
+        whether anything can have been started. Close it (`aclosing`).
+        """
+
     def follow(self, run_id: str, offset: int) -> AsyncGenerator[OutputChunk, None]:
         """The run's output from `offset` on, until the run has ended and all was read.
 
-        Raises `LinkLost`; call again with the next offset to carry on. Close it (`aclosing`).
+        Raises `LinkLost`; call again with `next_offset` to carry on. Close it (`aclosing`).
         """
 
     async def ended(self, run_id: str) -> RunEnd | None:
@@ -111,7 +143,15 @@ class Target(Host, Protocol):
     async def cancel(self, run_id: str, grace_s: float) -> None:
         """End the run's whole process group: TERM, then KILL. Raises `LinkLost`.
 
-        Does nothing when there is nothing to end.
+        What left the group is ended too, where /proc tells which run it belongs to. Does
+        nothing when there is nothing to end.
+        """
+
+    async def clean(self, keep: Collection[str] = (), open_windows: Collection[str] = ()) -> int:
+        """Remove the directories of ended runs that are older than the target keeps them.
+
+        Running ones, those in `keep`, and all of an open or a lately used window stay. Gives
+        the number of removed ones. Raises `LinkLost`.
         """
 
     async def close(self) -> None: ...

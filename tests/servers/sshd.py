@@ -12,6 +12,7 @@ import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
@@ -55,7 +56,7 @@ class Keys:
             "known_hosts": str(self.known_hosts),
             **changes,
         }
-        return TargetSpec(port=port, **given)
+        return replace(TargetSpec("", port=port), **given)  # type: ignore[arg-type]
 
 
 class OpenSshServer:

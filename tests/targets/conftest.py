@@ -1,17 +1,22 @@
-"""The same target three ways: this machine, asyncssh's server, OpenSSH's sshd."""
+"""The same target five ways: this machine, two SSH servers, a container here and behind SSH."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from optibid_console.runbook.model import TargetSpec
+from optibid_console.targets.container import ContainerTarget
 from optibid_console.targets.local import LocalTarget
 from optibid_console.targets.shell_target import ShellTarget
 from optibid_console.targets.ssh import SshTarget
 from optibid_console.targets.target import LinkState, RunSpec
+from tests.servers.docker import DockerServer
 from tests.servers.sshd import Keys, OpenSshServer, asyncssh_server
 
 
@@ -39,25 +44,81 @@ def links() -> list[LinkState]:
     return []
 
 
-KINDS = ["local", "asyncssh", pytest.param("openssh", marks=pytest.mark.server("sshd"))]
+@pytest.fixture(scope="session")
+def docker_server() -> Iterator[DockerServer]:
+    """A real Docker. Mark the test with `server("docker")`."""
+    server = DockerServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def box(docker_server: DockerServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A container that sees the tests' directories and processes, as the other targets do."""
+    root = tmp_path_factory.getbasetemp()
+    name = f"optibid-console-box-{os.getpid()}"
+    options = ("-v", f"{root}:{root}", "--pid", "host", "--user", f"{os.getuid()}:{os.getgid()}")
+    docker_server.run(name, "import signal; signal.pause()", *options)
+    return name
+
+
+KINDS = [
+    "local",
+    "asyncssh",
+    pytest.param("openssh", marks=pytest.mark.server("sshd")),
+    pytest.param("container", marks=pytest.mark.server("docker")),
+    pytest.param("container over ssh", marks=pytest.mark.server("docker")),
+]
+
+Open = Callable[..., Awaitable[ShellTarget]]
 
 
 @pytest.fixture(params=KINDS)
-async def target(
+async def open_target(
     request: pytest.FixtureRequest, keys: Keys, runs: Path, links: list[LinkState]
-) -> AsyncIterator[ShellTarget]:
+) -> AsyncIterator[Open]:
+    """Opens a target of each kind; what isn't said of it is as usual."""
     async with AsyncExitStack() as stack:
-        if request.param == "local":
-            made: ShellTarget = LocalTarget("local", str(runs))
+
+        async def opened(**more: object) -> ShellTarget:
+            more = {"run_dir": str(runs), **more}
+            made = await machine(request, keys, links, stack, more)
+            if "container" in request.param:
+                server, box = (request.getfixturevalue(one) for one in ("docker_server", "box"))
+                spec = TargetSpec("box", kind="container", container=box, docker=server.url)
+                host = made if "ssh" in request.param else None
+                made = ContainerTarget(replace(spec, **more), links.append, host)  # type: ignore[arg-type]
+                stack.push_async_callback(made.close)
+            return made
+
+        yield opened
+
+
+async def machine(
+    request: pytest.FixtureRequest,
+    keys: Keys,
+    links: list[LinkState],
+    stack: AsyncExitStack,
+    more: dict[str, object],
+) -> ShellTarget:
+    """This machine, or this machine as an SSH host."""
+    made: ShellTarget
+    if request.param in ("local", "container"):
+        made = LocalTarget(replace(TargetSpec("local", kind="local"), **more))  # type: ignore[arg-type]
+    else:
+        if request.param == "openssh":
+            port = request.getfixturevalue("sshd").port
         else:
-            if request.param == "asyncssh":
-                port = await stack.enter_async_context(asyncssh_server(keys))
-            else:
-                port = request.getfixturevalue("sshd").port
-            keys.know(port)
-            made = SshTarget(keys.spec(port, run_dir=str(runs)), links.append)
-        yield made
-        await made.close()
+            port = await stack.enter_async_context(asyncssh_server(keys))
+        keys.know(port)
+        made = SshTarget(replace(keys.spec(port), **more), links.append)  # type: ignore[arg-type]
+    stack.push_async_callback(made.close)
+    return made
+
+
+@pytest.fixture
+async def target(open_target: Open) -> ShellTarget:
+    return await open_target()
 
 
 @pytest.fixture

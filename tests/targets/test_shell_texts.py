@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from optibid_console.targets.inspector import cancel_text, ended_text, follow_text
+from optibid_console.targets.follower import follow_text
+from optibid_console.targets.inspector import cancel_text, ended_text
 from optibid_console.targets.launcher import launch_text
 from optibid_console.targets.shell_words import answer_in, place, runs_place
 from optibid_console.targets.target import RunSpec
@@ -20,7 +21,7 @@ from optibid_console.targets.watched import watched_text
 SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "ash"]}
 TOOLS = (
     "cat", "mkdir", "mkfifo", "mv", "rm", "date", "sleep", "tail", "wc", "kill", "ps", "tr",
-    "find", "nohup", "printf", "true", "sysctl",
+    "find", "nohup", "dd", "grep", "printf", "true", "sysctl",
 )  # fmt: skip
 """What a host without setsid has."""
 
@@ -54,7 +55,7 @@ def ask(text: str, env: dict[str, str]) -> str:
 
 def until_ended(run_dir: str, run_id: str, env: dict[str, str]) -> str:
     deadline = time.monotonic() + 10
-    while (answer := ask(ended_text(run_dir, run_id), env)).startswith("running"):
+    while " running " in (answer := ask(ended_text(run_dir, run_id), env)):
         assert time.monotonic() < deadline
     return answer
 
@@ -71,7 +72,7 @@ def test_a_run_from_claim_to_end(shell: dict[str, str], tmp_path: Path) -> None:
     text = launch_text("runs", spec)
     assert ask(text, shell) == "started"
     assert ask(text, shell) == "attached"
-    assert until_ended("runs", "r-1", shell) == "exited 3 5"
+    assert until_ended("runs", "r-1", shell) == "5 exited 3 whole"
     assert (tmp_path / "runs/r-1/out").read_bytes() == b"it's\n"
     late = launch_text("runs", RunSpec("r-2", "true", 0, 9))
     assert ask(late, shell) == "refused a newer operator (epoch 1) has taken over"
@@ -81,9 +82,9 @@ def test_a_run_is_ended_with_its_children(shell: dict[str, str]) -> None:
     spec = RunSpec("r-1", "trap '' TERM; echo deaf; sleep 4721.5 & sleep 4721.5", 1, 9)
     assert ask(launch_text("runs", spec), shell) == "started"
     until_said("runs/r-1/out", shell)
-    assert ask(ended_text("runs", "r-1"), shell).startswith("running")
+    assert ask(ended_text("runs", "r-1"), shell).split()[1] == "running"
     assert ask(cancel_text("runs", "r-1", 0.2), shell) == "ended"
-    assert until_ended("runs", "r-1", shell).startswith("exited 137 ")
+    assert until_ended("runs", "r-1", shell).endswith(" exited 137 whole")
     assert not _living("4721.5")
 
 
@@ -95,10 +96,10 @@ def test_a_host_without_setsid(shell: dict[str, str], tmp_path: Path) -> None:
     assert ask(launch_text("runs", spec), bare) == "started"
     until_said("runs/r-1/out", shell)
     assert ask(cancel_text("runs", "r-1", 1), bare) == "ended"
-    assert until_ended("runs", "r-1", bare).startswith("exited 143 ")
+    assert until_ended("runs", "r-1", bare).endswith(" exited 143 whole")
     assert not _living("4722.5")
     assert ask(launch_text("runs", RunSpec("r-2", "exit 4", 1, 9)), bare) == "started"
-    assert until_ended("runs", "r-2", bare) == "exited 4 0"
+    assert until_ended("runs", "r-2", bare) == "0 exited 4 whole"
 
 
 def test_following_ends_when_nobody_listens(shell: dict[str, str], tmp_path: Path) -> None:
@@ -114,7 +115,7 @@ def test_following_ends_when_nobody_listens(shell: dict[str, str], tmp_path: Pat
         child.stdin.write(follow_text("runs", "r-1", 2).encode())
         child.stdin.flush()
         assert child.stdout.read(2) == b"b\n"
-        assert answer_in(child.stderr.readline()) == "end 4"
+        assert answer_in(child.stderr.readline()) == "end 4 exited 0 whole"
     assert not _living(f"{tmp_path}/runs/r-1/out")
 
 
@@ -133,7 +134,7 @@ def test_a_claim_whose_launcher_died_never_starts(shell: dict[str, str], tmp_pat
     text = launch_text("runs", spec).replace("fenced && unclaim", "kill -9 $$\nfenced && unclaim")
     ask(text, shell)
     assert (tmp_path / "runs/r-1/command").exists()
-    assert ask(ended_text("runs", "r-1"), shell) == "never 0 0"
+    assert ask(ended_text("runs", "r-1"), shell) == "0 never 0 whole"
     assert ask(launch_text("runs", spec), shell) == "attached"
     assert not (tmp_path / "started").exists()
 
@@ -154,7 +155,7 @@ def test_a_run_ended_before_it_began_never_begins(shell: dict[str, str], tmp_pat
         launcher.stdin.write(slow.encode())
         launcher.stdin.flush()
         gate_end = os.open(gate, os.O_WRONLY)
-        assert ask(ended_text("runs", "r-1"), shell).startswith("running"), "it is about to start"
+        assert ask(ended_text("runs", "r-1"), shell).split()[1] == "running", "it is about to start"
         assert ask(cancel_text("runs", "r-1", 1), shell) == "nothing"
         os.write(gate_end, b"go\n")
         os.close(gate_end)

@@ -1,0 +1,147 @@
+"""The scripts that stay with a run on its target: one keeps its output and its exit status.
+
+The output is one stream of bytes with one numbering from 0, in the order in which the
+kernel got it: stdout and stderr are the same pipe (`TOGETHER`). Nothing that POSIX
+offers gives the order of writes to two pipes, so telling them apart (`APART`) costs order:
+stderr then goes through a second pipe, and each piece of it (at most `PIECE_BYTES`, as it
+was read) is written into the first one within marks that name the run (`streams.py`), by
+one write of at most 4096 bytes, which POSIX keeps whole (`PIPE_BUF`). stdout stays byte for
+byte and takes no detour. A piece of stderr arrives 1 to 4 ms late (measured on two
+cores), and a writer that uses both within that time is seen in another order.
+
+A pipe and not the file itself, because a command that opens /dev/stderr would cut the file
+off, and because the file is capped. What comes first is kept in `out`, up to half of the cap;
+what comes after in parts `out.START` (`START`: the number of its first byte) of which
+the last four are kept. Each is up to 64 KiB longer than asked, as `dd` reads it. A disk that
+is full ends neither the command nor the script: the rest is read and thrown away, and the
+exit file says `broken`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from optibid_console.targets.shell_words import PROCESSES
+
+TOGETHER = "together"
+APART = "apart"
+PIECE_BYTES = 4000
+_PARTS_KEPT = 4
+_LEAST_CAP = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How much of a run's output is kept, and whether stderr is told apart."""
+
+    cap_bytes: int = 64_000_000
+    """On the target's disk, for each run: at least 1 MiB."""
+    stderr: str = TOGETHER
+
+    @property
+    def head_bytes(self) -> int:
+        return max(self.cap_bytes, _LEAST_CAP) // 2
+
+    @property
+    def part_bytes(self) -> int:
+        return self.head_bytes // _PARTS_KEPT
+
+
+AS_USUAL = Keeping()
+
+
+# The signal after one second ends the wait for a pipe that a daemon keeps open.
+WRAPPER = (
+    PROCESSES
+    + """
+run=$1 mask=$2 apart=$3 head=$5 part=$6 mark=$7
+trap : TERM HUP USR1
+umask 077
+note $$ "$run/wrapper.pid" wrapper
+size() { size=$(($(wc -c <"$1"))); }
+# Appends to file $1 until it has $2 bytes. 1: that was all; 2: it can't be written.
+pour() {
+  size=0
+  while [ "$size" -lt "$2" ]; do
+    blocks=$((($2 - size + 65535) / 65536))
+    said=$(LC_ALL=C dd bs=65536 count=$blocks 2>&1 >>"$1") || return 2
+    read=${said%%+*} said=${said#*+}
+    [ $((read + ${said%% *})) -eq $blocks ] || return 1
+    size "$1"
+  done
+}
+keep() {
+  pour "$run/out" "$head" || return
+  at=$size parts=
+  while pour "$run/out.$at" "$part"; do
+    set -- $parts "$at"
+    at=$((at + size))
+    if [ $# -ge 4 ]; then
+      rm -f "$run/out.$1"
+      shift
+    fi
+    parts=$*
+  done
+}
+sink() {
+  keep
+  [ $? -ne 2 ] && return
+  cat >/dev/null
+  return 2
+}
+# Pieces of stderr, each within marks and written at once.
+tell() {
+  until [ "${pieces%% *}" = 0+0 ]; do
+    pieces=$( {
+      { printf '\\016%s\\002' "$mark"; LC_ALL=C dd bs=4000 count=1 2>&3
+        printf '\\003%s\\017' "$mark"; } | dd ibs=4096 obs=4096 2>/dev/null >&5
+    } 3>&1 )
+  done
+}
+sink <"$run/pipe" &
+sink=$!
+command= line_end='
+'
+while IFS= read -r line; do command=$command$line$line_end; done <"$run/command"
+command=${command%"$line_end"}
+if [ "$mark" ]; then
+  mkfifo "$run/err"
+  tell 5>"$run/pipe" <"$run/err" &
+  $apart /bin/sh -c "$4" sh "$run" "$mask" "$apart" "$command" \\
+    <"/dev/null" >"$run/pipe" 2>"$run/err"
+else
+  $apart /bin/sh -c "$4" sh "$run" "$mask" "$apart" "$command" <"/dev/null" >"$run/pipe" 2>&1
+fi
+status=$?
+( sleep 1; kill -USR1 $$ ) &
+patience=$!
+wait $sink
+word=whole
+[ $? -eq 2 ] && word=broken
+kill $patience
+end=0 last=$run/out
+for one in "$run"/out.*; do
+  [ -f "$one" ] && [ "${one##*.}" -gt "$end" ] && end=${one##*.} last=$one
+done
+size "$last"
+printf '%-63s\\n' "$status $(date +%s) $((end + size)) $word" 1<>"$run/exit.reserved"
+mv -f "$run/exit.reserved" "$run/exit"
+rm -f "$run/pipe" "$run/err"
+"""
+)
+"""Its arguments: run directory, umask, `setsid` or nothing, `INNER`, head and part in bytes,
+and the mark of stderr or nothing."""
+
+# The mark in the environment finds what left the process group: a daemon's own session.
+INNER = (
+    PROCESSES
+    + """
+how=tree
+[ "$3" ] && how=group
+note $$ "$1/command.pid" $how
+umask "$2"
+OPTIBID_RUN=$1/
+export OPTIBID_RUN
+exec /bin/sh -c "$4"
+"""
+)
