@@ -33,6 +33,9 @@ class StartAction:
     action_id: str
     typed: str = ""
     """What the person typed to confirm it."""
+    forced: bool = False
+    """Do it even while the journal can't be written: it is recorded in a spill file then.
+    For rollback alone; `typed` has to be `permit.forced_words`."""
 
 
 @dataclass(frozen=True, slots=True)

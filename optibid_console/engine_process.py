@@ -8,6 +8,7 @@ import platform
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -15,12 +16,16 @@ from pathlib import Path
 
 from optibid_console import paths
 from optibid_console.engine_record import EngineRecord, find
-from optibid_console.feed.socket_file import answers
+from optibid_console.feed.socket_file import answers, responds
 from optibid_console.file_lock import FileLock
+from optibid_console.journal import lease_table
+from optibid_console.journal.lease import Standing, holding
 from optibid_console.source import SourceError
 from probes.text import one_line
 
 READY_S = 60.0
+ANSWER_S = 2.0
+"""An engine that hasn't answered for so long, in seconds, is suspended or stuck."""
 _LOOK_S = 0.05
 _LOG_LINES = 5
 
@@ -44,6 +49,11 @@ class Wanted:
     journal: Path | None = None
     """None: this config's open window, or a new one."""
     t0: str | None = None
+    take_over: str = ""
+    """Why the journal is to be taken from an engine that doesn't answer; empty: it isn't."""
+    accept_runbook: bool = False
+    digest: str = ""
+    """Of the runbook; for `accept_runbook`."""
 
 
 async def find_or_start(wanted: Wanted) -> EngineRecord:
@@ -59,12 +69,39 @@ async def find_or_start(wanted: Wanted) -> EngineRecord:
             journal = await asyncio.to_thread(_own_journal, wanted)
         found = find(journal)
         if found is not None and await _answering(found):
-            return found
+            if await asyncio.to_thread(responds, Path(found.socket), ANSWER_S):
+                _check_runbook(found, wanted)
+                return found
+            if not wanted.take_over:
+                raise EngineStartError(await asyncio.to_thread(silent, found), 3)
         await _start(wanted, journal)
         record = find(journal)
         if record is None or not await _answering(record):
             raise EngineStartError(_ended(journal, "it ended as soon as it was ready"), 1)
         return record
+
+
+def silent(record: EngineRecord) -> str:
+    """What to say of an engine that doesn't answer: who, since when, and what can be done."""
+    lease = lease_table.of(Path(record.journal))
+    held = holding(lease, Standing.SILENT, time.time())
+    return (
+        f"{held}, and it doesn't answer: it may be suspended, or stuck on its disk.\n"
+        f"  {paths.APP} run --watch                  shows what is recorded, changes nothing\n"
+        f'  {paths.APP} run --take-over "REASON"     starts another engine that takes it over'
+    )
+
+
+def _check_runbook(record: EngineRecord, wanted: Wanted) -> None:
+    """A running engine goes by the runbook with which it was started."""
+    from optibid_console.journal.file import runbook_digest
+
+    if wanted.accept_runbook and runbook_digest(Path(record.journal)) != wanted.digest:
+        raise EngineStartError(
+            f"the engine (process {record.pid}) runs this window with the runbook as it was: end "
+            f"it (kill {record.pid}; runs under way go on) and give this command again",
+            3,
+        )
 
 
 def _family(wanted: Wanted) -> str:
@@ -153,7 +190,13 @@ def _command(wanted: Wanted, journal: Path, ready_fd: int) -> list[str]:
         sys.executable, "-m", "optibid_console", "engine", "-c", str(wanted.config.resolve()),
         "--journal", str(journal.resolve()), "--as", wanted.operator, "--ready-fd", str(ready_fd),
     ]  # fmt: skip
-    return [*command, "--t0", wanted.t0] if wanted.t0 else command
+    if wanted.t0:
+        command += ["--t0", wanted.t0]
+    if wanted.take_over:
+        command += [f"--take-over={wanted.take_over}"]
+    if wanted.accept_runbook:
+        command += ["--accept-runbook"]
+    return command
 
 
 @contextmanager

@@ -47,11 +47,16 @@ def record_for(journal: Path, window: str, config: Path) -> EngineRecord:
 
 
 @contextmanager
-def claimed(record: EngineRecord) -> Iterator[None]:
-    """Be the only engine of a journal while the context lasts. Raises `EngineRuns`."""
+def claimed(record: EngineRecord, *, take_over: bool = False) -> Iterator[None]:
+    """Be the only engine of a journal while the context lasts. Raises `EngineRuns`.
+
+    `take_over`: in the place of one that lives; the journal's lease decides between them.
+    """
     lock = FileLock(_path(Path(record.journal)))
+    if take_over and not lock.acquire():
+        lock.take_away()
     until = time.monotonic() + _CLAIM_S
-    while not lock.acquire():
+    while not (lock.is_held or lock.acquire()):
         if time.monotonic() > until:
             other = find(Path(record.journal))
             who = f" (process {other.pid} on {other.host})" if other else ""

@@ -84,11 +84,42 @@ class EngineStarted:
     host: str
     pid: int
     boot_id: str = ""
+    epoch: int = 0
+    """Of the journal's lease that it took; launches carry it."""
+    took_over_from: str = ""
+    """Who held the lease, when a living engine was deposed."""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineStopped:
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunbookAccepted:
+    """From now on the window goes by another runbook; steps keep what they are by their id."""
+
+    digest: str
+    differences: tuple[str, ...]
+    runbook: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SpillOpened:
+    """The journal can't be written: a forced rollback goes on in a spill file from here on."""
+
+    path: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpillMerged:
+    """The journal is back: entries `first` to `last` were recorded in the spill file."""
+
+    first: int
+    last: int
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,7 +403,8 @@ class LinkChanged:
 
 
 Fact = (
-    WindowOpened | EngineStarted | EngineStopped | OperatorTook | OperatorLeft | T0Set | Held
+    WindowOpened | RunbookAccepted | SpillOpened | SpillMerged | EngineStarted | EngineStopped
+    | OperatorTook | OperatorLeft | T0Set | Held
     | Resumed | WindowClosed | StepStarted | RunLaunched | RunUnreachable | RunEnded
     | EvidenceTaken | StepFinished | StepSkipped | AbortAsked | FactRecorded | ActionStarted
     | ActionStopped | ActionDecided | ActionFinished | ItemMarked | NoteWritten | PollCalled

@@ -15,6 +15,11 @@ class FileLock:
         self.path = path
         self._fd = -1
 
+    @property
+    def is_held(self) -> bool:
+        """Whether this object holds it."""
+        return self._fd >= 0
+
     def acquire(self) -> bool:
         """Take it if nobody has it. Raises `OSError` when the file can't be made."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -30,6 +35,10 @@ class FileLock:
                 return True
             os.close(fd)  # its last holder removed it between our open and our lock
 
+    def take_away(self) -> None:
+        """Leave its holder with a file that nobody finds any more; then `acquire` can work."""
+        self.path.unlink(missing_ok=True)
+
     def write(self, text: str) -> None:
         """Replace what the file says; for its holder."""
         os.ftruncate(self._fd, 0)
@@ -38,7 +47,8 @@ class FileLock:
     def release(self) -> None:
         """Remove the file and let go. Does nothing when it isn't held."""
         if self._fd >= 0:
-            self.path.unlink(missing_ok=True)
+            if self._is_there(self._fd):  # else it was taken away, and is another's
+                self.path.unlink()
             os.close(self._fd)
             self._fd = -1
 

@@ -50,12 +50,32 @@ def _(s: WindowState, entry: e.Entry, f: e.WindowOpened) -> WindowState:
 
 @_on(e.EngineStarted)
 def _(s: WindowState, entry: e.Entry, f: e.EngineStarted) -> WindowState:
-    return replace(s, engine=f)
+    return replace(s, engine=f, epoch=max(s.epoch, f.epoch))
+
+
+@_on(e.RunbookAccepted)
+def _(s: WindowState, entry: e.Entry, f: e.RunbookAccepted) -> WindowState:
+    runbook = from_plain(Runbook, f.runbook)
+    window = runbook.window
+    return replace(
+        s, digest=f.digest, runbook=runbook, name=window.name, version=window.version,
+        speed=window.speed, facts={**s.facts, "window.version": window.version},
+    )  # fmt: skip
 
 
 @_on(e.EngineStopped)
 def _(s: WindowState, entry: e.Entry, f: e.EngineStopped) -> WindowState:
     return replace(s, engine=None)
+
+
+@_on(e.SpillOpened)
+def _(s: WindowState, entry: e.Entry, f: e.SpillOpened) -> WindowState:
+    return replace(s, spill=f.path)
+
+
+@_on(e.SpillMerged)
+def _(s: WindowState, entry: e.Entry, f: e.SpillMerged) -> WindowState:
+    return replace(s, spill="")
 
 
 @_on(e.OperatorTook)

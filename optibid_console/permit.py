@@ -9,7 +9,7 @@ from optibid_console import commands as c
 from optibid_console.action_plan import action_plan, facts_missing, missing_facts
 from optibid_console.entries import Choice, Mark, Verdict
 from optibid_console.launch_clock import format_span
-from optibid_console.runbook.model import Runbook, StepKind
+from optibid_console.runbook.model import Action, Runbook, StepKind
 from optibid_console.state import ACTIVE, OVER, CriterionState, WindowState
 
 ROLLBACK = "rollback"
@@ -95,7 +95,9 @@ def _start_action(runbook: Runbook, state: WindowState, command: c.StartAction) 
     action = runbook.action(command.action_id)
     if action is None:
         return f"no action {command.action_id!r}; actions are {_names(runbook)}"
-    confirm = action.confirm or action.id
+    if command.forced and action.id != ROLLBACK:
+        return f"{action.id} needs the journal: {ROLLBACK} alone can be forced without it"
+    confirm = forced_words(action) if command.forced else action.confirm or action.id
     if command.typed != confirm:
         return f"type {confirm!r} to confirm it"
     under_way = state.action()
@@ -117,6 +119,11 @@ def _start_action(runbook: Runbook, state: WindowState, command: c.StartAction) 
         return f"it needs {', '.join(needed)}, which no step has recorded yet"
     missing = facts_missing(state, action)
     return f"it needs {', '.join(missing)}, which no step has recorded" if missing else ""
+
+
+def forced_words(action: Action) -> str:
+    """What has to be typed so that it goes on without the journal."""
+    return f"{action.confirm or action.id} without journal"
 
 
 def _names(runbook: Runbook) -> str:

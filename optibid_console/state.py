@@ -158,6 +158,8 @@ class WindowState:
     closed: e.WindowClosed | None = None
     closed_at: float = 0.0
     engine: e.EngineStarted | None = None
+    spill: str = ""
+    """The file in which a forced rollback is recorded while the journal is away, or empty."""
     operator: str = ""
     operator_since: float = 0.0
     epoch: int = 0
@@ -200,6 +202,12 @@ class WindowState:
     def active_runs(self) -> tuple[RunState, ...]:
         """The runs of which no end is known, in the order of their start."""
         return tuple(run for run in self.runs.values() if run.ended is None)
+
+    def unfinished_runs(self) -> tuple[RunState, ...]:
+        """The runs whose step has no outcome yet, also where the run itself has ended."""
+        last = (self.runs.get(step.run_id) for step in self.steps.values() if step.status in ACTIVE)
+        checked = {run.run_id: run for run in last if run is not None}
+        return tuple(({run.run_id: run for run in self.active_runs()} | checked).values())
 
     def action(self) -> ActionState | None:
         """The action that is under way."""

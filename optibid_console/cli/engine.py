@@ -13,7 +13,7 @@ from types import FrameType
 from optibid_console import paths
 from optibid_console.cli.main import unexpected
 from optibid_console.cli.person import name_of
-from optibid_console.engine.serve import CannotServe, serve
+from optibid_console.engine.serve import Asked, CannotServe, serve
 from optibid_console.engine_record import EngineRuns, claimed, record_for
 from optibid_console.journal.file import is_closed
 from optibid_console.journal.journal import JournalError
@@ -62,7 +62,7 @@ def engine(options: Namespace) -> int:
     except EngineRuns as error:
         code, message = 3, str(error)
     except JournalError as error:
-        code, message = 2, str(error)
+        code, message = error.exit_code, str(error)
     except SourceError as error:
         code, message = 1, str(error)
     except Exception as error:
@@ -76,17 +76,9 @@ def _engine(options: Namespace, starter: _Starter) -> int:
     loaded = load(options.config, os.environ)
     journal = _journal(options, loaded)
     record = record_for(journal, loaded.runbook.window.name, options.config)
-    with claimed(record):
-        return asyncio.run(
-            serve(
-                loaded,
-                journal,
-                Path(record.socket),
-                t0=options.t0,
-                operator_hint=name_of(options),
-                on_ready=starter.ready,
-            )
-        )
+    asked = Asked(name_of(options), options.t0 or "", options.take_over, options.accept_runbook)
+    with claimed(record, take_over=bool(options.take_over)):
+        return asyncio.run(serve(loaded, journal, Path(record.socket), asked, starter.ready))
 
 
 def _journal(options: Namespace, loaded: Loaded) -> Path:

@@ -63,6 +63,12 @@ def _status(options: Namespace) -> int:
     return status(options)
 
 
+def _verify(options: Namespace) -> int:
+    from optibid_console.cli.verifying import verify
+
+    return verify(options)
+
+
 def _demo(options: Namespace) -> int:
     from optibid_console.demo.story import main as demo
 
@@ -83,7 +89,7 @@ def _probe(options: Namespace) -> int:
 
 _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "run": _run, "attach": _attach, "engine": _engine, "status": _status, "demo": _demo,
-    "check": _check, "probe": _probe,
+    "check": _check, "probe": _probe, "verify": _verify,
 }  # fmt: skip
 
 

@@ -33,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
         "run", help="open the window, or come back to it, and drive it", epilog=_EXITS
     )
     _window(run)
+    run.add_argument("--watch", action="store_true", help="only watch; starts no engine")
     _screen(run)
     attach = commands.add_parser(
         "attach", help="come back to a window that runs, here or on another machine", epilog=_EXITS
@@ -52,6 +53,16 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("where", nargs="?", default="", metavar="JOURNAL")
     _json(status)
     status.add_argument("--all", action="store_true", help="every window that runs here")
+    verify = commands.add_parser(
+        "verify", help="prove that nobody changed a journal, or name what was changed",
+        epilog="exit status: 0 whole, 1 changed, 2 can't be read",
+    )  # fmt: skip
+    verify.add_argument("journal", type=Path, metavar="JOURNAL")
+    verify.add_argument(
+        "--head", default="", metavar="NUMBER:HASH",
+        help="a head that was noted elsewhere: it must still be in the journal",
+    )  # fmt: skip
+    _json(verify)
     commands.add_parser("demo", help="a whole window on a stack that it starts itself")
     check = commands.add_parser("check", help="say whether a config can be used", epilog=_EXITS)
     _config(check)
@@ -77,6 +88,14 @@ def _window(parser: argparse.ArgumentParser) -> None:
         help="where the window is recorded; this config's own when not given",
     )  # fmt: skip
     parser.add_argument("--t0", metavar="WHEN", help="T-0 of a new window: RFC 3339 or HH:MM (UTC)")
+    parser.add_argument(
+        "--take-over", default="", metavar="REASON",
+        help="take the window over from whoever holds it; the reason is recorded",
+    )  # fmt: skip
+    parser.add_argument(
+        "--accept-runbook", action="store_true",
+        help="go on with a runbook that has changed; the difference is recorded",
+    )  # fmt: skip
     _name(parser)
 
 

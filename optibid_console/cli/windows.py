@@ -8,7 +8,6 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from optibid_console.cli.told_to_end import told_to_end
 if TYPE_CHECKING:
     from optibid_console.cli.remote import RemoteEngine
     from optibid_console.engine_record import EngineRecord
+    from optibid_console.runbook.load import Loaded
     from optibid_console.source import ControlSource
 
 Connect = Callable[[], Awaitable["ControlSource"]]
@@ -29,7 +29,7 @@ def run(options: Namespace) -> int:
     if why_not:
         return _refuse(why_not)
     if not options.config.is_file():
-        _window_of(options.config)  # raises: it says what is there instead
+        _loaded(options.config)  # raises: it says what is there instead
     name = name_of(options)
 
     async def connect() -> ControlSource:
@@ -37,16 +37,22 @@ def run(options: Namespace) -> int:
         from optibid_console.engine_process import Wanted, find_or_start
         from optibid_console.feed.client import FeedSource
 
-        window = await asyncio.to_thread(_window_of, options.config)
-        wanted = Wanted(options.config, window, name, options.journal, options.t0)
+        loaded = await asyncio.to_thread(_loaded, options.config)
+        window = loaded.runbook.window.name
+        if options.watch:
+            return await asyncio.to_thread(_watched, options, window, name)
+        wanted = Wanted(
+            options.config, window, name, options.journal, options.t0, options.take_over,
+            options.accept_runbook, loaded.digest,
+        )  # fmt: skip
         record = await find_or_start(wanted)
-        same = replace(wanted, journal=Path(record.journal), t0=None)
+        same = Wanted(options.config, window, name, Path(record.journal))
 
         async def dial() -> Path:
             """The engine again; one that was killed is started again, for the same journal."""
             return Path((await find_or_start(same)).socket)
 
-        return FeedSource(dial, name, "drive")
+        return FeedSource(dial, name, "drive", take_over=options.take_over)
 
     return show(connect, options.config.name, options)
 
@@ -102,11 +108,27 @@ def show(connect: Connect, title: str, options: Namespace) -> int:
     return app.exit_code or app.return_code or 0
 
 
-def _window_of(config: Path) -> str:
-    """The window's name. Raises `RunbookError`."""
+def _loaded(config: Path) -> Loaded:
+    """Raises `RunbookError`."""
     from optibid_console.runbook.load import load
 
-    return load(config, os.environ).runbook.window.name
+    return load(config, os.environ)
+
+
+def _watched(options: Namespace, window: str, name: str) -> ControlSource:
+    """The window's engine for who only watches, or its journal where none answers."""
+    from optibid_console import engine_record, paths
+    from optibid_console.engine_process import ANSWER_S
+    from optibid_console.feed.client import FeedSource
+    from optibid_console.feed.socket_file import responds
+    from optibid_console.journal.file import is_closed
+    from optibid_console.journal.following import JournalSource
+
+    journal = options.journal or paths.journal_for(options.config, window, is_closed)
+    record = engine_record.find(journal)
+    if record is not None and responds(Path(record.socket), ANSWER_S):
+        return FeedSource(Path(record.socket), name, "watch")
+    return JournalSource(journal, name)
 
 
 def _near(record: EngineRecord, name: str, want: str) -> Connect:

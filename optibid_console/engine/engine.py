@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import platform
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from pathlib import Path
 from typing import Any
 
 from optibid_console import __version__
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.engine.acting import ActionRunner
+from optibid_console.engine.heartbeat import Heartbeat
 from optibid_console.engine.judging import Judge, PulseTaker
 from optibid_console.engine.lease import Attached, Lease
 from optibid_console.engine.ledger import Ledger
@@ -21,10 +19,12 @@ from optibid_console.engine.live_run import LiveRun
 from optibid_console.engine.observing import Observers
 from optibid_console.engine.running import StepRunner
 from optibid_console.engine.tailing import Tails
+from optibid_console.journal import lease
 from optibid_console.journal.journal import JournalError
-from optibid_console.permit import permit
+from optibid_console.journal.lease import Deposed
+from optibid_console.permit import ROLLBACK, forced_words, permit
 from optibid_console.runbook.load import Loaded
-from optibid_console.runbook.model import StepKind
+from optibid_console.runbook.model import Runbook, StepKind
 from optibid_console.signals import Link
 from optibid_console.source import Role
 from optibid_console.targets.target import LinkState, Target
@@ -56,20 +56,33 @@ class Engine:
         self._stop: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._links: dict[str, str] = {}
 
-    async def begin(self) -> None:
-        """Go on where the journal ends; before any screen may join. Raises `JournalError`."""
+    async def begin(self, epoch: int = 0, took_over_from: str = "", reason: str = "") -> None:
+        """Go on where the journal ends; before any screen may join. Raises `JournalError`.
+
+        `epoch`: of the journal's lease, taken from a living engine of `took_over_from` for
+        that `reason`.
+        """
+        me = lease.this_engine()
         await self.ledger.record(
-            e.EngineStarted(__version__, platform.node(), os.getpid(), _boot_id())
+            e.EngineStarted(__version__, me.host, me.pid, me.boot_id, epoch, took_over_from, reason)
         )
+        self.lease.begin(epoch)
         await self.lease.clear()
         self._take_up()
 
     async def run(self) -> str:
         """Live until told to end or the window is closed; gives the reason.
 
-        Runs under way go on on their targets.
+        Runs under way go on on their targets. Raises `Deposed` when another engine has
+        taken the journal over: nothing more is done or recorded then.
         """
-        for work in (self._observers.run, self._judge.run, self._tails.run, self.pulse.run):
+        for work in (
+            self._observers.run,
+            self._judge.run,
+            self._tails.run,
+            self.pulse.run,
+            Heartbeat(self.ledger).run,
+        ):
             self._spawn(work())
         try:
             reason = await self._stop
@@ -93,13 +106,20 @@ class Engine:
             fact = e.LinkChanged(state.target, state.state, state.detail)
             self._spawn(self.ledger.keep(fact))
 
+    def _depose(self, error: Deposed) -> None:
+        if not self._stop.done():
+            self._stop.set_exception(error)
+
     async def joined(self, screen: Attached) -> Role:
         async with self._busy:
             return await self.lease.joined(screen)
 
     async def left(self, screen: Attached, clean: bool) -> None:
         async with self._busy:
-            await self.lease.left(screen, clean=clean)
+            try:
+                await self.lease.left(screen, clean=clean)
+            except Deposed as error:
+                self._depose(error)
 
     async def handle(self, command: c.Command, screen: Attached) -> c.Reply:
         """Carry out a command of the operator's, or say why not."""
@@ -113,8 +133,14 @@ class Engine:
                 return c.Refused(why_not)
             try:
                 return await self._do(command, screen)
+            except Deposed as error:
+                self._depose(error)
+                return c.Refused(str(error))
             except JournalError as error:
-                return c.Refused(f"the journal can't be written, so nothing was done: {error}")
+                return c.Refused(
+                    f"the journal can't be written, so nothing was done: {error}"
+                    f"{_forcing(self._runbook, command)}"
+                )
             except ValueError as error:
                 return c.Refused(str(error))
 
@@ -131,7 +157,9 @@ class Engine:
                 return self._accepted()
             case c.RunStep():
                 return await self._run_step(command, by)
-            case c.StartAction(action_id):
+            case c.StartAction(action_id, _, forced):
+                if forced:
+                    self.ledger.force(action_id)
                 action = self._runbook.action(action_id)
                 assert action is not None  # permit has looked
                 self._keep(await self._actions.start(action, by, time.time()))
@@ -208,7 +236,7 @@ class Engine:
         """Go on with what an earlier engine left under way."""
         state = self.ledger.state
         in_action = state.action()
-        for run in state.active_runs():
+        for run in state.unfinished_runs():
             live = self._steps.reattach(run)
             mine = in_action is not None and run.step_id in in_action.steps
             if live is not None and not mine:
@@ -260,9 +288,10 @@ def _poll_result(ledger: Ledger, poll_id: str) -> str:
     return "go" if len(votes) == len(poll.roles) else "incomplete"
 
 
-def _boot_id() -> str:
-    """This machine's boot id (Linux: random(4)), empty where there is none."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
+def _forcing(runbook: Runbook, command: c.Command) -> str:
+    """How an action that the journal stands in the way of goes on without it; rollback can."""
+    if not isinstance(command, c.StartAction) or command.action_id != ROLLBACK:
         return ""
+    action = runbook.action(ROLLBACK)
+    words = forced_words(action) if action else ""
+    return f"; type {words!r} to do it and record it in a spill file"

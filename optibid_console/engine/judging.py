@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from optibid_console import entries as e
-from optibid_console.action_plan import estimate_s
+from optibid_console.action_plan import estimate_s, not_recorded
 from optibid_console.criteria import Judgement, judge
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.observing import Observers
@@ -86,8 +86,9 @@ class Judge:
 
     async def _ready(self, action: Action) -> None:
         state = self._ledger.state
-        missing = [f"{name} isn't recorded" for name in action.needs_facts
-                   if name not in state.facts]  # fmt: skip
+        missing = [
+            not_recorded(state, name) for name in action.needs_facts if name not in state.facts
+        ]
         waiting = set(action.needs_facts) - set(state.facts)
         for probe_id in action.ready_when:
             if waiting & set(self._observers.waits_for(probe_id)):

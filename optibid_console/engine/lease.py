@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from optibid_console import entries as e
 from optibid_console.engine.ledger import Ledger
+from optibid_console.journal.journal import JournalError
 from optibid_console.source import Role
 
 
@@ -35,6 +37,12 @@ class Lease:
         self._tell = tell
         self._screens: dict[str, Attached] = {}
         self._holder = ""
+        self._unused_epoch = 0
+        """The epoch that the engine got with the journal, until its first operator has it."""
+
+    def begin(self, epoch: int) -> None:
+        """The engine holds the journal with this epoch; 0: with none of its own."""
+        self._unused_epoch = epoch
 
     async def clear(self) -> None:
         """Nobody is attached when an engine starts: a lease from before has ended."""
@@ -46,7 +54,8 @@ class Lease:
         """A screen came; it drives when it wants to and nobody else does."""
         self._screens[screen.id] = screen
         if screen.want == "drive" and not self._holder and self._ledger.state.closed is None:
-            await self._give(screen, "")
+            with suppress(JournalError):  # then it watches, and the header says why
+                await self._give(screen, "")
         return self.role_of(screen.id)
 
     async def left(self, screen: Attached, *, clean: bool) -> None:
@@ -55,8 +64,8 @@ class Lease:
         if screen.id == self._holder:
             self._holder = ""
             how = "left the window running" if clean else "connection lost"
-            await self._ledger.keep(e.OperatorLeft(screen.name, how))
             self._tell_all()
+            await self._ledger.keep_soon(e.OperatorLeft(screen.name, how))
 
     async def take_over(self, screen: Attached, reason: str) -> str:
         """Give it to this screen; says why not, or nothing."""
@@ -91,9 +100,10 @@ class Lease:
 
     async def _give(self, screen: Attached, reason: str) -> None:
         previous = self.holder_name()
-        epoch = self._ledger.state.epoch + 1
+        epoch = self._unused_epoch or self._ledger.state.epoch + 1
         await self._ledger.record(e.OperatorTook(screen.name, epoch, reason, previous), screen.name)
         self._holder = screen.id
+        self._unused_epoch = 0
 
     def _tell_all(self) -> None:
         for screen_id in self._screens:

@@ -8,8 +8,10 @@ from dataclasses import is_dataclass
 from typing import Any, Protocol
 
 from optibid_console.codec import from_plain, to_plain
-from optibid_console.entries import Entry, Fact, WindowOpened
-from optibid_console.journal.journal import Journal, JournalError
+from optibid_console.entries import Entry, Fact, RunbookAccepted, WindowOpened
+from optibid_console.journal.journal import JournalError
+from optibid_console.journal.lease import Deposed
+from optibid_console.journal.spilling import SpillingJournal
 from optibid_console.runbook.secrets import Secrets
 from optibid_console.signals import Signal
 from optibid_console.state import WindowState
@@ -30,7 +32,7 @@ class Publisher(Protocol):
 class Ledger:
     """Records facts: committed first, then folded, then told. Secrets never get in."""
 
-    def __init__(self, journal: Journal, hub: Publisher, secrets: Secrets) -> None:
+    def __init__(self, journal: SpillingJournal, hub: Publisher, secrets: Secrets) -> None:
         self.state = WindowState()
         self.problem = ""
         """Why the journal can't be written; empty while it can."""
@@ -39,6 +41,7 @@ class Ledger:
         self._secrets = secrets
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
+        self._late: set[asyncio.Task[Entry]] = set()
 
     async def restore(self) -> None:
         """Fold all that the journal holds. Raises `JournalError`."""
@@ -48,9 +51,12 @@ class Ledger:
 
     async def record(self, fact: Fact, actor: str = CONSOLE) -> Entry:
         """Commit a fact and tell it. Raises `JournalError`: then nothing happened."""
-        clean = fact if isinstance(fact, WindowOpened) else redacted(fact, self._secrets)
+        holds_runbook = isinstance(fact, WindowOpened | RunbookAccepted)  # its secrets are names
+        clean = fact if holds_runbook else redacted(fact, self._secrets)
         # whoever asked may be cancelled: the entry is then whole or absent, and never untold
-        return await asyncio.shield(self._record(clean, actor))
+        recording = asyncio.create_task(self._record(clean, actor))
+        recording.add_done_callback(_retrieve)
+        return await asyncio.shield(recording)
 
     async def _record(self, clean: Fact, actor: str) -> Entry:
         async with self._lock:
@@ -59,20 +65,63 @@ class Ledger:
             except JournalError as error:
                 self.problem = str(error)
                 raise
-            self.problem = ""
-            self.state = self.state.apply(entry)
-            self._hub.entry(entry)
-            self._changed.set()
-            self._changed = asyncio.Event()
+            self.problem = self._journal.problem
+            before = entry.seq - self.state.seq - 1  # the opening of a spill
+            for one in await self._journal.read(self.state.seq, before) if before else []:
+                self._take(one)
+            self._take(entry)
             return entry
 
+    def _take(self, entry: Entry) -> None:
+        self.state = self.state.apply(entry)
+        self._hub.entry(entry)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def force(self, action_id: str) -> None:
+        """Let this action go on in a spill file, should the journal not be writable."""
+        self._journal.force(action_id)
+
+    async def beat(self) -> None:
+        """Hold the journal for another while; bring what waits in a spill into it.
+
+        Raises `Deposed` when another engine holds it, `JournalError` while it can't be written.
+        """
+        await self._journal.beat()
+        async with self._lock:
+            for entry in await self._journal.mend():
+                self._take(entry)
+            self.problem = self._journal.problem
+
     async def keep(self, fact: Fact, actor: str = CONSOLE) -> Entry:
-        """Commit something that happened already: tries until the journal takes it."""
+        """Commit something that happened already: tries until the journal takes it.
+
+        Raises `Deposed`: what happens then is another engine's to record.
+        """
         while True:
             try:
                 return await self.record(fact, actor)
+            except Deposed:
+                raise
             except JournalError:
                 await asyncio.sleep(_AGAIN_S)
+
+    async def keep_soon(self, fact: Fact, actor: str = CONSOLE) -> None:
+        """Commit something that must not wait for the journal: at once, or in the background
+        as soon as the journal takes it. Raises `Deposed`."""
+        try:
+            await self.record(fact, actor)
+        except Deposed:
+            raise
+        except JournalError:
+            task = asyncio.create_task(self.keep(fact, actor))
+            self._late.add(task)
+            task.add_done_callback(self._kept)
+
+    def _kept(self, task: asyncio.Task[Entry]) -> None:
+        self._late.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.problem = str(task.exception())  # deposed: the heartbeat ends the engine
 
     def signal(self, signal: Signal) -> None:
         """Tell a passing fact."""
@@ -81,6 +130,12 @@ class Ledger:
     async def changed(self) -> None:
         """Wait until the next entry."""
         await self._changed.wait()
+
+
+def _retrieve(recording: asyncio.Task[Entry]) -> None:
+    """Whose caller was cancelled has nobody to tell its error to: `problem` says it."""
+    if not recording.cancelled():
+        recording.exception()
 
 
 def redacted(fact: Any, secrets: Secrets) -> Any:

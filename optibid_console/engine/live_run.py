@@ -28,6 +28,8 @@ class LiveRun:
     timed_out: bool = False
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when its target has said that it has it."""
+    ended: e.RunEnded | None = None
+    """The end that an earlier engine recorded, without the step's outcome."""
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when it has to end: aborted or out of time."""
     confirmed: asyncio.Event = field(default_factory=asyncio.Event)

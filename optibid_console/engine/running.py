@@ -16,6 +16,7 @@ from optibid_console.runbook.model import Runbook, Step, StepKind
 from optibid_console.runbook.secrets import Secrets
 from optibid_console.runbook.shell_text import fill
 from optibid_console.state import RunState
+from optibid_console.stop_points import reach
 from optibid_console.targets.target import (
     Ending,
     LaunchRefused,
@@ -67,17 +68,21 @@ class StepRunner:
             timeout_s,
             action_run,
         )
+        reach("before-step-started")
         entry = await self._ledger.record(fact, by)
+        reach("after-step-started")
         return self._alive(step, run_id, command, state.epoch, entry.at)
 
     def reattach(self, run: RunState) -> LiveRun | None:
-        """A run that an earlier engine left without an end; None when its step is gone."""
+        """A run whose step an earlier engine left without an outcome; None when that step is
+        gone."""
         step = self._runbook.step(run.step_id)
         if step is None:
             return None
         live = self._alive(step, run.run_id, run.command, run.epoch, run.started_at)
         live.sent = True
         live.unreachable = step.kind is StepKind.RUN
+        live.ended = run.ended
         if run.abort_asked_by:
             live.aborted_by = run.abort_asked_by
             live.stop.set()
@@ -86,6 +91,8 @@ class StepRunner:
     async def see_through(self, live: LiveRun) -> e.Outcome:
         """Everything after the start, until the step's outcome is in the journal."""
         try:
+            if live.ended is not None:
+                return await self._after_end(live, live.ended.outcome, live.ended.reason)
             if live.step.kind is StepKind.RUN:
                 return await self._command(live)
             if live.step.kind is StepKind.WAIT:
@@ -101,7 +108,7 @@ class StepRunner:
             if run_id not in ("", live.run_id) or live.aborted_by:
                 continue
             live.aborted_by = by
-            await self._ledger.keep(e.AbortAsked(live.run_id), by)
+            await self._ledger.keep_soon(e.AbortAsked(live.run_id), by)
             live.stop.set()
             asked.append(live.step.id)
         return tuple(asked)
@@ -143,13 +150,19 @@ class StepRunner:
             return await self._finish(live, e.Outcome.REFUSED, str(refused))
         finally:
             enforcer.cancel()
+        reach("after-end-known")
         self._tell(live.trail.end())
         outcome, reason = judged(live, end)
         if outcome is e.Outcome.SUCCEEDED and live.step.record:
             value = live.trail.last_line()
             await self._ledger.keep(e.FactRecorded(live.step.record, value, live.step.id))
         await self._record_end(live, outcome, reason, end)
-        if outcome is e.Outcome.SUCCEEDED and live.step.evidence:
+        reach("after-end-recorded")
+        return await self._after_end(live, outcome, reason)
+
+    async def _after_end(self, live: LiveRun, outcome: e.Outcome, reason: str) -> e.Outcome:
+        """What is left once the run's end is in the journal: its evidence, and the outcome."""
+        if outcome is e.Outcome.SUCCEEDED and live.step.kind is StepKind.RUN and live.step.evidence:
             outcome, reason = await self._evidence.after(live)
         return await self._finish(live, outcome, reason, ended=True)
 
@@ -167,6 +180,7 @@ class StepRunner:
                 async with aclosing(target.follow(live.run_id, live.trail.received)) as chunks:
                     async for chunk in chunks:
                         self._tell(live.trail.feed(chunk.data))
+                        reach("while-following")
                 end = await target.ended(live.run_id)
                 if end is not None:
                     return end
@@ -184,13 +198,16 @@ class StepRunner:
         """Launch it once; after a drop ask for it, and never launch it again."""
         if not live.sent:
             live.sent = True
+            reach("before-launch")
             try:
                 started = await target.launch(live.spec)
             except LinkLost as lost:
                 live.sent = lost.sent
                 raise
+            reach("after-launch")
             live.answered.set()
             await self._ledger.keep(e.RunLaunched(live.run_id, attached=not started))
+            reach("after-launch-recorded")
         elif live.unreachable:
             end = await target.ended(live.run_id)
             if end is not None and end.ending is Ending.NEVER:
@@ -268,5 +285,7 @@ class StepRunner:
             await self._record_end(live, outcome, reason)
         took_s = round(time.time() - live.started_at, 3)
         fact = e.StepFinished(live.step.id, live.run_id, outcome, reason, took_s)
+        reach("before-outcome-recorded")
         await self._ledger.keep(fact, CONSOLE)
+        reach("after-outcome-recorded")
         return outcome

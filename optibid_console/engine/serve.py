@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,20 @@ from optibid_console.codec import to_plain
 from optibid_console.engine.engine import Engine
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.opening import opening
+from optibid_console.entries import RunbookAccepted
 from optibid_console.feed.hub import Hub
 from optibid_console.feed.server import FeedServer
+from optibid_console.journal import lease_table
+from optibid_console.journal.journal import JournalBusy, JournalError
+from optibid_console.journal.lease import (
+    Deposed,
+    Lease,
+    Standing,
+    end_silent,
+    standing_here,
+    this_engine,
+)
+from optibid_console.journal.spilling import SpillingJournal
 from optibid_console.journal.sqlite import SqliteJournal
 from optibid_console.runbook.load import Loaded
 from optibid_console.source import Role
@@ -30,39 +44,69 @@ class CannotServe(Exception):
         self.exit_code = exit_code
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a person wants of the engine that is started."""
+
+    by: str
+    """Who opens the window."""
+    t0: str = ""
+    take_over: str = ""
+    """Why the journal is to be taken from an engine that lives; empty: it isn't."""
+    accept_runbook: bool = False
+    """Whether to go on with a runbook that has changed."""
+
+
 async def serve(
     loaded: Loaded,
     journal_path: Path,
     socket_path: Path,
-    *,
-    t0: str | None,
-    operator_hint: str,
+    asked: Asked,
     on_ready: Callable[[], None],
 ) -> int:
     """Run the window of `loaded` until it is closed or a signal ends the engine.
 
-    Opens the journal or goes on with the one there. `operator_hint` is who opens it.
-    Raises `CannotServe`, `JournalError`, `SourceError`. Gives the exit code.
+    Opens the journal or goes on with the one there. Raises `CannotServe`, `JournalError`
+    (`LeaseHeld` when another engine holds the journal, `Deposed` when one took it over),
+    `SourceError`. Gives the exit code.
     """
-    journal = await SqliteJournal.open(journal_path, create=True)
+    journal = SpillingJournal(await _opened(journal_path, asked), journal_path)
     try:
-        return await _serve(loaded, journal, socket_path, t0 or "", operator_hint, on_ready)
+        return await _serve(loaded, journal, socket_path, asked, on_ready)
     finally:
         await journal.close()
 
 
+async def _opened(path: Path, asked: Asked) -> SqliteJournal:
+    """The journal, also where the engine to be deposed was suspended while it wrote: SQLite's
+    lock on the file then lasts as long as its process."""
+    try:
+        return await SqliteJournal.open(path, create=True)
+    except JournalBusy:
+        lease = await asyncio.to_thread(lease_table.of, path)
+        silent = standing_here(lease) is Standing.SILENT
+        if not (asked.take_over and silent and lease.engine):
+            raise
+        await asyncio.to_thread(end_silent, lease.engine)
+        return await SqliteJournal.open(path, create=True)
+
+
 async def _serve(
     loaded: Loaded,
-    journal: SqliteJournal,
+    journal: SpillingJournal,
     socket_path: Path,
-    t0: str,
-    by: str,
+    asked: Asked,
     on_ready: Callable[[], None],
 ) -> int:
     hub = Hub()
     ledger = Ledger(journal, hub, loaded.secrets)
     await ledger.restore()
-    await _open_window(ledger, loaded, t0, by)
+    changed = _check_window(ledger, loaded, asked)
+    before = await journal.lease()
+    lease = await journal.acquire(asked.by, this_engine(), asked.take_over)
+    await journal.recover()
+    await ledger.restore()
+    await _open_window(ledger, loaded, asked, changed)
 
     def linked(state: LinkState) -> None:
         engine.link(state)
@@ -76,10 +120,14 @@ async def _serve(
     _end_on_signals(engine)
     reason = "the engine broke"
     try:
-        await engine.begin()
-        await server.start()
+        await _begin(engine, before, lease, asked.take_over)
+        await server.start(replace=bool(asked.take_over))
         on_ready()
         reason = await engine.run()
+        await _give_back(journal)
+    except Deposed as deposed:
+        await server.hand_over(Role(False, deposed.holder, deposed.since))
+        raise
     finally:
         await server.close(reason)
         for target in targets.values():
@@ -87,29 +135,55 @@ async def _serve(
     return 0
 
 
-async def _open_window(ledger: Ledger, loaded: Loaded, t0: str, by: str) -> None:
-    """Open the window in an empty journal; else make sure that it is this runbook's."""
+async def _begin(engine: Engine, before: Lease, lease: Lease, reason: str) -> None:
+    from_whom = before.holder if reason else ""
+    await engine.begin(lease.epoch, from_whom, reason if from_whom else "")
+
+
+async def _give_back(journal: SpillingJournal) -> None:
+    """Let the next engine have the journal at once; without that it finds this one dead."""
+    with contextlib.suppress(JournalError):
+        await journal.release()
+
+
+def _check_window(ledger: Ledger, loaded: Loaded, asked: Asked) -> tuple[str, ...]:
+    """Make sure that an open window is this runbook's; gives the differences to accept."""
     state = ledger.state
     if state.seq == 0:
-        try:
-            fact = opening(loaded, t0, time.time())
-        except ValueError as error:
-            raise CannotServe(str(error), 2) from error
-        await ledger.record(fact, by)
-        return
+        return ()
     if state.closed is not None:
         why = f"this window is closed ({state.closed.outcome}): give another --journal"
         raise CannotServe(why, 3)
-    if t0:
+    if asked.t0:
         raise CannotServe("this window is open already, with its T-0: leave out --t0", 2)
-    if state.digest != loaded.digest:
-        changed = differences(to_plain(state.runbook), to_plain(loaded.runbook))
+    if state.digest == loaded.digest:
+        return ()
+    changed = differences(to_plain(state.runbook), to_plain(loaded.runbook))
+    if not asked.accept_runbook:
+        more = [f"… and {len(changed) - 12} more"] if len(changed) > 12 else []
         raise CannotServe(
             "the runbook has changed since this window was opened:\n  "
-            + "\n  ".join(changed[:12])
-            + "\nundo the change, or open another window with another --journal",
+            + "\n  ".join([*changed[:12], *more])
+            + "\nundo the change, go on with it (--accept-runbook records the difference), "
+            "or open another window with another --journal",
             3,
         )
+    return tuple(changed)
+
+
+async def _open_window(
+    ledger: Ledger, loaded: Loaded, asked: Asked, changed: tuple[str, ...]
+) -> None:
+    """Open the window in an empty journal; in an open one record a runbook that was accepted."""
+    if ledger.state.seq == 0:
+        try:
+            fact = opening(loaded, asked.t0, time.time())
+        except ValueError as error:
+            raise CannotServe(str(error), 2) from error
+        await ledger.record(fact, asked.by)
+    elif ledger.state.digest != loaded.digest:
+        accepted = RunbookAccepted(loaded.digest, changed, to_plain(loaded.runbook))
+        await ledger.record(accepted, asked.by)
 
 
 def differences(old: Any, new: Any, where: str = "") -> list[str]:

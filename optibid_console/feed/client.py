@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from optibid_console.commands import Command, Refused, Reply
 from optibid_console.entries import Entry
 from optibid_console.feed.wire import (
+    HANDED_OVER,
     VERSION,
     Answer,
     Asked,
@@ -54,12 +55,17 @@ class FeedSource:
         want: str,
         after: int = 0,
         *,
+        take_over: str = "",
         on_close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`on_close` is awaited at the end: it lets go of what `where` holds."""
+        """`take_over`: why the window is taken from who drives it, once.
+
+        `on_close` is awaited at the end: it lets go of what `where` holds.
+        """
         self.name = name
         self._where = where
         self._want = want
+        self._take_over = take_over
         self._seq = after
         self._life = ""
         self._signals_after = 0
@@ -89,6 +95,8 @@ class FeedSource:
                             if isinstance(event, Ended):
                                 return
                     why = _why(ws)
+                    if ws.close_code == HANDED_OVER:  # deposed: it doesn't drive by itself again
+                        self._want, why = "watch", "another engine has this window"
                 if not self._closing.is_set():
                     attempt += 1
                     retry_s = _retry_s(attempt)
@@ -159,7 +167,9 @@ class FeedSource:
         return ws
 
     async def _greet(self, ws: ClientConnection) -> None:
-        hello = Hello(self.name, self._want, self._seq, self._life, self._signals_after)
+        hello = Hello(
+            self.name, self._want, self._seq, self._life, self._signals_after, self._take_over
+        )
         await ws.send(encode_hello(hello), text=True)
         try:
             welcome, _ = decode(await ws.recv())
@@ -169,6 +179,7 @@ class FeedSource:
         if not isinstance(welcome, Welcome):
             await ws.close()
             raise SourceError(f"the engine doesn't speak version {VERSION} of the feed")
+        self._take_over = ""
         if welcome.life != self._life:
             self._life, self._signals_after = welcome.life, 0
 

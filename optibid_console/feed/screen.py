@@ -63,7 +63,7 @@ class Attached:
                     continue
                 await self.ws.send(item.data, text=item.text)
                 if item.last:
-                    await self.ws.close(1000, "ended")
+                    await self.ws.close(item.close_code, "ended")
                     return
         except ConnectionClosed:
             return

@@ -8,6 +8,7 @@ import http
 import logging
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,12 +17,14 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from optibid_console import __version__
-from optibid_console.commands import Command, Refused, Reply
+from optibid_console.commands import Command, Refused, Reply, TakeOver
 from optibid_console.feed import socket_file
 from optibid_console.feed.hub import Hub
 from optibid_console.feed.screen import Attached
 from optibid_console.feed.wire import (
+    HANDED_OVER,
     Answer,
+    Frame,
     Hello,
     Welcome,
     WireError,
@@ -78,9 +81,10 @@ class FeedServer:
         self._server: Server | None = None
         self._inode = 0
 
-    async def start(self) -> None:
-        """Listen from now on. Raises `SourceError`."""
-        listener = await asyncio.to_thread(socket_file.listen, self.path)
+    async def start(self, *, replace: bool = False) -> None:
+        """Listen from now on. `replace`: in the place of an engine that was deposed, whatever
+        it does with its own listener. Raises `SourceError`."""
+        listener = await asyncio.to_thread(socket_file.listen, self.path, replace=replace)
         self._inode = os.stat(self.path).st_ino
         self._server = await unix_serve(
             self._serve,
@@ -98,6 +102,14 @@ class FeedServer:
 
     async def close(self, reason: str) -> None:
         """Tell every screen that it is over, take the socket away. Does nothing when closed."""
+        await self._finish(encode(Ended(reason)))
+
+    async def hand_over(self, role: Role) -> None:
+        """Another engine has this window: each screen may only watch from now on, and has to
+        find that engine. Does nothing when closed."""
+        await self._finish(replace(encode(role), last=True, close_code=HANDED_OVER))
+
+    async def _finish(self, last: Frame) -> None:
         server, self._server = self._server, None
         if server is None:
             return
@@ -105,7 +117,7 @@ class FeedServer:
         self._unlink()
         screens = list(self._screens.values())
         for screen in screens:
-            screen.outbox.control(encode(Ended(reason)))
+            screen.outbox.control(last)
         if screens:
             waits = [asyncio.ensure_future(screen.ws.wait_closed()) for screen in screens]
             _, late = await asyncio.wait(waits, timeout=FLUSH_S)
@@ -194,6 +206,8 @@ class FeedServer:
         if self._controller is not None:
             role = await self._controller.joined(screen)
         screen.tell(role)
+        if self._controller is not None and hello.take_over and not role.operator:
+            await self._controller.handle(TakeOver(hello.take_over), screen)
         head = self._journal.head()[0]
         screen.outbox.mark(head)
         screen.outbox.control(encode(CaughtUp(head)))

@@ -12,14 +12,15 @@ from optibid_console.source import SourceError
 _BACKLOG = 64
 
 
-def listen(path: Path) -> socket.socket:
+def listen(path: Path, *, replace: bool = False) -> socket.socket:
     """A listening socket at `path`, of mode 0600 in a directory of mode 0700.
 
     A stale socket (nobody listens) is replaced. Raises `SourceError` when an engine
-    listens there already or the socket can't be made.
+    listens there already (unless it is to be replaced: who waits in its queue is lost) or
+    the socket can't be made.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if answers(path):
+    if not replace and answers(path):
         raise SourceError(f"an engine already listens on {path}: `attach` to it")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -45,6 +46,18 @@ def answers(path: Path) -> bool:
         except OSError:
             return False
     return True
+
+
+def responds(path: Path, within_s: float) -> bool:
+    """Whether who listens there also answers: a suspended one is connected to and silent."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(within_s)
+        try:
+            probe.connect(str(path))
+            probe.sendall(b"GET / HTTP/1.1\r\n\r\n")  # no WebSocket: an error, but an answer
+            return bool(probe.recv(1))
+        except OSError:
+            return False
 
 
 def peer_uid(connection: socket.socket) -> int | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from optibid_console.codec import canonical, from_plain, to_plain
@@ -38,6 +38,8 @@ T = TypeVar("T")
 
 VERSION = 1
 """Of the protocol: the number in `hello` and `welcome`."""
+HANDED_OVER = 4001
+"""The close code of an engine that was deposed: another one has the window."""
 MAX_NAME = 64
 _SMALL: Mapping[str, type[Any]] = {
     kind_of(one): one for one in (Sampled, Link, Presence, Pulse, Missed)
@@ -60,6 +62,8 @@ class Frame:
     bulky: bool = False
     last: bool = False
     """Nothing comes after it."""
+    close_code: int = 1000
+    """With what the connection is closed after the last one (RFC 6455 7.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,8 @@ class Hello:
     life: str = ""
     """The engine's life in which it was attached before, and the last signal it has of it."""
     signals_after: int = 0
+    take_over: str = ""
+    """Why this screen takes the window from who drives it; empty: it doesn't."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +130,7 @@ def decode_hello(frame: str | bytes) -> Hello:
     if hello.after < 0 or hello.signals_after < 0:
         raise WireError("after: a number from 0 on")
     name = "".join(one for one in hello.name if one.isprintable()).strip()[:MAX_NAME]
-    return Hello(name or "somebody", hello.want, hello.after, hello.life, hello.signals_after)
+    return replace(hello, name=name or "somebody")
 
 
 def encode_command(asked: Asked) -> bytes:

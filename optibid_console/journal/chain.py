@@ -24,27 +24,32 @@ class Verified:
     """The first bad entry and what is wrong with it; empty: none."""
 
 
-def verify(path: Path) -> Verified:
+def verify(path: Path, noted: tuple[int, str] | None = None) -> Verified:
     """Walk the whole chain. Raises `JournalError` when the file can't be read at all.
 
-    Entries cut off at the end leave a shorter chain that holds: only a head noted
-    elsewhere shows that.
+    Entries cut off at the end, or a chain that was sealed anew from some entry on, hold in
+    themselves: only `noted`, a head's number and hash kept elsewhere, shows that.
     """
     with closing(file.connect(path, create=False, writable=False)) as connection:
         try:
-            return walk(connection.execute(f"{file.SELECT} ORDER BY seq"))
+            return walk(connection.execute(f"{file.SELECT} ORDER BY seq"), noted)
         except sqlite3.Error as error:
             raise file.explain(path, "read", error) from error
 
 
-def walk(rows: Iterable[file.Row]) -> Verified:
+def walk(rows: Iterable[file.Row], noted: tuple[int, str] | None = None) -> Verified:
     """How far the chain of `rows` (in the order of their numbers) holds."""
     good, head = 0, GENESIS
+    number, digest = noted or (0, GENESIS)
     for row in rows:
         problem = _problem(row, good, head)
+        if not problem and row[0] == number and row[7] != digest:
+            problem = f"entry {number} isn't the one whose hash was noted: it was sealed anew"
         if problem:
             return Verified(good, head, problem)
         good, head = row[0], row[7]
+    if good < number:
+        return Verified(good, head, f"entries {good + 1} to {number} were cut off at the end")
     return Verified(good, head)
 
 

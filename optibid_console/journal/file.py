@@ -10,19 +10,19 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from optibid_console.codec import canonical
 from optibid_console.entries import GENESIS, Entry, entry_from_plain
-from optibid_console.journal.journal import JournalError
+from optibid_console.journal.journal import JournalBusy, JournalError
 
 APPLICATION_ID = 0x4F424A31
 """`OBJ1` in the file's header (https://www.sqlite.org/fileformat.html#application_id)."""
-FORMAT = 1
-"""`user_version`: the newest format that this version reads and writes."""
+FORMAT = 2
+"""`user_version`: the newest format that this version reads and writes. 2 added the lease."""
 BUSY_S = 5.0
 
 _SCHEMA = """
@@ -37,6 +37,25 @@ CREATE TABLE entries (
     hash TEXT NOT NULL
 )
 """
+_LEASE = """
+CREATE TABLE lease (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    epoch INTEGER NOT NULL,
+    holder TEXT NOT NULL,
+    engine TEXT NOT NULL,
+    token TEXT NOT NULL,
+    taken_at REAL NOT NULL,
+    beat_at REAL NOT NULL,
+    beat_boot_s REAL NOT NULL
+)
+"""
+# the epochs that operators had before the file knew a lease go on being counted
+_FIRST_LEASE = """
+INSERT INTO lease SELECT 1, coalesce(max(json_extract(body, '$.epoch')), 0), '', '', '', 0, 0, 0
+FROM entries WHERE kind = 'operator-took'
+"""
+_MIGRATIONS: tuple[tuple[str, ...], ...] = ((), (_LEASE, _FIRST_LEASE))
+"""What makes format n+1 of format n, n counted from 0; the first one is `_initialise`'s."""
 COLUMNS = ("seq", "at", "mono", "actor", "kind", "body", "prev", "hash")
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM entries"
 Row = tuple[Any, ...]
@@ -128,6 +147,21 @@ def is_closed(path: Path) -> bool:
     return found is not None
 
 
+def runbook_digest(path: Path) -> str:
+    """The digest of the runbook that the window goes by; empty when none was opened. Raises
+    `JournalError`."""
+    query = (
+        "SELECT json_extract(body, '$.digest') FROM entries "
+        "WHERE kind IN ('window-opened', 'runbook-accepted') ORDER BY seq DESC LIMIT 1"
+    )
+    with closing(connect(path, create=False, writable=False)) as connection:
+        try:
+            found = connection.execute(query).fetchone()
+        except sqlite3.Error as error:
+            raise explain(path, "read", error) from error
+    return str(found[0]) if found else ""
+
+
 def entries_of(path: Path) -> Iterator[Entry]:
     """All entries of a journal, in order, also while an engine writes it. Raises
     `JournalError`."""
@@ -155,7 +189,9 @@ def explain(path: Path, what: str, error: Exception) -> JournalError:
     else:
         advice = "check the path, or give another --journal"
     why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return JournalError(f"the journal {path} can't be {what}: {why}; {advice}")
+    busy = code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    kind = JournalBusy if busy else JournalError
+    return kind(f"the journal {path} can't be {what}: {why}; {advice}")
 
 
 def _make(path: Path) -> None:
@@ -170,7 +206,7 @@ def _may_write(path: Path) -> bool:
 def _prepare(connection: sqlite3.Connection, path: Path, *, create: bool, writable: bool) -> None:
     connection.execute(f"PRAGMA query_only = {'OFF' if writable else 'ON'}")
     application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    version = _version(connection)
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if application == 0 and version == 0 and tables == 0:
         if not (create and writable):
@@ -184,22 +220,51 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, create: bool, writab
             f"one reads up to {FORMAT}): use that version, or give another --journal"
         )
     if writable:
+        _migrate(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("BEGIN IMMEDIATE")  # fails now, not at the first entry
         connection.execute("ROLLBACK")
 
 
-def _initialise(connection: sqlite3.Connection) -> None:
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing, and nobody else writes meanwhile."""
     connection.execute("BEGIN IMMEDIATE")
     try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a full disk has ended it already
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _initialise(connection: sqlite3.Connection) -> None:
+    with transaction(connection):
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            return  # another console was first
         connection.execute(_SCHEMA)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {FORMAT}")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
+        _migrate_from(connection, 1)
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Bring an older format forward, in one transaction: after a crash it is as before."""
+    if _version(connection) == FORMAT:
+        return
+    with transaction(connection):
+        _migrate_from(connection, _version(connection))
+
+
+def _migrate_from(connection: sqlite3.Connection, version: int) -> None:
+    for statement in (one for step in _MIGRATIONS[version:] for one in step):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _not_a_journal(path: Path) -> JournalError:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from optibid_console.entries import Entry, Fact, Unread
+
+if TYPE_CHECKING:
+    from optibid_console.journal.lease import EngineId, Lease
 
 
 class JournalError(Exception):
@@ -14,14 +18,26 @@ class JournalError(Exception):
     """How a command ends that was given this journal."""
 
 
+class JournalBusy(JournalError):
+    """Another process is in the middle of writing it, for too long."""
+
+
 class Journal(Protocol):
     """Appends and reads; an entry that `append` returned survives a power cut."""
 
     async def append(self, actor: str, fact: Fact | Unread, mono: float | None = None) -> Entry:
         """Seal the next entry and commit it. `mono` is in seconds; None: this moment's.
 
+        In the same commit it is checked that this engine still holds the lease (or, for one
+        that never took it, that nobody does): else `Deposed`.
         Raises `JournalError` when it can't be committed (then nothing was written, and
         the next append may well work) and `ValueError` for a fact without a JSON form.
+        """
+
+    async def append_sealed(self, entries: Sequence[Entry]) -> None:
+        """Commit entries that were sealed after this journal's head, all or none.
+
+        Raises `JournalError`, also when the first one doesn't follow the head.
         """
 
     async def read(self, after: int, limit: int) -> list[Entry]:
@@ -29,5 +45,21 @@ class Journal(Protocol):
 
     def head(self) -> tuple[int, str]:
         """The last committed entry's number and hash; `(0, GENESIS)` when there is none."""
+
+    async def acquire(self, holder: str, engine: EngineId, take_over: str = "") -> Lease:
+        """Hold the journal from now on; raises the epoch, and `head` is then the last entry.
+
+        `take_over`: the reason for taking it from an engine that lives; without one
+        `LeaseHeld` is raised then. One that is dead or gave it back needs no reason.
+        """
+
+    async def beat(self) -> None:
+        """Say that this engine lives and holds it. Raises `Deposed` when another one does."""
+
+    async def lease(self) -> Lease:
+        """Who holds it now."""
+
+    async def release(self) -> None:
+        """Give it back. Does nothing when another engine holds it."""
 
     async def close(self) -> None: ...

@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 from optibid_console.codec import canonical
-from optibid_console.entries import Entry, Fact, Unread, seal
-from optibid_console.journal import file
+from optibid_console.entries import Entry, Fact, OperatorTook, Unread, seal
+from optibid_console.journal import file, lease_table
 from optibid_console.journal.journal import JournalError
+from optibid_console.journal.lease import Deposed, EngineId, Lease
 
 __all__ = ["JournalError", "SqliteJournal"]
 
 T = TypeVar("T")
+
+_INSERT = (
+    f"INSERT INTO entries SELECT {', '.join('?' * len(file.COLUMNS))} WHERE {lease_table.HOLDS}"
+)
 
 
 class SqliteJournal:
@@ -35,6 +40,7 @@ class SqliteJournal:
         self._thread = thread
         self._db = db
         self._head = head
+        self._token = ""
         self._closed = False
 
     @classmethod
@@ -66,6 +72,9 @@ class SqliteJournal:
         at, mono = time.time(), time.monotonic() if mono is None else float(mono)
         return await self._do("written", lambda: self._append(at, mono, actor, fact))
 
+    async def append_sealed(self, entries: Sequence[Entry]) -> None:
+        await self._do("written", lambda: self._append_sealed(entries))
+
     async def read(self, after: int, limit: int) -> list[Entry]:
         query = f"{file.SELECT} WHERE seq > ? ORDER BY seq LIMIT ?"
 
@@ -77,6 +86,26 @@ class SqliteJournal:
     def head(self) -> tuple[int, str]:
         return self._head
 
+    async def acquire(self, holder: str, engine: EngineId, take_over: str = "") -> Lease:
+        def work() -> Lease:
+            lease = lease_table.acquire(self._db, holder, engine, take_over)
+            self._token = engine.token
+            self._head = file.last_head(self._db, self.path)
+            return lease
+
+        return await self._do("written", work)
+
+    async def beat(self) -> None:
+        await self._do("written", lambda: lease_table.beat(self._db, self._token))
+
+    async def lease(self) -> Lease:
+        return await self._do("read", lambda: lease_table.read(self._db))
+
+    async def release(self) -> None:
+        token, self._token = self._token, ""
+        if token:
+            await self._do("written", lambda: lease_table.release(self._db, token))
+
     async def close(self) -> None:
         """Close the file; its `-wal` is folded into it and removed. Again: does nothing."""
         if not self._closed:
@@ -87,18 +116,39 @@ class SqliteJournal:
     def _append(self, at: float, mono: float, actor: str, fact: Fact | Unread) -> Entry:
         seq, prev = self._head
         entry = seal(seq + 1, at, mono, actor, fact, prev)
+        if isinstance(fact, OperatorTook):
+            with file.transaction(self._db):
+                self._insert(entry)
+                lease_table.raise_epoch(self._db, fact.epoch)
+        else:
+            self._insert(entry)
+        self._head = (entry.seq, entry.hash)
+        return entry
+
+    def _append_sealed(self, entries: Sequence[Entry]) -> None:
+        with file.transaction(self._db):
+            if entries and entries[0].prev != file.last_head(self._db, self.path)[1]:
+                raise JournalError(f"{self.path} went on meanwhile: these entries don't follow it")
+            for entry in entries:
+                self._insert(entry)
+                if isinstance(entry.fact, OperatorTook):
+                    lease_table.raise_epoch(self._db, entry.fact.epoch)
+        if entries:
+            self._head = (entries[-1].seq, entries[-1].hash)
+
+    def _insert(self, entry: Entry) -> None:
+        """One statement, so that the entry is there if and only if the lease was held then."""
         row: list[Any] = list(entry.to_plain().values())
         row[5] = canonical(row[5]).decode()
-        marks = ", ".join("?" * len(row))
         try:
-            self._db.execute(f"INSERT INTO entries VALUES ({marks})", row)
+            done = self._db.execute(_INSERT, [*row, self._token])
         except sqlite3.IntegrityError as error:
             raise JournalError(
                 f"{self.path} already has an entry {entry.seq}: another console writes this "
                 "journal; close this one and `attach` to the other"
             ) from error
-        self._head = (entry.seq, entry.hash)
-        return entry
+        if done.rowcount == 0:
+            raise Deposed(lease_table.read(self._db))
 
     async def _do(self, what: str, work: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()

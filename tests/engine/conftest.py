@@ -15,6 +15,8 @@ from optibid_console.engine.engine import Engine
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.opening import opening
 from optibid_console.entries import Entry
+from optibid_console.journal.lease import this_engine
+from optibid_console.journal.spilling import SpillingJournal
 from optibid_console.journal.sqlite import SqliteJournal
 from optibid_console.runbook.load import Loaded, load
 from optibid_console.signals import Signal
@@ -231,13 +233,15 @@ def start_engine(tmp_path: Path) -> StartEngine:
         loaded = load(config, {"SECRET": "hunter2-hunter2"})
         journal = await SqliteJournal.open(tmp_path / "window.journal", create=True)
         heard = Heard()
-        ledger = Ledger(journal, heard, loaded.secrets)
+        spilling = SpillingJournal(journal, journal.path)
+        lease = await journal.acquire("oncall-1", this_engine())
+        ledger = Ledger(spilling, heard, loaded.secrets)
         await ledger.restore()
         if ledger.state.seq == 0:
             await ledger.record(opening(loaded, "", 1_800_000_000.0), "oncall-1")
         targets: dict[str, Target] = open_targets(loaded.runbook, lambda state: None)
         engine = Engine(loaded, ledger, targets, lambda who, role: heard.roles.append((who, role)))
-        await engine.begin()
+        await engine.begin(lease.epoch)
         running: Awaitable[str] = asyncio.create_task(engine.run())
         bench = Bench(engine, heard, journal, room)
         bench.loaded, bench.targets = loaded, targets
@@ -249,7 +253,8 @@ def start_engine(tmp_path: Path) -> StartEngine:
             await asyncio.wait_for(running, 20)
             for target in targets.values():
                 await target.close()
-            await journal.close()
+            await journal.release()
+            await spilling.close()
 
     return start
 

@@ -184,7 +184,7 @@ async def with_a_changed_last_entry(path: Path) -> None:
     [
         (not_a_database, "is not a journal of optibid-console; give another --journal"),
         (of_another_program, "is not a journal of optibid-console"),
-        (from_a_newer_version, r"newer version of optibid-console \(format 7, .* up to 1\)"),
+        (from_a_newer_version, r"newer version of optibid-console \(format 7, .* up to 2\)"),
         (a_directory, "is a directory"),
         (empty, "is empty"),
         (missing, "there is no journal at"),

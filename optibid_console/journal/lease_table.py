@@ -1,0 +1,84 @@
+"""The lease's row in the journal's file. Everything here blocks."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+from optibid_console.codec import canonical, from_plain, to_plain
+from optibid_console.journal import file
+from optibid_console.journal.lease import (
+    Deposed,
+    EngineId,
+    Lease,
+    LeaseHeld,
+    Standing,
+    boot_clock_s,
+    standing_here,
+)
+
+HOLDS = "(SELECT token FROM lease) = ?"
+"""True for the one engine that holds the lease, and for nobody's token when nobody does."""
+
+
+def read(db: sqlite3.Connection) -> Lease:
+    """The lease as it is; one that nobody ever held for a file of format 1."""
+    if db.execute("PRAGMA user_version").fetchone()[0] < 2:
+        return Lease(0, "", None, 0.0, 0.0, 0.0)
+    query = "SELECT epoch, holder, engine, taken_at, beat_at, beat_boot_s FROM lease"
+    epoch, holder, engine, taken_at, beat_at, beat_boot_s = db.execute(query).fetchone()
+    who = from_plain(EngineId, json.loads(engine)) if engine else None
+    return Lease(epoch, holder, who, taken_at, beat_at, beat_boot_s)
+
+
+def of(path: Path) -> Lease:
+    """The lease of the journal at `path`. Raises `JournalError`."""
+    with closing(file.connect(path, create=False, writable=False)) as db:
+        try:
+            return read(db)
+        except sqlite3.Error as error:
+            raise file.explain(path, "read", error) from error
+
+
+def acquire(db: sqlite3.Connection, holder: str, engine: EngineId, reason: str) -> Lease:
+    """Take the lease and raise its epoch. Raises `LeaseHeld` when another engine lives and
+    there is no `reason` to depose it."""
+    with file.transaction(db):
+        before = read(db)
+        now = time.time()
+        worth = standing_here(before)
+        if worth in (Standing.LIVE, Standing.SILENT) and not reason.strip():
+            raise LeaseHeld(before, worth, now)
+        lease = Lease(before.epoch + 1, holder, engine, now, now, boot_clock_s())
+        db.execute(
+            "UPDATE lease SET epoch = ?, holder = ?, engine = ?, token = ?, taken_at = ?, "
+            "beat_at = ?, beat_boot_s = ?",
+            (
+                lease.epoch, holder or "somebody", canonical(to_plain(engine)).decode(),
+                engine.token, now, now, lease.beat_boot_s,
+            ),
+        )  # fmt: skip
+    return lease
+
+
+def beat(db: sqlite3.Connection, token: str) -> None:
+    """Say that the holder lives. Raises `Deposed`."""
+    found = db.execute(
+        f"UPDATE lease SET beat_at = ?, beat_boot_s = ? WHERE {HOLDS}",
+        (time.time(), boot_clock_s(), token),
+    )
+    if found.rowcount == 0:
+        raise Deposed(read(db))
+
+
+def release(db: sqlite3.Connection, token: str) -> None:
+    """Give it back; its epoch stays. Does nothing when it is another's."""
+    db.execute(f"UPDATE lease SET holder = '', engine = '', token = '' WHERE {HOLDS}", (token,))
+
+
+def raise_epoch(db: sqlite3.Connection, epoch: int) -> None:
+    """Count the epoch of another operator at the same engine."""
+    db.execute("UPDATE lease SET epoch = max(epoch, ?)", (epoch,))

@@ -1,0 +1,170 @@
+"""A spill: where a forced rollback is recorded while the journal can't be written.
+
+Entries as JSON lines, sealed as in the journal and chained to its head, each on the disk
+before anything acts on it. It lies beside the journal, or where there is still place.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from optibid_console import paths
+from optibid_console.codec import canonical
+from optibid_console.entries import Entry, SpillMerged, entry_from_plain, seal
+from optibid_console.journal.chain import Verified
+from optibid_console.journal.journal import JournalError
+from optibid_console.source import SourceError
+
+
+@dataclass(frozen=True, slots=True)
+class Spilled:
+    """What a spill holds that isn't in the journal."""
+
+    path: str
+    entries: int
+    head: str
+    problem: str = ""
+    merged: bool = False
+    """Whether the journal has all of it already."""
+
+    def said(self) -> str:
+        """One line for a person."""
+        if self.problem:
+            return self.problem
+        if self.merged:
+            return "the journal has all of it"
+        return f"{self.entries} more entries, not merged yet; the next `run` does; {self.head}"
+
+
+class Spill:
+    """A spill that is being written."""
+
+    def __init__(self, path: Path, fd: int) -> None:
+        self.path = path
+        self._fd = fd
+
+    @classmethod
+    def create(cls, journal: Path, first: Callable[[Path], Entry]) -> tuple[Spill, Entry]:
+        """Make one, with the first entry that `first` makes for its path, where that can be.
+
+        Raises `JournalError`.
+        """
+        problems = []
+        for path in _places(journal):
+            try:
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+                spill = cls(path, os.open(path, flags, 0o600))
+            except OSError as error:
+                problems.append(f"{path}: {error.strerror}")
+                continue
+            try:
+                entry = first(path)
+                spill.append(entry)
+                _sync_directory(path.parent)
+            except OSError as error:
+                problems.append(f"{path}: {error.strerror}")
+                spill.remove()
+                continue
+            return spill, entry
+        raise JournalError(
+            f"neither the journal nor a spill file can be written ({'; '.join(problems)}): "
+            "make space in one of these places"
+        )
+
+    def append(self, entry: Entry) -> None:
+        """Put it on the disk. Raises `OSError`; then the file is as before."""
+        size = os.fstat(self._fd).st_size
+        line = canonical(entry.to_plain()) + b"\n"
+        try:
+            written = os.write(self._fd, line)
+            while written < len(line):
+                written += os.write(self._fd, line[written:])
+            os.fsync(self._fd)
+        except OSError:
+            os.ftruncate(self._fd, size)
+            raise
+
+    def remove(self) -> None:
+        """Take the file away, once the journal has it all."""
+        os.close(self._fd)
+        self.path.unlink(missing_ok=True)
+
+
+def beside(journal: Path) -> list[Path]:
+    """The spills of a journal that are there."""
+    return [path for path in _places(journal) if path.exists()]
+
+
+def read(path: Path) -> list[Entry]:
+    """The entries of a spill; a last line that was cut off by a crash was never acted on.
+
+    Raises `JournalError`.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]
+        return [entry_from_plain(json.loads(line)) for line in lines]
+    except OSError as error:
+        raise JournalError(f"the spill {path} can't be read: {error.strerror}") from error
+    except ValueError as error:
+        raise JournalError(
+            f"the spill {path} was changed: {error}; keep it as evidence, elsewhere"
+        ) from error
+
+
+def check(path: Path, journal: Verified) -> Spilled:
+    """Whether a spill's chain holds and follows the journal's head."""
+    try:
+        entries = read(path)
+    except JournalError as error:
+        return Spilled(str(path), 0, "", str(error))
+    good, head = 0, entries[0].prev if entries else journal.head
+    for entry in entries:
+        whole = seal(entry.seq, entry.at, entry.mono, entry.actor, entry.fact, entry.prev)
+        if whole.hash != entry.hash or entry.prev != head:
+            problem = f"entry {entry.seq} was changed, or doesn't follow the one before"
+            return Spilled(str(path), good, head, problem)
+        good, head = good + 1, entry.hash
+    merged = bool(entries) and entries[-1].seq <= journal.entries
+    return Spilled(str(path), good, head, merged=merged)
+
+
+def merging(entries: Sequence[Entry], head: tuple[int, str], path: Path, at: float) -> list[Entry]:
+    """What to append to a journal whose head is `head`, so that it has the spill: the same
+    entries where they follow it, else the same facts sealed anew; and that they were merged."""
+    seq, prev = head
+    follows = not entries or (entries[0].prev == prev and entries[0].seq == seq + 1)
+    merged: list[Entry] = []
+    for one in entries:
+        entry = one if follows else seal(seq + 1, one.at, one.mono, one.actor, one.fact, prev)
+        merged.append(entry)
+        seq, prev = entry.seq, entry.hash
+    if merged:
+        fact = SpillMerged(merged[0].seq, seq, str(path))
+        merged.append(seal(seq + 1, at, merged[-1].mono, "console", fact, prev))
+    return merged
+
+
+def _places(journal: Path) -> list[Path]:
+    key = paths.journal_key(journal)
+    places = [
+        journal.with_name(f"{journal.name}.spill"),
+        paths.state_dir() / "spills" / f"{key}.spill",
+    ]
+    try:
+        places.append(paths.socket_path(journal).with_suffix(".spill"))
+    except SourceError:  # no place for a socket either: two places are left
+        return places
+    return places
+
+
+def _sync_directory(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

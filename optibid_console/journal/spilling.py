@@ -1,0 +1,157 @@
+"""A journal that a forced rollback can go on without: what it can't take waits in a spill."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from optibid_console.entries import ActionStarted, Entry, Fact, SpillOpened, StepStarted, Unread
+from optibid_console.entries import seal as sealed
+from optibid_console.journal import spill
+from optibid_console.journal.journal import Journal, JournalError
+from optibid_console.journal.lease import Deposed, EngineId, Lease
+from optibid_console.journal.spill import Spill
+
+T = TypeVar("T")
+
+
+class SpillingJournal:
+    """A `Journal` over another one; `path` is the one to which the spill belongs.
+
+    While the spill is open all entries go there, numbered and chained as in the journal, and
+    `read` and `head` know them. Nothing starts then but the action that was forced.
+    """
+
+    def __init__(self, journal: Journal, path: Path) -> None:
+        self.problem = ""
+        """Why the journal can't be written; empty while nothing waits in a spill."""
+        self._journal = journal
+        self._path = path
+        self._spill: Spill | None = None
+        self._aside: list[Entry] = []
+        self._forced_action = ""
+        self._forced_runs: set[str] = set()
+        self._lock = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="spill")
+
+    def force(self, action_id: str) -> None:
+        """Let the next run of this action go on in a spill, should the journal not take it."""
+        self._forced_action = action_id
+
+    async def append(self, actor: str, fact: Fact | Unread, mono: float | None = None) -> Entry:
+        async with self._lock:
+            if self._spill is None:
+                try:
+                    return await self._journal.append(actor, fact, mono)
+                except Deposed:
+                    raise
+                except JournalError as error:
+                    if not self._forced_action:
+                        raise
+                    self._check(fact, str(error))
+                    await self._open(str(error))
+            self._check(fact, self.problem)
+            entry = self._next(actor, fact, mono)
+            assert self._spill is not None
+            await self._write(self._spill.append, entry)
+            self._aside.append(entry)
+            return entry
+
+    async def mend(self) -> list[Entry]:
+        """Bring what is in the spill into the journal; gives the entries that are new.
+
+        Does nothing without a spill. Raises `JournalError` while the journal is away.
+        """
+        async with self._lock:
+            if self._spill is None:
+                return []
+            path = self._spill.path
+            merged = spill.merging(self._aside, self._journal.head(), path, time.time())
+            if merged[0] is not self._aside[0]:
+                raise JournalError(f"{self._path} went on without this engine: {path} waits")
+            await self._journal.append_sealed(merged)
+            await self._in_thread(self._spill.remove)
+            self._spill, self._aside, self.problem = None, [], ""
+            self._forced_action, self._forced_runs = "", set()
+            return merged[-1:]
+
+    async def recover(self) -> int:
+        """Merge the spills that an earlier engine left; gives the number of entries. Only for
+        the lease's holder, before it appends anything. Raises `JournalError`."""
+        count = 0
+        for path in spill.beside(self._path):
+            left = [one for one in spill.read(path) if not await self._has(one)]
+            merged = spill.merging(left, self._journal.head(), path, time.time())
+            await self._journal.append_sealed(merged)
+            path.unlink(missing_ok=True)
+            count += len(left)
+        return count
+
+    async def read(self, after: int, limit: int) -> list[Entry]:
+        aside = [one for one in self._aside if one.seq > after]
+        if aside and aside[0].seq == after + 1:
+            return aside[:limit]
+        return await self._journal.read(after, limit)
+
+    def head(self) -> tuple[int, str]:
+        if self._aside:
+            return self._aside[-1].seq, self._aside[-1].hash
+        return self._journal.head()
+
+    async def append_sealed(self, entries: Sequence[Entry]) -> None:
+        await self._journal.append_sealed(entries)
+
+    async def acquire(self, holder: str, engine: EngineId, take_over: str = "") -> Lease:
+        return await self._journal.acquire(holder, engine, take_over)
+
+    async def beat(self) -> None:
+        await self._journal.beat()
+
+    async def lease(self) -> Lease:
+        return await self._journal.lease()
+
+    async def release(self) -> None:
+        await self._journal.release()
+
+    async def close(self) -> None:
+        self._thread.shutdown(wait=False)
+        await self._journal.close()
+
+    def _check(self, fact: Fact | Unread, why: str) -> None:
+        """Nothing may start but what was forced. Raises `JournalError`."""
+        if isinstance(fact, ActionStarted) and fact.action_id == self._forced_action:
+            self._forced_runs.add(fact.action_run)
+        starts = isinstance(fact, ActionStarted | StepStarted)
+        if starts and getattr(fact, "action_run", "") not in self._forced_runs:
+            raise JournalError(why)
+
+    def _next(self, actor: str, fact: Fact | Unread, mono: float | None) -> Entry:
+        seq, prev = self.head()
+        moment = time.monotonic() if mono is None else float(mono)
+        return sealed(seq + 1, time.time(), moment, actor, fact, prev)
+
+    async def _open(self, why: str) -> None:
+        def first(path: Path) -> Entry:
+            return self._next("console", SpillOpened(str(path), why), None)
+
+        opened, entry = await self._write(Spill.create, self._path, first)
+        self._spill, self._aside = opened, [entry]
+        self.problem = f"{why}; a rollback is recorded in {opened.path} meanwhile"
+
+    async def _has(self, entry: Entry) -> bool:
+        found = await self._journal.read(entry.seq - 1, 1)
+        return bool(found) and found[0].hash == entry.hash
+
+    async def _write(self, work: Callable[..., T], *given: Any) -> T:
+        try:
+            return await self._in_thread(work, *given)
+        except OSError as error:
+            raise JournalError(f"the spill can't be written: {error.strerror}") from error
+
+    async def _in_thread(self, work: Callable[..., T], *given: Any) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, work, *given)

@@ -1,0 +1,51 @@
+"""An engine that is killed at any point: after its restart one launch, one outcome, all output."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+import pytest
+
+from optibid_console.commands import RunStep
+from optibid_console.entries import Outcome, RunEnded, StepFinished, StepStarted
+from optibid_console.journal.chain import verify
+from optibid_console.state import ACTIVE, StepStatus
+from optibid_console.stop_points import STOP_POINTS
+
+
+def settled(screen: Any) -> bool:
+    return screen.state.step("1.1").status not in ACTIVE
+
+
+@pytest.mark.parametrize("point", STOP_POINTS)
+async def test_a_kill_there_leaves_one_launch_one_outcome_and_all_output(
+    any_place: Any, point: str
+) -> None:
+    place = any_place
+    first = await place.engine(stop_at=point)
+    async with place.attached() as screen:
+        await screen.send(RunStep("1.1"))
+        assert await place.end(first, 0) == -signal.SIGKILL
+    again = await place.engine()
+    async with place.attached() as screen:
+        await screen.until(settled)
+        step = screen.state.step("1.1")
+        if point in ("before-step-started", "after-step-started", "before-launch"):
+            assert place.lines("launches") == 0
+            assert step.outcome in (None, Outcome.REFUSED)
+            await screen.send(RunStep("1.1"))
+            await screen.until(lambda one: one.state.step("1.1").status is StepStatus.DONE)
+    assert await place.end(again) == 0
+    assert place.lines("launches") == 1
+    state = place.state()
+    assert state.step("1.1").status is StepStatus.DONE
+    for entry in place.facts(StepStarted):
+        run_id = entry.fact.run_id
+        for kind in (RunEnded, StepFinished):
+            assert len([one for one in place.facts(kind) if one.fact.run_id == run_id]) == 1
+    ended = state.runs[state.step("1.1").run_id].ended
+    bare = place.bare()
+    assert place.output(ended.run_id) == bare
+    assert ended.output_bytes == len(bare)
+    assert verify(place.journal).problem == ""
