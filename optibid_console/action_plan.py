@@ -77,7 +77,9 @@ def _of_phase(state: WindowState, step: Step) -> PreviewStep:
 
 def _of_action(state: WindowState, action: Action, step: Step, nothing: bool) -> PreviewStep:
     if nothing:
-        return _preview_step(state, step, False, "nothing was done that it would undo")
+        return _preview_step(
+            state, step, False, "nothing was done in this window that it would undo"
+        )
     if not step.undoes:
         return _preview_step(state, step, True, "always")
     begun = _begun(state, action, step)
@@ -116,6 +118,13 @@ def _measured_s(state: WindowState, step: Step) -> float:
         if run.step_id == step.id and run.ended and run.ended.outcome is Outcome.SUCCEEDED
     ]
     return took[-1] if took else float(step.expect_duration)
+
+
+def not_recorded(state: WindowState, name: str) -> str:
+    """That a fact is missing, and which step records it: `no backup.path yet (1.2a)`."""
+    steps = state.runbook.steps() if state.runbook else ()
+    by = next((step.id for _, step in steps if step.record == name), "")
+    return f"no {name} yet ({by})" if by else f"no {name} yet"
 
 
 def facts_missing(state: WindowState, action: Action) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from optibid_console.action_plan import (
     action_plan,
     estimate_s,
     facts_missing,
+    not_recorded,
     told,
 )
 from optibid_console.launch_clock import current_phase, plan_end
@@ -88,7 +89,7 @@ def preview(state: WindowState, action_id: str, now: float) -> Preview:
         raise KeyError(action_id)
     readiness = state.readiness.get(action_id)
     steps = action_plan(state, action)
-    missing = [f"{name} was never recorded" for name in facts_missing(state, action)]
+    missing = [not_recorded(state, name) for name in facts_missing(state, action)]
     if readiness is not None:
         missing += [one for one in readiness.missing if one not in missing]
     moment = state.hold.since if state.hold else now

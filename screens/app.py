@@ -259,6 +259,7 @@ class ConsoleApp(App[None]):
         self.run_worker(_awaited(flow), group="operator")
 
     async def ask(self, screen: Screen[R]) -> R | None:
+        self.clear_notifications()  # they would cover what is asked
         return await self.push_screen_wait(screen)
 
     def say(self, text: str, *, bad: bool = False) -> None:

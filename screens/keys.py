@@ -38,7 +38,7 @@ SUBJECTS = ("timeline", "checklist", "probes")
 
 KEYS: tuple[Key, ...] = (
     Key("open", "enter", "open", "run", "run the step, open what is under the cursor",
-        panes=("timeline", "checklist", "probes", "run")),
+        panes=("timeline", "checklist", "probes", "run", "metrics")),
     Key("tick", "space", "tick", "tick", "tick the item; in the timeline fold the phase",
         panes=("checklist", "timeline")),
     Key("note", "n", "note", "note", "write a note on what is under the cursor", True, SUBJECTS),

@@ -155,7 +155,8 @@ def fit_segments(segments: Iterable[Segment], width: int, gap: int = 2) -> Line:
         if not can:
             break
         # All are shortened before the first one is left out.
-        weakest = max(can, key=lambda i: (bool(parts[i].wordings[chosen[i] + 1]), parts[i].rank))
+        # Of equal ones the last goes first.
+        weakest = max(can, key=lambda i: (bool(parts[i].wordings[chosen[i] + 1]), parts[i].rank, i))
         chosen[weakest] += 1
     # A long wording that went may have left room for others that went before it.
     for i in sorted(range(len(parts)), key=lambda i: parts[i].rank):

@@ -9,11 +9,12 @@ from textual.screen import Screen
 
 from optibid_console import commands as c
 from optibid_console.entries import Choice, Mark, Verdict
+from optibid_console.permit import awaits_confirmation
 from optibid_console.plan import permit, preview
 from optibid_console.runbook.model import CheckItem
 from optibid_console.source import ControlSource, SourceError
 from optibid_console.state import ACTIVE, OVER
-from screens.view import View, open_poll
+from screens.view import View, open_poll, waits_for_person
 
 R = TypeVar("R")
 
@@ -97,10 +98,11 @@ class Operator:
     async def open(self, key: str) -> None:
         """Enter on a line: run the step, decide, or show what is known."""
         kind, _, name = key.partition(":")
-        action = self.view.state.action()
-        waits = action is not None and bool(action.stopped_at_step) and self.view.drives
-        if waits and kind in ("step", "astep", "action", ""):
+        waiting = waits_for_person(self.view, key)
+        if waiting == "decide":
             await self.decide()
+        elif waiting == "confirm":
+            await self.run_step(awaits_confirmation(self.view.state))
         elif kind == "step":
             await self.step(name)
         else:
@@ -216,10 +218,24 @@ class Operator:
             subject = "window"
         if not self.allowed():
             return
-        about = "the window" if subject == "window" else subject.replace(":", " ", 1)
-        text = await self.reason("Note", f"About {about}. It is recorded with your name.", "note")
+        about = f"About {self._name(subject)}. It is recorded with your name."
+        text = await self.reason("Note", about, "note")
         if text:
             await self.send(c.WriteNote(subject, text))
+
+    def _name(self, subject: str) -> str:
+        """What a note is about, in the runbook's words."""
+        kind, _, name = subject.partition(":")
+        runbook = self.view.state.runbook
+        if runbook is None or kind == "window":
+            return "the window"
+        if kind == "item":
+            item = runbook.item(name)
+            return f"“{item.text}”" if item else name
+        if kind == "step":
+            step = runbook.step(name)
+            return f"{name} {step.title}" if step else name
+        return f"{kind} {name}"
 
     async def tick(self, key: str) -> None:
         """Space on an item: done, or open again."""

@@ -215,6 +215,21 @@ class View:
         return active[-1] if active else self.state.runs.get(self.state.last_run)
 
 
+def waits_for_person(view: View, key: str) -> str:
+    """What Enter on this line answers: `decide` how an action that stopped goes on, `confirm`
+    a step that is done by hand, or nothing (empty)."""
+    kind, _, name = key.partition(":")
+    action = view.state.action()
+    if not view.drives or kind not in ("step", "astep", "action", ""):
+        return ""
+    if action is not None and action.stopped_at_step:
+        return "decide"
+    from optibid_console.permit import awaits_confirmation  # not needed for the first paint
+
+    by_hand = awaits_confirmation(view.state)
+    return "confirm" if by_hand and (kind == "action" or name.rpartition("/")[2] == by_hand) else ""
+
+
 def open_poll(view: View) -> Poll | None:
     """The poll that is still open."""
     return next((one for one in view.state.polls.values() if not one.result), None)

@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from screens.keys import PANES, bindings
-from screens.view import EVERYTHING, Topic, View
+from screens.view import EVERYTHING, Topic, View, waits_for_person
 from screens.widgets.banner import Banner
 from screens.widgets.checklist import Checklist
 from screens.widgets.footer import Footer, PaneBar
@@ -224,13 +224,13 @@ class WindowScreen(Screen[None]):
 
     def action_open(self) -> None:
         key = self.chosen()
-        stopped = self.view.state.action()
-        waits = stopped is not None and bool(stopped.stopped_at_step) and self.view.drives
-        if not waits and key.startswith(("phase:", "section:", "action:")):
+        if waits_for_person(self.view, key):
+            self._start(lambda: self.operator.open(key))
+        elif key.startswith(("phase:", "section:", "action:")):
             self.action_tick()
-        elif self.current == "run" and not waits:
+        elif self.current == "run":
             self._start(lambda: self.operator.details(key))
-        elif key or waits:
+        elif key:
             self._start(lambda: self.operator.open(key))
 
     def action_tick(self) -> None:

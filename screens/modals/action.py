@@ -9,17 +9,22 @@ from optibid_console.launch_clock import format_span
 from optibid_console.plan import Preview, PreviewStep, preview
 from screens.lines import BLANK, Line, Span, row, sign, spans, wrapped
 from screens.modals.confirm import command_lines
-from screens.modals.sheet import Sheet, heading
+from screens.modals.sheet import Page, Sheet, heading
 from screens.view import View
 
 
 class ConfirmAction(Sheet[str | None]):
-    """Gives the typed name, or None after Esc. What it shows follows the window."""
+    """Gives the typed name, or None after Esc. What it shows follows the window.
+
+    The name counts once the end of the page was on screen: nobody goes without having
+    had the costs before their eyes.
+    """
 
     look = "-danger"
 
     def __init__(self, view: View, action_id: str) -> None:
         self._action_id = action_id
+        self._read = False
         now = preview(view.state, action_id, view.now())
         prompt = "" if now.refused else f"type {now.confirm} to go"
         super().__init__(view, now.title, prompt)
@@ -27,21 +32,43 @@ class ConfirmAction(Sheet[str | None]):
     def make_lines(self, width: int, now: float) -> list[Line]:
         return preview_lines(preview(self.view.state, self._action_id, now), width)
 
+    def pinned_lines(self, width: int, now: float) -> list[Line]:
+        shown = preview(self.view.state, self._action_id, now)
+        if not shown.not_ready:
+            return [row(width, (Span("everything is ready", "ok"),))]
+        return wrapped(f"not ready: {'; '.join(shown.not_ready)}", width, "warn")
+
+    def show_more(self, above: int, below: int) -> None:
+        self._read = self._read or below <= 0
+        super().show_more(above, below)
+
     def shown_keys(self) -> list[tuple[str, str]]:
         go = [("Enter", "go, once the name is typed")] if self.prompt else []
-        return [*go, (sign("up-down"), "scroll"), ("Esc", "back, nothing happens")]
+        return [*go, ("Esc", "back, nothing happens"), ("PgUp PgDn", "scroll")]
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         now = preview(self.view.state, self._action_id, self.view.now())
-        if self.typed == now.confirm and not now.refused:
+        if self.typed != now.confirm or now.refused:
+            self.problem = now.refused or f"type {now.confirm} exactly, or press Esc"
+        elif self._read:
             self.dismiss(self.typed)
             return
-        self.problem = now.refused or f"type {now.confirm} exactly, or press Esc"
+        else:
+            self.query_one(Page).show_end()
+            self.problem = "this is the rest of it: Enter again to go"
         self.redraw()
 
 
 def preview_lines(shown: Preview, width: int) -> list[Line]:
-    """The five parts, always in this order."""
+    """The five parts, always in this order; of nothing to do only what would be missing."""
+    included = [one for one in shown.steps if one.included]
+    ready = [
+        BLANK,
+        heading("What is not ready"),
+        *_bullets(shown.not_ready, "everything is ready", width, "warn"),
+    ]
+    if not included:
+        return [*_nothing(shown, width), *ready]
     lines: list[Line] = []
     if shown.refused:
         lines += [*wrapped(f"It can't be started: {shown.refused}", width, "failing"), BLANK]
@@ -50,7 +77,7 @@ def preview_lines(shown: Preview, width: int) -> list[Line]:
         *_bullets(shown.why_now, "no criterion has tripped", width, "failing"),
     ]
     lines += [BLANK, heading("What will happen")]
-    for number, step in enumerate((one for one in shown.steps if one.included), 1):
+    for number, step in enumerate(included, 1):
         lines += _step_lines(number, step, width)
     left_out = [one for one in shown.steps if not one.included]
     for step in left_out:
@@ -61,9 +88,19 @@ def preview_lines(shown: Preview, width: int) -> list[Line]:
         heading("What it costs"),
         *_bullets(shown.costs, "nothing is lost", width, "warn"),
     ]
-    lines += [BLANK, heading("How long"), _time_line(shown, width)]
-    lines += [BLANK, heading("What is not ready")]
-    return lines + _bullets(shown.not_ready, "everything is ready", width, "warn")
+    return [*lines, BLANK, heading("How long"), _time_line(shown, width), *ready]
+
+
+def _nothing(shown: Preview, width: int) -> list[Line]:
+    """Why none of its steps would be done: once where it is the same for all."""
+    reasons = {one.because for one in shown.steps}
+    if len(reasons) <= 1:
+        why = next(iter(reasons), "it has no steps")
+        return wrapped(f"Nothing to do: {why}.", width, "strong")
+    lines = wrapped("Nothing to do.", width, "strong")
+    for step in shown.steps:
+        lines += wrapped(f"{step.step_id} {step.title}: {step.because}", width, "dim", "  ")
+    return lines
 
 
 def _bullets(texts: tuple[str, ...], none: str, width: int, tone: str) -> list[Line]:

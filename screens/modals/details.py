@@ -9,6 +9,7 @@ from optibid_console.entries import Mark, Verdict
 from optibid_console.launch_clock import format_span
 from optibid_console.plan import permit
 from optibid_console.runbook.model import StepKind
+from optibid_console.state import OVER
 from optibid_console.units import format_value
 from probes.probe import Reading
 from screens.glyphs import glyph
@@ -65,6 +66,8 @@ def _options(view: View, kind: str, name: str) -> tuple[Option, ...]:
         return shown
     note = Option("note", "write a note", "n")
     match kind:
+        case "step" if step is not None and step.status in OVER:
+            return (*shown, note)
         case "step":
             return (
                 Option("run", "run it", "", permit(view.state, c.RunStep(name))),

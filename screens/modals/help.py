@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from screens.glyphs import GLYPHS
-from screens.keys import KEYS, MOVES, PANE_KEYS, TITLES, shown_key
-from screens.lines import BLANK, Line, Span, row, spans
+from screens.keys import KEYS, MOVES, PANE_KEYS, PANES, TITLES, shown_key
+from screens.lines import BLANK, Line, Span, row, sign, spans
 from screens.modals.choose import Choose
 from screens.modals.sheet import heading
 from screens.view import View
+
+_PANE_IDS = frozenset(f"pane-{name}" for name in PANES)
 
 
 def help_lines(view: View, pane: str, width: int) -> list[Line]:
@@ -33,8 +35,12 @@ def help_lines(view: View, pane: str, width: int) -> list[Line]:
         ]
         lines += _keys(actions, width)
     everywhere = [
-        (shown_key(moved.get(one.id, one.key)), one.help) for one in KEYS if not one.panes
+        (shown_key(moved.get(one.id, one.key)), one.help)
+        for one in KEYS
+        if not one.panes and one.id not in _PANE_IDS
     ]
+    numbers = [shown_key(moved.get(one.id, one.key)) for one in KEYS if one.id in _PANE_IDS]
+    everywhere.append((f"{numbers[0]} {sign('more')} {numbers[-1]}", ", ".join(TITLES.values())))
     lines += _keys([*everywhere, ("^p", "find anything by name")], width)
     lines += [BLANK, heading("Signs")]
     names = ("ok", "warn", "failing", "error", "running", "pending", "skipped", "stale", "unknown")
@@ -48,7 +54,7 @@ def help_lines(view: View, pane: str, width: int) -> list[Line]:
 
 
 def _keys(keys: list[tuple[str, str]], width: int) -> list[Line]:
-    return [row(width, spans(Span(f"  {key:<11}", "key"), text)) for key, text in keys]
+    return [row(width, spans(Span(f"  {key:<13}", "key"), text)) for key, text in keys]
 
 
 def help_sheet(view: View, pane: str) -> Choose:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from optibid_console.commands import CloseWindow
 from optibid_console.plan import permit
+from optibid_console.runbook.model import StepKind
 from screens.lines import Line, wrapped
 from screens.modals.choose import Choose, Option
 from screens.view import View
@@ -21,7 +22,11 @@ def leave_sheet(view: View) -> Choose:
             return wrapped("You only watch: leaving changes nothing in the window.", width)
         active = view.state.active_runs()
         if active:
-            text = f"{active[0].step_id} is under way on {active[0].target}: it goes on by itself."
+            run = active[0]
+            place = f" on {run.target}" if run.target else ""
+            text = f"{run.step_id} is under way{place}: it goes on by itself."
+            if run.kind == StepKind.MANUAL:
+                text = f"{run.step_id} waits until a person confirms it."
             return wrapped(text, width, "running")
         return wrapped("The engine goes on without this screen: probes, criteria and runs.", width)
 

@@ -19,6 +19,8 @@ from screens.view import View
 from screens.widgets.pane import Pane
 
 R = TypeVar("R")
+PINNED = 3
+"""At most so many lines stay in sight above the input while the page is scrolled."""
 
 
 class Page(Pane):
@@ -36,6 +38,23 @@ class Page(Pane):
 
     def show_place(self, now: float, above: int, below: int) -> None:
         self._sheet.show_more(above, below)
+
+    def show_end(self) -> None:
+        """Scroll to the last line."""
+        self._scroll(len(self.lines))
+
+
+class Pinned(Pane, can_focus=False):
+    """What is said below a page that doesn't fit, wherever it is scrolled to."""
+
+    chooses = False
+
+    def __init__(self, view: View, sheet: Sheet[R]) -> None:
+        super().__init__(view, "sheet-pinned")
+        self._sheet = sheet
+
+    def make_lines(self, width: int, now: float) -> Sequence[Line]:
+        return self._sheet.pinned_lines(width, now)[:PINNED]
 
 
 class Keys(Pane, can_focus=False):
@@ -82,6 +101,10 @@ class Sheet(ModalScreen[R], Generic[R]):
     def make_lines(self, width: int, now: float) -> list[Line]:
         raise NotImplementedError
 
+    def pinned_lines(self, width: int, now: float) -> list[Line]:
+        """What must be seen also where the page doesn't fit."""
+        return []
+
     def shown_keys(self) -> list[tuple[str, str]]:
         """Keys and words for the last line."""
         return [("Esc", "back")]
@@ -90,6 +113,7 @@ class Sheet(ModalScreen[R], Generic[R]):
         with Vertical(id="sheet", classes=self.look) as box:
             box.border_title = Content(clean_text(self.sheet_title))
             yield Page(self.view, self)
+            yield Pinned(self.view, self)
             if self.prompt:
                 field = Input(id="sheet-input", select_on_focus=False)
                 field.border_title = Content(clean_text(self.prompt))
@@ -105,14 +129,17 @@ class Sheet(ModalScreen[R], Generic[R]):
 
     def redraw(self) -> None:
         """Draw again what it shows, in a page as high as its lines and the screen allow."""
-        page = self.query_one(Page)
+        page, pinned = self.query_one(Page), self.query_one(Pinned)
         width = page.size.width or max(min(self.app.size.width - 8, 100), 8)
-        count = len(self.make_lines(width, self.view.now()))
-        around = 4 + (3 if self.prompt else 0)
-        height = max(min(count, self.app.size.height - around), 1)
-        if page.styles.height is None or page.styles.height.value != height:
-            page.styles.height = height
+        now = self.view.now()
+        count = len(self.make_lines(width, now))
+        room = self.app.size.height - 4 - (3 if self.prompt else 0)
+        kept = len(self.pinned_lines(width, now)[:PINNED]) if room > 2 * PINNED else 0
+        pinned.display = count > room and kept > 0
+        _set_height(page, max(min(count, room - (kept if pinned.display else 0)), 1))
+        _set_height(pinned, kept)
         page.redraw()
+        pinned.redraw()
         self.query_one(Keys).redraw()
         if self.prompt:
             field = self.query_one(Input)
@@ -140,6 +167,11 @@ class Sheet(ModalScreen[R], Generic[R]):
 
     def action_page_page(self, direction: int) -> None:
         self.query_one(Page).action_page(direction)
+
+
+def _set_height(pane: Pane, rows: int) -> None:
+    if pane.styles.height is None or pane.styles.height.value != rows:
+        pane.styles.height = rows
 
 
 def heading(text: str) -> Line:

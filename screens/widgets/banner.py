@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 from optibid_console.entries import Outcome, Verdict
 from optibid_console.launch_clock import format_span
+from optibid_console.permit import awaits_confirmation
 from screens.glyphs import glyph
-from screens.lines import Line, Span, row, sign, spans
+from screens.lines import Line, Span, row, sign, spans, width_of
 from screens.view import View
 from screens.widgets.pane import Pane
 
@@ -30,9 +31,10 @@ class Alert:
 
 def alerts(view: View, now: float) -> list[Alert]:
     """What the top of the screen has to say, the worst first; usually nothing."""
-    found = [*_stopped(view), *_tripped(view, now), *_unknown(view), *_poll(view),
-             *_escalation(view, now), *_closed(view)]  # fmt: skip
-    return found
+    return [
+        *_stopped(view), *_tripped(view, now), *_unknown(view), *_by_hand(view, now),
+        *_rolled_back(view), *_poll(view), *_escalation(view, now), *_closed(view),
+    ]  # fmt: skip
 
 
 def _drives(view: View, way: str) -> str:
@@ -82,6 +84,32 @@ def _unknown(view: View) -> list[Alert]:
     return found
 
 
+def _by_hand(view: View, now: float) -> list[Alert]:
+    step_id, runbook = awaits_confirmation(view.state), view.state.runbook
+    action = view.state.action()
+    if not step_id or runbook is None or action is None:
+        return []
+    step = runbook.step(step_id)
+    since_s = now - view.state.step(step_id, action.action_run).started_at
+    head = f"{step_id} {step.title if step else ''}".strip()
+    text = f"is done by hand and waits to be confirmed, {format_span(since_s)}"
+    return [Alert("held", head, text, _drives(view, "1 enter  confirm"))]
+
+
+def _rolled_back(view: View) -> list[Alert]:
+    """The way back was taken: what is left to do."""
+    rollback = view.rollback()
+    actions = list(view.state.actions.values())
+    if rollback is None or not actions or view.state.closed is not None:
+        return []
+    last = actions[-1]
+    if last.action_id != rollback.id or last.outcome is not Outcome.SUCCEEDED:
+        return []
+    took = format_span(last.finished_at - last.started_at)
+    text = f"by {last.by} in {took}. The window can be closed as rolled back"
+    return [Alert("done", f"{rollback.title}: done", text, _drives(view, "q  close"))]
+
+
 def _poll(view: View) -> list[Alert]:
     for poll in view.state.polls.values():
         if not poll.result:
@@ -124,22 +152,25 @@ def _closed(view: View) -> list[Alert]:
 
 
 def banner_lines(view: View, width: int, now: float) -> list[Line]:
-    """A line for each alert, at most `MAX_ALERTS`; the last one counts those left out."""
+    """A line for each alert, two for the first where it needs them; at most `MAX_ALERTS` alerts,
+    the last line counts those left out."""
     found = alerts(view, now)
     shown = found if len(found) <= MAX_ALERTS else found[: MAX_ALERTS - 1]
-    lines = [_line(one, width) for one in shown]
+    lines = [line for i, one in enumerate(shown) for line in _lines(one, width, whole=not i)]
     if len(shown) < len(found):
         lines.append(row(width, spans(f" {sign('more')} and {len(found) - len(shown)} more")))
     return lines
 
 
-def _line(alert: Alert, width: int) -> Line:
+def _lines(alert: Alert, width: int, *, whole: bool) -> list[Line]:
+    """The alert in a line; the worst one, `whole`, has a second line where one is too short."""
     look = glyph(alert.look)
-    left = [Span(f" {look.drawn} {alert.head}", "strong")]
-    if alert.text:
-        left.append(Span(f"  {alert.text}"))
+    head = Span(f" {look.drawn} {alert.head}", "strong")
+    text = Span(f"  {alert.text}" if alert.text else "")
     right = (Span(f"{alert.way} ", "strong"),) if alert.way and width >= 60 else ()
-    return row(width, left, right)
+    if whole and width_of((head, text, *right)) >= width:
+        return [row(width, (head,), right), row(width, (Span(f"   {alert.text}"),))]
+    return [row(width, (head, text), right)]
 
 
 class Banner(Pane, can_focus=False):
@@ -157,7 +188,8 @@ class Banner(Pane, can_focus=False):
         verdicts = {one.verdict for one in self.view.state.criteria.values()}
         bad = worst in ("failed", "failing") or Verdict.FAIL in verdicts
         self.set_class(bad, "-bad")
-        height = min(len(found), MAX_ALERTS)
+        width = self.size.width or self.app.size.width
+        height = len(banner_lines(self.view, width, self.view.now()))
         if self.display != bool(height):
             self.display = bool(height)
         if height and self.styles.height is not None and self.styles.height.value != height:

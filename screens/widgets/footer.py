@@ -10,10 +10,10 @@ from textual.message import Message
 from screens.glyphs import glyph
 from screens.keys import KEYS, PANES, TITLES, Key, shown_key
 from screens.lines import Line, Segment, Span, Spans, fit_segments, spans
-from screens.view import View
+from screens.view import View, waits_for_person
 from screens.widgets.pane import Pane
 
-_RANKS = {"help": 0, "open": 1, "abort": 2, "hold": 4, "tick": 2, "note": 5, "skip": 5}
+_RANKS = {"help": 0, "open": 1, "tick": 2, "abort": 2, "leave": 2, "hold": 4, "note": 6, "skip": 6}
 _LOG_KEYS = (("/", "filter"), ("e", "next error"), ("p", "pause"), ("w", "wrap"), ("y", "copy"))
 _RUN_KEYS = (("f", "follow"), ("[ ]", "other runs"))
 
@@ -42,19 +42,16 @@ def footer_keys(view: View, pane: str, chosen: str) -> list[tuple[str, str, int]
             continue
         word = _word(view, one, pane, chosen)
         if word:
-            shown.append((shown_key(moved.get(one.id, one.key)), word, _RANKS.get(one.id, 6)))
+            shown.append((shown_key(moved.get(one.id, one.key)), word, _RANKS.get(one.id, 7)))
     if view.role is not None and not (view.role.operator or view.lost or view.ended):
         shown.append(("l", "take over", 3))
-    return [*shown, ("^p", "palette", 7), ("1-6", "panes", 8)]
+    return [*shown, ("^p", "palette", 8), ("1-6", "panes", 9)]
 
 
 def _word(view: View, key: Key, pane: str, chosen: str) -> str:
-    action = view.state.action()
-    if key.id == "open" and action is not None and action.stopped_at_step and view.drives:
-        return "decide"
     if key.id == "open":
         runs = chosen.startswith("step:") and view.drives
-        return "run" if runs else "open"
+        return waits_for_person(view, chosen) or ("run" if runs else "open")
     if key.id == "tick":
         if chosen.startswith(("phase:", "section:", "action:")):
             return "fold"
@@ -77,7 +74,7 @@ def _action_keys(view: View) -> list[tuple[str, str, int]]:
         (
             shown_key(runbook.keys.get(one.id, one.key)),
             one.id,
-            1 if one is rollback else 3,
+            1 if one is rollback else 5,
         )
         for one in runbook.actions
         if runbook.keys.get(one.id, one.key)
@@ -86,7 +83,7 @@ def _action_keys(view: View) -> list[tuple[str, str, int]]:
 
 def _pane_keys(pane: str) -> list[tuple[str, str, int]]:
     keys = {"logs": _LOG_KEYS, "run": _RUN_KEYS}.get(pane, ())
-    return [(key, word, 4) for key, word in keys]
+    return [(key, word, 3) for key, word in keys]
 
 
 def _segment(key: str, word: str, rank: int) -> Segment:

@@ -102,7 +102,7 @@ def _drift(view: View, clock: LaunchClock) -> list[Segment]:
     elif clock.drift_s < -ON_PLAN_S:
         tone, text = "ok", f"{span} ahead"
     else:
-        tone, text = "ok", "on plan"
+        tone, text = "ok", "on time"
     return [Segment((spans(Span(text, tone)), ()), 3), forecast]
 
 
@@ -167,6 +167,16 @@ def _recording(view: View) -> list[Segment]:
     ]
 
 
+def format_estimate(seconds: float) -> str:
+    """A length of time to come: `22s`, `4m12s`, `1h05m`."""
+    whole = max(round(seconds), 0)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    return f"{whole // 3600}h{whole // 60 % 60:02}m"
+
+
 def _rollback(view: View) -> list[Segment]:
     action = view.rollback()
     if action is None:
@@ -178,8 +188,10 @@ def _rollback(view: View) -> list[Segment]:
         long, short = f"{turn} {name} not checked yet", f"{glyph('unknown').drawn} {name}"
         return [Segment((spans(Span(long, "unknown")), spans(Span(short, "unknown"))), 2)]
     if seen.ready:
-        long = f"{turn} {name} READY ~{format_span(seen.estimate_s)}"
-        return [Segment((spans(Span(long, "ok")), spans(Span(f"{turn} READY", "ok"))), 2)]
+        long = f"{turn} {name} READY ~{format_estimate(seen.estimate_s)}"
+        short = f"{turn} READY ~{format_estimate(seen.estimate_s)}"
+        said = (long, short, f"{turn} READY")
+        return [Segment(tuple(spans(Span(one, "ok")) for one in said), 2)]
     dark = f"{turn} {name} NOT READY"
     parts = [f"{dark}: {'; '.join(seen.missing)}"] if seen.missing else []
     if len(seen.missing) > 1:

@@ -32,6 +32,7 @@ from screens.widgets.log_search import LogSearch, Progress
 from screens.widgets.log_status import StatusRow
 from screens.widgets.log_tails import format_rate
 from screens.widgets.log_view import LogView, Row
+from screens.widgets.pane import title_lead
 from screens.widgets.ring import Ring
 
 FRAMES_PER_S = 15
@@ -221,9 +222,10 @@ class LogPane(Widget, can_focus=True):
             sign = "-" if ascii_only() else "■"
         room = self.size.width - len(pace) - 12
         title = Content.assemble("Logs  ", self.tails.title(room), f"  {pace} {sign}")
-        if title.plain != self.title_text or self.border_title != title.markup:
-            self.title_text = title.plain
-            self.border_title = title
+        self.title_text = title.plain
+        shown = Content.assemble(title_lead(self), title, " ")
+        if self.border_title != shown.markup:
+            self.border_title = shown
 
     @property
     def wraps(self) -> bool:

@@ -19,7 +19,7 @@ from screens.glyphs import glyph
 from screens.lines import BLANK, Line
 from screens.themes import selected_style, tone_style
 from screens.widgets.metric_row import Metric, metric_line, title_width
-from screens.widgets.pane import draw
+from screens.widgets.pane import draw, title_lead
 
 FRAMES_PER_S = 15
 WORST_FIRST = ("failing", "error", "unknown", "stale", "warn")
@@ -133,7 +133,9 @@ class MetricsPanel(Widget, can_focus=True):
             title += f"  {len(metrics) - hidden} of {len(metrics)} shown"
         if title != self.title_text or self.border_title is None:
             self.title_text = title
-            self.border_title = Content(title)
+        shown = Content(title_lead(self) + title + " ")
+        if self.border_title != shown.markup:
+            self.border_title = shown
 
     def _at(self, lines: list[Line], y: int) -> Line | None:
         index = self._top + y

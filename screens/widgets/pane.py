@@ -121,9 +121,8 @@ class Pane(Widget, can_focus=True):
         """Say in the border what this is, and how many lines are out of sight."""
         up, down = ("^", "v") if ascii_only() else ("↑", "↓")
         more = (f" {up}{above}" if above > 0 else "") + (f" {down}{below}" if below > 0 else "")
-        # A title after a corner gets its space from Textual.
-        lead = "" if self.styles.border_left[0] else " "
-        title = f"{lead}{cut(self.title(now), max(self.size.width - len(more) - 5, 1))}{more} "
+        room = max(self.size.width - len(more) - 5, 1)
+        title = f"{title_lead(self)}{cut(self.title(now), room)}{more} "
         if title != self._title:
             self._title = title
             self.border_title = Content(title)
@@ -250,6 +249,11 @@ class Pane(Widget, can_focus=True):
             self._choose_index(index)
             if again and event.chain == 2:
                 self.post_message(self.Opened())
+
+
+def title_lead(widget: Widget) -> str:
+    """What goes before a border's title: after a corner it gets its space from Textual."""
+    return "" if widget.styles.border_left[0] else " "
 
 
 def draw(line: Line | None, width: int, base: Style, tone: Callable[[str], Style]) -> Strip:

@@ -18,18 +18,20 @@ _WORST = ("failing", "error", "stale", "warn", "unknown", "ok")
 
 
 def probes_lines(view: View, width: int, now: float) -> list[Line]:
-    """All lines: probes with a second line where one isn't ok, then criteria, then hosts."""
+    """All lines: criteria that tripped, probes with a second line where one isn't ok, the other
+    criteria, hosts."""
     runbook = view.state.runbook
     if runbook is None:
         return []
     looks = {one: view.health(one, now) for one in runbook.probes}
-    lines: list[Line] = []
+    tripped = [one for one in runbook.criteria if one.id in view.state.failing_criteria()]
+    lines = [line for one in tripped for line in _criterion_lines(view, one, width, now)]
     for probe_id in sorted(runbook.probes, key=lambda one: _WORST.index(looks[one])):
         lines += _probe_lines(view, runbook.probes[probe_id], looks[probe_id], width, now)
-    if runbook.criteria:
+    others = [one for one in runbook.criteria if one not in tripped]
+    if others:
         lines.append(row(width, (Span("Rollback criteria", "dim"),)))
-    for criterion in runbook.criteria:
-        lines += _criterion_lines(view, criterion, width, now)
+    lines += [line for one in others for line in _criterion_lines(view, one, width, now)]
     hosts = sorted(set(view.links) | set(view.state.links))
     if hosts:
         lines.append(row(width, (Span("Hosts", "dim"),)))

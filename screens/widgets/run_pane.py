@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 
 from optibid_console.entries import Outcome
 from optibid_console.launch_clock import format_span
+from optibid_console.runbook.model import StepKind
 from optibid_console.state import RunState, StepState, StepStatus
 from screens.glyphs import glyph
 from screens.lines import Line, Span, cut, row, sign, spans, wrapped
@@ -60,7 +61,8 @@ def run_head(view: View, run: RunState, width: int) -> list[Line]:
     """The command as it was run, and what was dropped of the output."""
     first, *rest = run.command.strip().splitlines() or [""]
     more = f" {sign('more')} {len(rest)} more lines" if rest else ""
-    lines = [row(width, spans(Span("$ ", "accent"), Span(first + more, "dim")))]
+    command = spans(Span("$ ", "accent"), Span(first + more, "dim"))
+    lines = [row(width, command if first else spans(Span("done by hand: nothing is run", "dim")))]
     output = view.outputs.get(run.run_id)
     if output is not None and output.first_line:
         lines.append(
@@ -85,7 +87,8 @@ def run_tail(view: View, run: RunState, width: int) -> list[Line]:
         return lines
     lines += _silent_lines(view, run, width)
     step = _step_of(view, run)
-    lines += wrapped(_end_text(run), width, "ok" if run.ended.exit_status == 0 else "failing")
+    if run.kind != StepKind.MANUAL:
+        lines += wrapped(_end_text(run), width, "ok" if run.ended.exit_status == 0 else "failing")
     for reading in step.evidence if step else ():
         look = glyph(reading.status.value)
         lines += wrapped(
@@ -140,9 +143,10 @@ def run_title(view: View, run: RunState | None, now: float, below: int = 0) -> s
         if step is not None and step.status is StepStatus.FAILED and step.outcome:
             word = step.outcome.value
     else:
-        word = "unknown" if run.unreachable else "running"
+        by_hand = run.kind == StepKind.MANUAL
+        word = "unknown" if run.unreachable else "waits for a person" if by_hand else "running"
         spent = format_span(now - run.started_at)
-        spent += f"/{format_span(spec.expect_duration)}" if spec else ""
+        spent += f"/{format_span(spec.expect_duration)}" if spec and not by_hand else ""
     new = f"  {below} new below" if below else ""
     return f"Run {run.step_id}{place} {spent} {word}{new}"
 

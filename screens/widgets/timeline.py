@@ -97,7 +97,15 @@ def _phase_lines(
         is_next = step.id == move.step_id and move.kind in ("run", "confirm", "blocked")
         left, right = step_spans(step, seen, now, is_next)
         lines.append(row(width, left, right, f"step:{step.id}"))
+        lines += _why(seen, width)
     return lines
+
+
+def _why(seen: StepState, width: int) -> list[Line]:
+    """Under a step that went wrong: what is known of it, in a line."""
+    if seen.status not in (StepStatus.FAILED, StepStatus.UNKNOWN) or not seen.reason:
+        return []
+    return [row(width, (Span(f"     {seen.reason}", glyph(look_of(seen.status)).style),))]
 
 
 def _phase_line(
@@ -158,12 +166,14 @@ def step_spans(step: Step, seen: StepState, now: float, is_next: bool) -> tuple[
 def _step_end(step: Step, seen: StepState, now: float, is_next: bool) -> Spans:
     expected = format_span(step.expect_duration)
     again = f"try {seen.attempt} " if seen.attempt > 1 else ""
+    if seen.status in ACTIVE and step.kind is StepKind.MANUAL:
+        return spans(Span(f"to confirm {format_span(now - seen.started_at)}", "warn"))
     if seen.status in ACTIVE:
         spent_s = now - seen.started_at
         word = {StepStatus.CHECKING: "checking ", StepStatus.UNKNOWN: "unknown "}.get(
             seen.status, ""
         )
-        over = spent_s > step.expect_duration and step.kind is not StepKind.MANUAL
+        over = spent_s > step.expect_duration
         tone = "warn" if over else glyph(look_of(seen.status)).style
         late = " over" if over else ""
         return spans(Span(f"{again}{word}{format_span(spent_s)}/{expected}{late}", tone))
@@ -196,7 +206,9 @@ def _action_lines(view: View, width: int, now: float, folded: Mapping[str, bool]
         _action_line(action, spec.title if spec else action.action_id, width, now, key, closed)
     ]
     if not closed:
-        lines += [_action_step(view, runbook, action, one, width, now) for one in action.steps]
+        for one in action.steps:
+            lines.append(_action_step(view, runbook, action, one, width, now))
+            lines += _why(view.state.step(one, action.action_run), width)
     return [*lines, Line((Span(sign("rule") * width, "dim"),))]
 
 

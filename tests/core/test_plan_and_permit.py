@@ -43,7 +43,10 @@ def test_a_hold_blocks_the_next_step_and_not_rollback(story: Any) -> None:
         (c.SkipStep("1.1", "  "), "needs a reason"),
         (c.StartAction("scale-up", "scale-up"), "actions are backup, rollback"),
         (c.StartAction("rollback", "rolback"), "type 'rollback'"),
-        (c.StartAction("rollback", "rollback"), "nothing was done that it would undo"),
+        (
+            c.StartAction("rollback", "rollback"),
+            "nothing was done in this window that it would undo",
+        ),
         (c.Decide("rollback1", e.Choice.RETRY), "no action waits"),
         (c.Hold(""), "needs a reason"),
         (c.Resume(), "isn't held"),
@@ -120,7 +123,7 @@ def test_a_rollback_without_its_backup_says_what_is_missing(story: Any) -> None:
     story.add(e.StepSkipped("1.1", "x"))
     story.do("2.1")
     seen = preview(story.state, "rollback", story.now)
-    assert "backup.path was never recorded" in seen.not_ready
+    assert "no backup.path yet (1.2)" in seen.not_ready
     assert "backup.path" in seen.refused
 
 

@@ -42,7 +42,7 @@ async def test_readiness_names_what_is_missing(bench: Any) -> None:
             and "the flag is up: failing" in state.readiness["rollback"].missing
         )
     )
-    assert "backup.path isn't recorded" in state.readiness["rollback"].missing
+    assert "no backup.path yet (1b)" in state.readiness["rollback"].missing
     await bench.step("1b")
     await bench.step("2a")
     state = await bench.until(lambda state: state.readiness["rollback"].ready)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 
 from optibid_console import entries as e
 from optibid_console.codec import to_plain
@@ -285,6 +286,32 @@ def tripped(runbook: Runbook | None = None) -> Recorder:
 def trip(r: Recorder) -> None:
     why = "7.3 % > 5 % for 42 s (baseline 0.4 %)"
     r.add(e.CriterionJudged("error-rate", e.Verdict.FAIL, why, r.at - 42), actor="console")
+
+
+def waiting_for_a_person(runbook: Runbook | None = None) -> Recorder:
+    """A rollback whose last step is done by hand and waits for its confirmation."""
+    r = tripped(runbook or small_runbook(actions=_with_a_last_step_by_hand()))
+    r.add(e.ActionStarted("rollback", "act-1", ("R.1", "R.4"), ("error rate",)))
+    r.step("R.1", 2, action_run="act-1")
+    r.add(e.StepStarted("R.4", "run-by-hand", 1, "manual", "", "", 1, 600.0, "act-1"))
+    return r
+
+
+def rolled_back(runbook: Runbook | None = None) -> Recorder:
+    """The rollback is done."""
+    r = tripped(runbook)
+    r.add(e.ActionStarted("rollback", "act-1", ("R.1",), ("error rate",)))
+    r.step("R.1", 62, action_run="act-1")
+    r.add(e.ActionFinished("act-1", e.Outcome.SUCCEEDED), actor="console")
+    return r
+
+
+def _with_a_last_step_by_hand() -> tuple[Action, ...]:
+    last = Step("R.4", "tell the stakeholders", kind=StepKind.MANUAL, expect_duration=s(60))
+    return tuple(
+        replace(one, steps=(*one.steps, last)) if one.id == "rollback" else one
+        for one in _actions()
+    )
 
 
 def rolling_back(runbook: Runbook | None = None, *, stopped: bool = False) -> Recorder:

@@ -7,8 +7,9 @@ import pytest
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.commands import Refused
+from screens.modals.help import help_lines
 from tests.screens import recording as rec
-from tests.screens.conftest import Start
+from tests.screens.conftest import Start, text_of
 
 
 async def test_enter_shows_the_exact_command_and_runs_the_next_step(console: Start) -> None:
@@ -115,6 +116,84 @@ async def test_rollback_is_typed_out_before_it_is_sent(console: Start) -> None:
         await it.type("rollback")
         await it.press("enter")
         assert await it.sent() == [c.StartAction("rollback", "rollback")]
+
+
+async def test_where_the_sheet_does_not_fit_its_end_is_shown_before_anything_goes(
+    console: Start,
+) -> None:
+    recorder = rec.tripped()
+    missing = e.ReadinessChanged("rollback", False, ("disk to restore: 3 GB free",))
+    recorder.add(missing, actor="console")
+    async with console(recorder, size=(80, 20)) as it:
+        await it.press("R")
+        assert "Why now" in it.sheet()
+        assert "What it costs" not in it.sheet()
+        pinned = it.app.screen.query_one("#sheet-pinned")
+        assert "not ready: disk to restore: 3 GB free" in text_of(pinned)
+        await it.type("rollback")
+        await it.press("enter")
+        assert it.source.sent == []
+        assert "What it costs" in it.sheet()
+        await it.press("enter")
+        assert await it.sent() == [c.StartAction("rollback", "rollback")]
+
+
+async def test_a_rollback_with_nothing_to_undo_says_so_once(console: Start) -> None:
+    async with console(rec.opened()) as it:
+        await it.press("R")
+        lines = it.sheet_lines()
+        assert lines[0] == ("Nothing to do: nothing was done in this window that it would undo.")
+        assert sum("nothing was done" in one for one in lines) == 1
+        assert "What is not ready" in lines
+        assert not it.app.screen.query("#sheet-input")
+
+
+async def test_a_step_done_by_hand_in_an_action_is_confirmed_with_enter(console: Start) -> None:
+    async with console(rec.waiting_for_a_person()) as it:
+        assert "enter confirm" in it.seen("footer")
+        assert "R.4 tell the stakeholders" in it.seen("banner")
+        assert "to confirm" in it.pane("timeline")
+        await it.press("q")
+        assert "R.4 waits until a person confirms it" in it.sheet()
+        await it.press("escape", "enter")
+        assert "you say that it is done" in it.sheet()
+        await it.type("told")
+        await it.press("enter")
+        assert await it.sent() == [c.RunStep("R.4", "told")]
+
+
+async def test_enter_in_the_run_pane_confirms_too_and_elsewhere_does_not(console: Start) -> None:
+    async with console(rec.waiting_for_a_person()) as it:
+        assert "done by hand" in it.pane("run")
+        await it.press("5", "enter")
+        assert "you say that it is done" not in it.sheet()
+        await it.press("escape", "4", "enter")
+        assert "you say that it is done" in it.sheet()
+
+
+async def test_a_finished_step_is_looked_at_not_run_again(console: Start) -> None:
+    async with console(rec.migrated()) as it:
+        it.app.window.timeline.reveal("2.1b")
+        await it.press("enter")
+        assert "show its output" in it.sheet()
+        assert "run it" not in it.sheet()
+        assert "skip it" not in it.sheet()
+
+
+async def test_a_note_says_what_it_is_about_in_the_runbooks_words(console: Start) -> None:
+    async with console(rec.good_day()) as it:
+        await it.press("2")
+        it.app.window.checklist.choose("item:plan")
+        await it.press("n")
+        assert "About “Rollback plan reviewed”." in it.sheet()
+
+
+async def test_what_is_asked_is_not_covered_by_what_was_said(console: Start) -> None:
+    async with console(rec.migrated()) as it:
+        await it.press("x")
+        assert it.said()
+        await it.press("h")
+        assert not it.said()
 
 
 async def test_abort_names_the_run_and_asks(console: Start) -> None:
@@ -271,3 +350,5 @@ async def test_help_names_the_keys_of_the_pane(console: Start) -> None:
         assert "In Logs" in it.sheet()
         assert "filter" in it.sheet()
         assert any("Rollback" in line for line in it.sheet_lines())
+        timeline = [line.text for line in help_lines(it.app.view, "timeline", 90)]
+        assert "  Up Down j k  move" in timeline

@@ -16,7 +16,7 @@ from screens.view import Topic, View
 from screens.widgets.banner import MAX_ALERTS, banner_lines
 from screens.widgets.checklist import checklist_lines
 from screens.widgets.footer import footer_line
-from screens.widgets.header import header_lines
+from screens.widgets.header import format_estimate, header_lines
 from screens.widgets.probes import probes_lines
 from screens.widgets.timeline import timeline_lines
 from tests.screens import recording as rec
@@ -203,7 +203,7 @@ def test_the_header_says_where_when_and_whether_there_is_a_way_back() -> None:
         "1:26 behind ends T+01:01 20:17:43Z"
     )
     assert lamps.text.strip() == (
-        "operator oncall-1  ◉ 3 watching  ● recording  ⟲ ROLLBACK READY ~4:12  "
+        "operator oncall-1  ◉ 3 watching  ● recording  ⟲ ROLLBACK READY ~4m12s  "
         "criteria 2 pass 1 inconclusive  ✗ 1 failing  ~ 1 stale  ! 1 warn"
     )
 
@@ -282,6 +282,59 @@ def test_many_alerts_are_counted_not_dropped() -> None:
     lines = banner_lines(seen(recorder), 120, rec.NOW)
     assert len(lines) == MAX_ALERTS
     assert lines[-1].text == " … and 2 more"
+
+
+def test_a_narrow_banner_gives_the_worst_alert_a_second_line() -> None:
+    view = seen(rec.tripped())
+    wide, *_ = banner_lines(view, 160, rec.NOW)
+    assert "7.3 % > 5 % for 42 s (baseline 0.4 %)  since 20:16:57Z, 0:46 ago" in wide.text
+    head, said, *_ = (line.text for line in banner_lines(view, 80, rec.NOW))
+    assert head.startswith(" ✗ Error rate exceeds 5%")
+    assert head.endswith("R  rollback ")
+    assert said == "   7.3 % > 5 % for 42 s (baseline 0.4 %)  since 20:16:57Z, 0:46 ago"
+
+
+def test_after_the_rollback_the_banner_says_what_is_left_to_do() -> None:
+    lines = text(banner_lines(seen(rec.rolled_back()), 140, rec.NOW))
+    assert "✓ Rollback: done  by oncall-1 in 1:02. The window can be closed" in lines
+    assert "q  close" in lines
+
+
+def test_a_tripped_criterion_is_above_the_probes() -> None:
+    shown = text(probes_lines(seen(rec.tripped()), 40, rec.NOW)).splitlines()
+    assert shown[0].startswith("✗ Error rate exceeds")
+    assert "7.3 % > 5 %" in shown[1]
+
+
+def test_a_failed_step_says_why_under_it() -> None:
+    lines = timeline_lines(seen(rec.rolling_back(stopped=True)), 60, rec.NOW)
+    assert lines[3].text == "     exit 1: could not connect to server"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0, "0s"), (21.6, "22s"), (252, "4m12s"), (3900, "1h05m")]
+)
+def test_an_estimate_is_short(seconds: float, said: str) -> None:
+    assert format_estimate(seconds) == said
+
+
+def test_the_footer_of_a_small_screen_keeps_the_keys_that_matter() -> None:
+    view = seen(rec.good_day())
+    small = footer_line(view, "timeline", "step:2.1b", 80).text
+    for key in ("enter run", "R rollback", "x abort", "? help", "q leave"):
+        assert key in small
+    assert "/ filter" in footer_line(view, "logs", "", 80).text
+    tiny = footer_line(view, "checklist", "item:plan", 53).text.split("  ")
+    assert [one.strip() for one in tiny] == [
+        "enter open", "space tick", "x abort", "R rollback", "? help",
+    ]  # fmt: skip
+
+
+def test_the_footer_of_a_wide_screen_has_all_keys() -> None:
+    wide = footer_line(seen(rec.good_day()), "timeline", "step:2.1b", 160).text
+    for key in ("enter", "n note", "s skip", "x abort", "h hold", "b backup", "m migrate",
+                "R rollback", "z zoom", "? help", "q leave", "^p palette"):  # fmt: skip
+        assert key in wide
 
 
 def test_room_that_a_long_wording_left_goes_to_the_others() -> None:
