@@ -221,7 +221,7 @@ class ConsoleApp(App[None]):
             self._offered = ""
         elif stop != self._offered and self.view.drives and self.screen is self.window:
             self._offered = stop
-            self.start(self.operator.decide)
+            self.start(self.operator.running.decide)
 
     def _offer_lease(self) -> None:
         """Came to drive, and another does: say who, and offer to watch; once."""
@@ -230,7 +230,7 @@ class ConsoleApp(App[None]):
         if self._to_drive and ready and self.screen is self.window:
             self._to_drive = False
             if not self.view.drives and self.view.holder and not self.view.ended:
-                self.start(self.operator.lease)
+                self.start(self.operator.people.lease)
 
     def redraw_sheet(self) -> None:
         """Draw the sheet that is open again, when one is."""
@@ -279,7 +279,7 @@ class ConsoleApp(App[None]):
         self.exit()
 
     def action_start_action(self, action_id: str) -> None:
-        self.start(lambda: self.operator.start_action(action_id))
+        self.start(lambda: self.operator.running.start_action(action_id))
 
     def watch_theme(self) -> None:
         """Repaint what was painted in the old theme's colours."""

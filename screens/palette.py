@@ -47,7 +47,8 @@ class Everything(Provider):
         console, runbook = self.console, self.console.view.state.runbook
         for action in runbook.actions if runbook else ():
             yield self._entry(
-                f"action {action.title}", _flow(console, console.operator.start_action, action.id)
+                f"action {action.title}",
+                _flow(console, console.operator.running.start_action, action.id),
             )
 
     def _commands(self) -> Iterator[Found]:
@@ -71,7 +72,8 @@ class Everything(Provider):
 
             yield self._entry(f"step {step.id} {step.title}", show)
             yield self._entry(
-                f"run {step.id} {step.title}", _flow(console, console.operator.run_step, step.id)
+                f"run {step.id} {step.title}",
+                _flow(console, console.operator.running.run_step, step.id),
             )
         for section in runbook.checklist:
             for item in section.items:

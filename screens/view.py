@@ -19,6 +19,9 @@ from screens.run_output import RunOutput
 KEPT_RUNS = 24
 """The outputs of so many runs are kept; an older one can be read in the report."""
 
+CLOCK_MOVED_S = 0.5
+"""A pulse that moves the engine's clock by more makes the screen show it at once."""
+
 
 class Topic(StrEnum):
     """A part of the screen that has something new to draw."""
@@ -177,7 +180,11 @@ class View:
 
     def _take_pulse(self, pulse: signals.Pulse) -> frozenset[Topic]:
         before, self.pulse = self.pulse, pulse
-        self._skew_s = pulse.at - self._clock()
+        skew_s = pulse.at - self._clock()
+        moved, self._skew_s = abs(skew_s - self._skew_s) > CLOCK_MOVED_S, skew_s
+        if moved:
+            # After a stall pulses come late: every time on screen is another now.
+            return EVERYTHING
         same = before is not None and (before.journal_ok, before.problem) == (
             pulse.journal_ok,
             pulse.problem,

@@ -239,36 +239,36 @@ class WindowScreen(Screen[None]):
         if isinstance(widget, Timeline | Checklist) and widget.fold():
             return
         if key.startswith("item:"):
-            self._start(lambda: self.operator.tick(key))
+            self._start(lambda: self.operator.marking.tick(key))
 
     def action_note(self) -> None:
         key = self.chosen()
-        self._start(lambda: self.operator.note(key))
+        self._start(lambda: self.operator.marking.note(key))
 
     def action_skip(self) -> None:
         key = self.chosen()
         self._start(lambda: self.operator.skip(key))
 
     def action_abort(self) -> None:
-        self._start(self.operator.abort)
+        self._start(self.operator.running.abort)
 
     def action_hold(self) -> None:
-        self._start(self.operator.hold)
+        self._start(self.operator.people.hold)
 
     def action_poll(self) -> None:
-        self._start(self.operator.poll)
+        self._start(self.operator.people.poll)
 
     def action_contacts(self) -> None:
-        self._start(self.operator.contacts)
+        self._start(self.operator.people.contacts)
 
     def action_lease(self) -> None:
-        self._start(self.operator.lease)
+        self._start(self.operator.people.lease)
 
     def action_leave(self) -> None:
-        self._start(self.operator.leave)
+        self._start(self.operator.people.leave)
 
     def action_start_action(self, action_id: str) -> None:
-        self._start(lambda: self.operator.start_action(action_id))
+        self._start(lambda: self.operator.running.start_action(action_id))
 
     async def action_help(self) -> None:
         from screens.modals.help import help_sheet

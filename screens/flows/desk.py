@@ -1,0 +1,89 @@
+"""What every flow shares: whether it may go on, asking for a reason, sending a command."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
+
+from textual.screen import Screen
+
+from optibid_console import commands as c
+from optibid_console.plan import permit
+from optibid_console.source import ControlSource, SourceError
+from screens.view import View
+
+R = TypeVar("R")
+
+
+class Stage(Protocol):
+    """What an operator's flow needs of the app."""
+
+    view: View
+    source: ControlSource | None
+
+    async def ask(self, screen: Screen[R]) -> R | None:
+        """Show a sheet and wait for what it gives."""
+
+    def say(self, text: str, *, bad: bool = False) -> None:
+        """Tell the person something in passing."""
+
+    def show_run(self, run_id: str) -> None:
+        """Show a run's output."""
+
+    def leave(self, text: str = "") -> None:
+        """End this screen; `text` is for the command line."""
+
+
+class Desk:
+    """Where an operator looks, asks and sends. The engine decides."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+
+    @property
+    def view(self) -> View:
+        return self.stage.view
+
+    def blocked(self) -> str:
+        """Why a key that changes something does nothing here; empty when it does."""
+        view = self.view
+        if view.ended:
+            return f"the window has ended here: {view.ended}"
+        if view.lost is not None:
+            return "the feed is lost: nothing can be sent until it is back"
+        if view.state.runbook is None:
+            return "the engine is still starting"
+        if not view.drives:
+            holder = view.holder
+            who = f"{holder} holds this window" if holder else "nobody holds this window"
+            return f"read only: {who}. Press l to take over"
+        return ""
+
+    def allowed(self, command: c.Command | None = None) -> bool:
+        """Whether to go on; says why not."""
+        why = self.blocked() or (permit(self.view.state, command) if command else "")
+        if why:
+            self.stage.say(why, bad=True)
+        return not why
+
+    async def send(self, command: c.Command) -> bool:
+        """Send it and say what the engine answered; True when it was accepted."""
+        source = self.stage.source
+        if source is None or not hasattr(source, "send"):
+            self.stage.say("read only: nothing can be sent from here", bad=True)
+            return False
+        try:
+            reply = await source.send(command)
+        except SourceError as error:
+            self.stage.say(f"not sent: {error}", bad=True)
+            return False
+        if isinstance(reply, c.Refused):
+            self.stage.say(reply.why, bad=True)
+            return False
+        if reply.said:
+            self.stage.say(reply.said)
+        return True
+
+    async def reason(self, title: str, text: str, prompt: str = "why") -> str | None:
+        from screens.modals.ask import Ask
+
+        return await self.stage.ask(Ask(self.view, title, text, prompt))

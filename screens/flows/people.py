@@ -1,0 +1,117 @@
+"""The clock and the people: hold, polls, contacts, who holds the window, leaving."""
+
+from __future__ import annotations
+
+from optibid_console import commands as c
+from screens.flows.desk import Desk
+from screens.view import open_poll
+
+
+class People:
+    """What the operator does with others."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+
+    async def hold(self) -> None:
+        """`h`: hold and say why; when held, resume."""
+        if not self.desk.allowed():
+            return
+        hold = self.desk.view.state.hold
+        if hold is None:
+            why = await self.desk.reason(
+                "Hold", "The clock stands still until it is resumed; what is left shifts."
+            )
+            if why:
+                await self.desk.send(c.Hold(why))
+            return
+        from screens.modals.ask import Ask
+
+        text = f"Held by {hold.by}: {hold.reason}. T-0 shifts by the time that it was held."
+        note = await self.desk.stage.ask(
+            Ask(self.desk.view, "Resume", text, "note (optional)", required=False)
+        )
+        if note is not None:
+            await self.desk.send(c.Resume(note))
+
+    async def poll(self) -> None:
+        """`g`: call a poll; when one is open, vote."""
+        from screens.modals.poll import PollSheet
+
+        if open_poll(self.desk.view) is None:
+            question = "Go?"
+            if not self.desk.allowed(c.CallPoll(question)):
+                return
+            asked = await self.desk.reason(
+                "Go / no-go poll", "Every role of the runbook is asked.", "question"
+            )
+            if not asked or not await self.desk.send(c.CallPoll(asked)):
+                return
+            return
+        said = await self.desk.stage.ask(PollSheet(self.desk.view))
+        if said is not None and self.desk.allowed(said):
+            await self.desk.send(said)
+
+    async def contacts(self) -> None:
+        from screens.modals.contacts import contacts_sheet, next_rung
+
+        said = await self.desk.stage.ask(contacts_sheet(self.desk.view))
+        rung = next_rung(self.desk.view)
+        if said is None or not self.desk.allowed():
+            return
+        if said == "ack" and rung is not None:
+            await self.desk.send(c.AcknowledgeEscalation(rung))
+        elif said == "start":
+            why = await self.desk.reason("Escalation", "The escalation clock starts now.")
+            if why:
+                await self.desk.send(c.StartEscalation(why))
+        elif said == "end":
+            why = await self.desk.reason("End the escalation", "The escalation clock stops.")
+            if why:
+                await self.desk.send(c.EndEscalation(why))
+
+    async def lease(self) -> None:
+        from screens.modals.lease import lease_sheet
+
+        if (
+            self.desk.view.state.runbook is None
+            or self.desk.view.lost is not None
+            or self.desk.view.ended
+        ):
+            self.desk.stage.say(self.desk.blocked() or "the window isn't open", bad=True)
+            return
+        said = await self.desk.stage.ask(lease_sheet(self.desk.view))
+        if said != "take":
+            return
+        why: str | None = "nobody held it"
+        if self.desk.view.holder:
+            why = await self.desk.reason(
+                "Take over", f"{self.desk.view.holder}'s screen turns read only."
+            )
+        if why:
+            await self.desk.send(c.TakeOver(why))
+
+    async def leave(self) -> None:
+        """`q`: leave the window running, hand over, or close it."""
+        from screens.modals.leave import OUTCOMES, leave_sheet
+
+        said = await self.desk.stage.ask(leave_sheet(self.desk.view))
+        if said is None:
+            return
+        if said == "quit":
+            self.desk.stage.leave()
+        elif said == "leave":
+            await self.desk.send(c.Leave())
+            self.desk.stage.leave("the window goes on: optibid-console attach comes back to it")
+        elif said == "hand-over":
+            if await self.desk.send(c.Leave("handed over")):
+                self.desk.stage.say("handed over: this screen watches now")
+        elif said in OUTCOMES:
+            outcome, note = OUTCOMES[said], ""
+            if outcome != "completed":
+                note = (
+                    await self.desk.reason("Close the window", f"It is closed as {outcome}.") or ""
+                )
+                if not note:
+                    return
+            await self.desk.send(c.CloseWindow(outcome, note))

@@ -1,0 +1,80 @@
+"""Running steps and actions: what will happen, the confirmation, the ways on after a stop."""
+
+from __future__ import annotations
+
+from optibid_console import commands as c
+from optibid_console.entries import Choice
+from optibid_console.plan import preview
+from screens.flows.desk import Desk
+
+
+class Running:
+    """Runs, skips, decides and aborts."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+
+    async def run_step(self, step_id: str) -> None:
+        from screens.modals.confirm import confirm_step
+
+        runbook = self.desk.view.state.runbook
+        step = runbook.step(step_id) if runbook else None
+        if step is None or not self.desk.allowed(c.RunStep(step_id)):
+            return
+        note = await self.desk.stage.ask(confirm_step(self.desk.view, step))
+        if note is not None:
+            await self.desk.send(c.RunStep(step_id, note))
+
+    async def skip_step(self, step_id: str) -> None:
+        """Leave a step out, with a reason."""
+        if not self.desk.allowed(c.SkipStep(step_id, "given next")):
+            return
+        text = f"{step_id} is not run. The reason is recorded."
+        why = await self.desk.reason(f"Skip {step_id}", text)
+        if why:
+            await self.desk.send(c.SkipStep(step_id, why))
+
+    async def start_action(self, action_id: str) -> None:
+        """b, m, R …: the one sheet of what will happen, then the typed name."""
+        from screens.modals.action import ConfirmAction
+
+        runbook = self.desk.view.state.runbook
+        action = runbook.action(action_id) if runbook else None
+        if not self.desk.allowed() or action is None:
+            return
+        confirm = preview(self.desk.view.state, action_id, self.desk.view.now()).confirm
+        typed = await self.desk.stage.ask(ConfirmAction(self.desk.view, action_id))
+        if typed == confirm:
+            await self.desk.send(c.StartAction(action_id, typed))
+
+    async def decide(self) -> None:
+        """An action stopped: retry, skip with a reason, or stop."""
+        from screens.modals.stopped import LATER, stopped_sheet
+
+        action = self.desk.view.state.action()
+        if action is None or not action.stopped_at_step or not self.desk.allowed():
+            return
+        said = await self.desk.stage.ask(stopped_sheet(self.desk.view, action))
+        if said is None or said == LATER:
+            return
+        choice, why = Choice(said), ""
+        if choice is Choice.SKIP:
+            text = f"{action.stopped_at_step} is left undone and {action.action_id} goes on."
+            given = await self.desk.reason(f"Skip {action.stopped_at_step}", text)
+            if not given:
+                return
+            why = given
+        await self.desk.send(c.Decide(action.action_run, choice, why))
+
+    async def abort(self) -> None:
+        from screens.modals.confirm import confirm_abort
+
+        if not self.desk.allowed():
+            return
+        active = self.desk.view.state.active_runs()
+        if not active:
+            self.desk.stage.say("nothing is running: there is nothing to abort")
+            return
+        run = active[-1]
+        if await self.desk.stage.ask(confirm_abort(self.desk.view, run)) is not None:
+            await self.desk.send(c.Abort(run.run_id))
