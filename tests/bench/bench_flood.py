@@ -92,7 +92,9 @@ def count_at_screen(screen: Terminal, first_kept: bytes) -> int:
     older = _OLDER.search(first_kept)
     gone = int(older[1].replace(b",", b"")) if older else 0
     mark = screen.mark()
-    screen.press(b"/n0\r")
+    for key in (b"/", b"n", b"0", b"\r"):
+        screen.press(key)
+        time.sleep(0.3)
     screen.wait_for(_OF_ALL.pattern + rb"(?!.{0,5}\d+%)", 20, since=mark)
     (kept,) = {int(one.replace(b",", b"")) for one in _OF_ALL.findall(screen.text(mark))[-1:]}
     return gone + kept

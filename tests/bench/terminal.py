@@ -45,6 +45,7 @@ class Terminal:
         self._reads = threading.Event()
         self._reads.set()
         self._over = False
+        self._closed = False
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         terminal = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
@@ -107,7 +108,10 @@ class Terminal:
         return plain(b"".join(piece.data for piece in self.pieces[since:]))
 
     def close(self) -> None:
-        """End the program as a terminal that goes away does."""
+        """End the program as a terminal that goes away does. Again: does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         for number in (signal.SIGCONT, signal.SIGHUP, signal.SIGTERM):
             if self.process.poll() is None:
                 os.kill(self.pid, number)
