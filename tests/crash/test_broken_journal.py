@@ -1,0 +1,132 @@
+"""A disk that is full under a running window: nothing starts, nothing is lost, rollback can."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from optibid_console import commands as c
+from optibid_console import entries as e
+from optibid_console.journal.chain import verify
+from optibid_console.journal.file import entries_of
+from optibid_console.journal.sqlite import JournalError, SqliteJournal
+from optibid_console.permit import forced_words
+from optibid_console.signals import Pulse
+from optibid_console.state import StepStatus
+
+SMALL_DISK = 'mount -t tmpfs -o size=2m,mode=700 small {dir} && exec "$@"'
+
+
+def may_mount() -> bool:
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", "mount -t tmpfs small /mnt"], capture_output=True, check=False
+    )
+    return done.returncode == 0
+
+
+needs_mount = pytest.mark.skipif(
+    os.geteuid() != 0 or not may_mount(), reason="needs to mount: root, and a kernel that lets it"
+)
+
+
+def fill(disk: Path) -> None:
+    with (disk / "filler").open("wb", buffering=0) as filler:
+        size = 65536
+        while size:
+            try:
+                filler.write(b"x" * size)
+            except OSError:
+                size //= 2
+
+
+def pulse(screen: Any) -> Pulse | None:
+    told = [one for one in screen.events if isinstance(one, Pulse)]
+    return told[-1] if told else None
+
+
+@needs_mount
+async def test_on_a_full_disk_nothing_starts_but_a_forced_rollback_and_nothing_is_lost(
+    place: Any,
+) -> None:
+    disk = place.path / "disk"
+    disk.mkdir()
+    place.journal = disk / "a.journal"
+    mount = ("unshare", "-m", "sh", "-c", SMALL_DISK.format(dir=disk), "sh")
+    engine = await place.engine("--as", "ann", prefix=mount)
+    seen = Path(f"/proc/{engine.pid}/root{disk}")
+    async with place.attached("ann") as ann:
+        await ann.send(c.RunStep("1.1"))
+        await ann.until(lambda one: one.state.step("1.1").status is StepStatus.DONE)
+        fill(seen)
+        await ann.until(lambda one: pulse(one) and not pulse(one).journal_ok)
+        assert "full; make space there" in pulse(ann).problem
+        for command in (c.WriteNote("window", "x"), c.StartAction("rollback", "rollback")):
+            reply = await ann.send(command)
+            assert isinstance(reply, c.Refused)
+            assert "can't be written, so nothing was done" in reply.why
+        assert "type 'rollback without journal'" in reply.why
+        words = forced_words(ann.state.runbook.action("rollback"))
+        assert isinstance(
+            await ann.send(c.StartAction("rollback", "rollback", forced=True)), c.Refused
+        )
+        assert place.lines("undone") == 0
+        assert isinstance(await ann.send(c.StartAction("rollback", words, forced=True)), c.Accepted)
+        await ann.until(lambda one: one.state.actions and not one.state.action_run)
+        assert place.lines("undone") == 1
+        assert ann.state.spill.startswith(str(place.path / "state"))
+        assert Path(ann.state.spill).exists()
+        async with place.attached("bob") as bob:  # who comes now sees all of it
+            await bob.until(lambda one: one.state.seq == ann.state.seq)
+        (seen / "filler").unlink()
+        await ann.until(lambda one: not one.state.spill)
+        await ann.until(lambda one: pulse(one).journal_ok)
+        assert isinstance(await ann.send(c.WriteNote("window", "it is back")), c.Accepted)
+        await ann.until(lambda one: one.state.notes)
+    held = os.open(seen, os.O_RDONLY | os.O_DIRECTORY)  # the disk goes with its last user
+    assert await place.end(engine) == 0
+    place.journal = place.path / "a.journal"
+    place.journal.write_bytes(Path(f"/proc/self/fd/{held}/a.journal").read_bytes())
+    os.close(held)
+    assert verify(place.journal).problem == ""
+    facts = [one.fact for one in entries_of(place.journal)]
+    (opened,) = [i for i, one in enumerate(facts, 1) if isinstance(one, e.SpillOpened)]
+    (merged,) = [one for one in facts if isinstance(one, e.SpillMerged)]
+    assert merged.first == opened
+    assert not Path(merged.path).exists()
+
+
+@needs_mount
+def test_a_journal_on_a_read_only_file_system_says_so(tmp_path: Path) -> None:
+    program = (
+        "import asyncio, sys; from pathlib import Path; "
+        "from optibid_console.journal.sqlite import SqliteJournal, JournalError\n"
+        "try: asyncio.run(SqliteJournal.open(Path(sys.argv[1]), create=True))\n"
+        "except JournalError as error: print(error)"
+    )
+    bind = f"mount --bind {tmp_path} {tmp_path} && mount -o remount,ro,bind {tmp_path}"
+    said = subprocess.run(
+        ["unshare", "-m", "sh", "-c", f'{bind} && exec "$@"', "sh", sys.executable, "-c", program,
+         str(tmp_path / "a.journal")],
+        capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert "a.journal can't be opened: Read-only file system; " in said.stdout
+
+
+async def test_a_corrupt_page_stops_the_journal_and_verify_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.journal"
+    journal = await SqliteJournal.open(path, create=True)
+    for number in range(200):
+        await journal.append("ann", e.NoteWritten("window", f"{number} {'x' * 200}"))
+    await journal.close()
+    with path.open("r+b") as file:
+        file.seek(-3 * 4096, os.SEEK_END)
+        file.write(b"\xff" * 3 * 4096)
+    with pytest.raises(JournalError, match=r"malformed; check the disk, keep the file as evidence"):
+        await SqliteJournal.open(path)
+    with pytest.raises(JournalError, match="malformed"):
+        verify(path)
