@@ -24,6 +24,7 @@ class PreviewStep:
     included: bool
     because: str
     """Why it is done or left out."""
+    kind: StepKind = StepKind.RUN
 
 
 def missing_facts(state: WindowState, text: str) -> tuple[str, ...]:
@@ -94,7 +95,7 @@ def _preview_step(state: WindowState, step: Step, included: bool, because: str) 
         command = f"wait until {', '.join(step.wait_for)} read ok, at most {step.timeout:g} s"
     elif step.kind is StepKind.MANUAL:
         command = step.note or "a person confirms it"
-    return PreviewStep(step.id, step.title, step.on, command, included, because)
+    return PreviewStep(step.id, step.title, step.on, command, included, because, step.kind)
 
 
 def _begun(state: WindowState, action: Action, step: Step) -> tuple[str, ...]:

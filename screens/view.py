@@ -12,7 +12,7 @@ from optibid_console import signals
 from optibid_console.entries import Entry
 from optibid_console.runbook.model import Action
 from optibid_console.source import CaughtUp, Ended, Event, Lost, Role
-from optibid_console.state import Poll, RunState, WindowState
+from optibid_console.state import ActionState, Poll, RunState, WindowState
 from probes.probe import Reading
 from screens.run_output import RunOutput
 
@@ -215,6 +215,12 @@ class View:
         return runbook.action("rollback") or next(
             (one for one in runbook.actions if one.key == "R"), None
         )
+
+    def rolled_back(self) -> ActionState | None:
+        """The rollback that was done, when it is the last action of the window."""
+        action, actions = self.rollback(), list(self.state.actions.values())
+        done = action is not None and actions and actions[-1].action_id == action.id
+        return actions[-1] if done and actions[-1].outcome is e.Outcome.SUCCEEDED else None
 
     def shown_run(self) -> RunState | None:
         """The run that the run pane shows by itself: the one under way, else the last one."""

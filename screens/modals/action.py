@@ -7,6 +7,7 @@ from textual.widgets import Input
 
 from optibid_console.launch_clock import format_span
 from optibid_console.plan import Preview, PreviewStep, preview
+from optibid_console.runbook.model import StepKind
 from screens.lines import BLANK, Line, Span, row, sign, spans, wrapped
 from screens.modals.confirm import command_lines
 from screens.modals.sheet import Page, Sheet, heading
@@ -43,7 +44,7 @@ class ConfirmAction(Sheet[str | None]):
         super().show_more(above, below)
 
     def shown_keys(self) -> list[tuple[str, str]]:
-        go = [("Enter", "go, once the name is typed")] if self.prompt else []
+        go = [("Enter", "go, once it is typed")] if self.prompt else []
         return [*go, ("Esc", "back, nothing happens"), ("PgUp PgDn", "scroll")]
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -113,9 +114,12 @@ def _step_lines(number: int, step: PreviewStep, width: int) -> list[Line]:
     where = spans(Span(step.target, "accent")) if step.target else ()
     left = spans(f"  {number}. ", Span(f"{step.step_id} {step.title}", "strong"))
     lines = [row(width, left, where)]
-    if step.command:
+    if step.kind is StepKind.RUN:
         lines += [Line((Span("   "), *one.spans)) for one in command_lines(step.command, width - 3)]
-    if step.because:
+    else:
+        by_hand = "by hand: " if step.kind is StepKind.MANUAL else ""
+        lines += wrapped(f"{by_hand}{step.command}", width, "plain", "     ")
+    if step.because and step.because != "always":
         lines += wrapped(step.because, width, "dim", "     ")
     return lines
 

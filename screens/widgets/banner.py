@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,12 +10,15 @@ from datetime import UTC, datetime
 from optibid_console.entries import Outcome, Verdict
 from optibid_console.launch_clock import format_span
 from optibid_console.permit import awaits_confirmation
+from optibid_console.runbook.model import Criterion
+from optibid_console.units import format_value
 from screens.glyphs import glyph
 from screens.lines import Line, Span, row, sign, spans, width_of
 from screens.view import View
 from screens.widgets.pane import Pane
 
 MAX_ALERTS = 4
+_PANEL = re.compile(r"\bpanel\.([\w-]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +35,11 @@ class Alert:
 
 def alerts(view: View, now: float) -> list[Alert]:
     """What the top of the screen has to say, the worst first; usually nothing."""
+    if view.state.closed is not None:
+        return _closed(view)
     return [
         *_stopped(view), *_tripped(view, now), *_unknown(view), *_by_hand(view, now),
-        *_rolled_back(view), *_poll(view), *_escalation(view, now), *_closed(view),
+        *_rolled_back(view), *_poll(view), *_escalation(view, now),
     ]  # fmt: skip
 
 
@@ -53,21 +59,40 @@ def _stopped(view: View) -> list[Alert]:
 
 def _tripped(view: View, now: float) -> list[Alert]:
     runbook = view.state.runbook
-    rollback = view.rollback()
-    key = (runbook.keys.get(rollback.id, rollback.key) if runbook and rollback else "") or "R"
-    under_way = view.state.action()
     found = []
     for criterion_id in view.state.failing_criteria():
         judged = view.state.criteria[criterion_id]
         spec = runbook.criterion(criterion_id) if runbook else None
         since = datetime.fromtimestamp(judged.since, UTC).strftime("%H:%M:%SZ")
         by = f", says {judged.by}" if judged.by else ""
-        text = f"{judged.reason}{by}  since {since}, {format_span(now - judged.since)} ago"
-        busy = rollback is not None and under_way is not None and under_way.action_id == rollback.id
-        going = "stopped" if under_way and under_way.stopped_at_step else "under way"
-        way = f"rollback {going}" if busy else _drives(view, f"{key}  rollback")
-        found.append(Alert("failing", spec.title if spec else criterion_id, text, way))
+        ago = f"since {since}, {format_span(now - judged.since)} ago"
+        text = f"{judged.reason}{by}{_live(view, spec, judged.reason)}  {ago}"
+        title = spec.title if spec else criterion_id
+        found.append(Alert("failing", title, text, _way_back(view, judged.since, now)))
     return found
+
+
+def _way_back(view: View, tripped_at: float, now: float) -> str:
+    """The key of the rollback; how far it is when it was pressed already."""
+    runbook, rollback = view.state.runbook, view.rollback()
+    action, undone = view.state.action(), view.rolled_back()
+    if action is not None and rollback is not None and action.action_id == rollback.id:
+        return f"rollback {'stopped' if action.stopped_at_step else 'under way'}"
+    if undone is not None and undone.started_at > tripped_at:
+        return f"rolled back {format_span(now - undone.finished_at)} ago"
+    key = (runbook.keys.get(rollback.id, rollback.key) if runbook and rollback else "") or "R"
+    return _drives(view, f"{key}  rollback")
+
+
+def _live(view: View, criterion: Criterion | None, reason: str) -> str:
+    """What the criterion's panels say now, where its reason is of before."""
+    said = []
+    for panel in dict.fromkeys(_PANEL.findall(criterion.fail_when if criterion else "")):
+        reading = view.panels.get(panel)
+        value = format_value(reading.value, reading.unit) if reading else ""
+        if value and value not in reason:
+            said.append(value)
+    return f", now {', '.join(said)}" if said else ""
 
 
 def _unknown(view: View) -> list[Alert]:
@@ -98,12 +123,8 @@ def _by_hand(view: View, now: float) -> list[Alert]:
 
 def _rolled_back(view: View) -> list[Alert]:
     """The way back was taken: what is left to do."""
-    rollback = view.rollback()
-    actions = list(view.state.actions.values())
-    if rollback is None or not actions or view.state.closed is not None:
-        return []
-    last = actions[-1]
-    if last.action_id != rollback.id or last.outcome is not Outcome.SUCCEEDED:
+    rollback, last = view.rollback(), view.rolled_back()
+    if rollback is None or last is None:
         return []
     took = format_span(last.finished_at - last.started_at)
     text = f"by {last.by} in {took}. The window can be closed as rolled back"

@@ -137,6 +137,20 @@ class Checklist(Pane):
         count = sum(_count(self.view, one) for one in runbook.checklist)
         return f"Checklist {count}/{total}"
 
+    def preferred(self) -> str:
+        """The first open item of the phase under way."""
+        runbook, due = self.view.state.runbook, open_sections(self.view)
+        if runbook is None:
+            return ""
+        for section in runbook.checklist:
+            if section.id not in due or self.folded.get(f"section:{section.id}"):
+                continue
+            for item in section.items:
+                seen = self.view.state.items.get(item.id)
+                if seen is None or seen.mark is Mark.OPEN:
+                    return f"item:{item.id}"
+        return next((f"section:{one.id}" for one in runbook.checklist if one.id in due), "")
+
     def fold(self, closed: bool | None = None) -> bool:
         """Fold or unfold the chosen section; False when an item is chosen."""
         if not self.chosen.startswith("section:"):

@@ -146,6 +146,8 @@ def _people(view: View) -> list[Segment]:
 
 
 def _recording(view: View) -> list[Segment]:
+    if view.ended or view.state.closed is not None:
+        return []
     pulse = view.pulse
     if pulse is not None and not pulse.journal_ok:
         bad = f"{glyph('failing').drawn} NOT RECORDING"
@@ -187,6 +189,8 @@ def _rollback(view: View) -> list[Segment]:
     if seen is None:
         long, short = f"{turn} {name} not checked yet", f"{glyph('unknown').drawn} {name}"
         return [Segment((spans(Span(long, "unknown")), spans(Span(short, "unknown"))), 2)]
+    if view.rolled_back() is not None and seen.estimate_s < 1:
+        return [Segment((spans(Span(f"{turn} ROLLED BACK", "ok")),), 2)]
     if seen.ready:
         long = f"{turn} {name} READY ~{format_estimate(seen.estimate_s)}"
         short = f"{turn} READY ~{format_estimate(seen.estimate_s)}"

@@ -89,8 +89,9 @@ class Pane(Widget, can_focus=True):
             followed = index is not None and index != self._cursor and not self.moved
             self._cursor = index or 0
             self.chosen = self.lines[index].key if index is not None else ""
-            if followed:
-                self._scroll_to_cursor()
+            if followed and not self.top <= self._cursor < self.top + self.size.height:
+                # What comes after it is of more use than what came before.
+                self.top = self._cursor - self.size.height // 3
         self.top = max(0, min(self.top, len(self.lines) - self.size.height))
 
     def _find(self, test: Callable[[Line], bool]) -> int | None:

@@ -69,6 +69,23 @@ async def test_space_ticks_an_item_and_again_opens_it(console: Start) -> None:
         assert it.source.sent[-1] == c.MarkItem("backup", e.Mark.OPEN)
 
 
+async def test_the_checklist_is_at_the_first_open_item_until_a_person_moves(
+    console: Start,
+) -> None:
+    recorder = rec.good_day()
+    async with console(recorder) as it:
+        checklist = it.app.window.checklist
+        assert checklist.chosen == "item:plan"
+        await it.press("2", "up")
+        assert checklist.chosen != "item:plan"
+        recorder.add(e.ItemMarked("plan", e.Mark.DONE))
+        it.source.push(recorder.entries[-1])
+        await it.settle()
+        assert checklist.chosen == "item:extensions"
+        await it.press("escape")
+        assert checklist.chosen != "item:extensions"
+
+
 async def test_space_and_arrows_fold_a_phase(console: Start) -> None:
     async with console(rec.good_day()) as it:
         it.app.window.timeline.choose("phase:migration")

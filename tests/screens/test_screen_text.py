@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from optibid_console import entries as e
-from optibid_console.signals import Output
+from optibid_console.plan import preview
+from optibid_console.signals import Output, Sampled
 from optibid_console.source import CaughtUp, Role
+from probes.probe import Reading, Status
 from screens.lines import Segment, Span, cut, fit_segments, row, spans, wrapped
+from screens.modals.action import preview_lines
 from screens.run_output import MAX_LINE, MAX_LINES, RunOutput
 from screens.view import Topic, View
 from screens.widgets.banner import MAX_ALERTS, banner_lines
@@ -292,6 +297,41 @@ def test_a_narrow_banner_gives_the_worst_alert_a_second_line() -> None:
     assert head.startswith(" ✗ Error rate exceeds 5%")
     assert head.endswith("R  rollback ")
     assert said == "   7.3 % > 5 % for 42 s (baseline 0.4 %)  since 20:16:57Z, 0:46 ago"
+
+
+def test_the_banner_says_what_the_panel_says_now() -> None:
+    view = seen(rec.tripped())
+    now = Reading("errors", Status.FAILING, "", rec.NOW, 1.0, 0.149, "ratio")
+    view.take(Sampled("panel", now))
+    assert "(baseline 0.4 %), now 14.9 %  since" in text(banner_lines(view, 160, rec.NOW))
+
+
+def test_after_the_rollback_the_lamp_and_the_banner_offer_no_second_one() -> None:
+    recorder = rec.rolled_back()
+    recorder.add(e.ReadinessChanged("rollback", True, (), 0.0), actor="console")
+    view = seen(recorder)
+    assert "ROLLED BACK" in text(header_lines(view, 120, rec.NOW))
+    banner = text(banner_lines(view, 140, rec.NOW + 120))
+    assert "R  rollback" not in banner
+    assert "rolled back 1:02 ago" in banner
+
+
+def test_a_closed_window_has_one_thing_to_say() -> None:
+    recorder = rec.rolled_back()
+    recorder.add(e.PollCalled("p-1", "go?", ("Deployment Lead",)))
+    recorder.add(e.WindowClosed("rolled back", "errors"))
+    view = seen(recorder)
+    assert text(banner_lines(view, 120, rec.NOW)).count("\n") == 0
+    assert "recording" not in text(header_lines(view, 160, rec.NOW))
+
+
+def test_what_a_person_does_is_no_command() -> None:
+    view = seen(rec.waiting_for_a_person())
+    shown = preview(view.state, "rollback", rec.NOW)
+    said = text(preview_lines(replace(shown, refused=""), 90))
+    assert "by hand: a person confirms it" in said
+    assert "$ a person" not in said
+    assert "always" not in said
 
 
 def test_after_the_rollback_the_banner_says_what_is_left_to_do() -> None:
