@@ -17,22 +17,24 @@ settle() {
   boot
   { read -r booted <"$run/boot"; } 2>/dev/null || booted=$boot
   if [ "$booted" != "$boot" ]; then verdict=rebooted; return; fi
-  alive "$run/wrapper.pid" && return
-  alive "$run/command.pid" && return
+  lives && return
   exited && return
   if [ ! -f "$run/wrapper.pid" ]; then
     alive "$run/launcher.pid" && return
     seal && { verdict=never; return; }
     sleep 1
-    alive "$run/wrapper.pid" && return
-    exited && return
+  else
+    nap
   fi
+  lives && return
+  exited && return
   verdict=gone
 }
+lives() { alive "$run/wrapper.pid" || alive "$run/command.pid"; }
 exited() {
-  { read -r status ended total word <"$run/exit"; } 2>/dev/null && verdict=exited
+  { read -r status total word <"$run/exit"; } 2>/dev/null && verdict=exited
 }
-seal() { mkdir "$run/begun" 2>/dev/null && : >"$run/sealed"; }
+seal() { first "$run/begun" && : >"$run/sealed"; }
 # A launch may still be on its way here: from a suspended engine, or in a link's buffers.
 forbid() {
   [ -d "$run" ] || { umask 077; mkdir -p "${run%/*}" && mkdir "$run" && seal; } 2>/dev/null

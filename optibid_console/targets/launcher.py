@@ -7,10 +7,10 @@ A run is a directory `RUNS/RUN_ID/`. Making it is the claim, because `mkdir` is 
 | `command`, `wrapper` | what is run, and the script that runs it |
 | `launcher.pid`, `wrapper.pid`, `command.pid` | number, start time, and `group` if it leads one |
 | `boot`, `started` | the boot's id, and when it was launched (seconds since the epoch) |
-| `begun` | a directory: whoever makes it decides whether the command starts or never does |
+| `begun` | whoever makes it decides whether the command starts or never does |
 | `window` | the window's id: a window's runs are tidied up together |
 | `out`, `out.START` | the output, its head and its last parts (`wrapper.py`) |
-| `exit` | `STATUS SECONDS_SINCE_EPOCH OUTPUT_BYTES WORD`; it appears in one piece, when all
+| `exit` | `STATUS OUTPUT_BYTES WORD`; it appears in one piece, when all
 output is kept. `WORD`: `whole`, or `broken` when the disk was full |
 
 The epochs of a window are the directories `RUNS/.epochs/WINDOW/N`. A launch announces its
@@ -56,10 +56,12 @@ newest() {
 }
 fenced() { newest; [ "$top" -gt "$epoch" ]; }
 claim() {
-trap : HUP PIPE
+trap : HUP PIPE USR1
 mask=$(umask)
 umask 077
-problem=$(CDPATH= cd -- "$cwd" 2>&1) || refuse "the command can't start in $cwd: $problem"
+[ -d "$cwd" ] && [ -x "$cwd" ] || {
+  problem=$(CDPATH= cd -- "$cwd" 2>&1) || refuse "the command can't start in $cwd: $problem"
+}
 [ -d "$fence" ] || problem=$(mkdir -p "$fence" 2>&1) ||
   refuse "no run directory can be made in $runs: $problem"
 fenced && refuse "a newer operator (epoch $top) has taken over"
@@ -73,16 +75,14 @@ fi
 problem=$( {
   note $$ "$run/launcher.pid" launcher &&
   boot && printf '%s\\n' "$boot" >"$run/boot" &&
-  date +%s >"$run/started" &&
   printf '%s\\n' "$command" >"$run/command" &&
   printf '%s\\n' "$window" >"$run/window" &&
   printf '%s\\n' "$wrapper" >"$run/wrapper" &&
   printf '%-63s\\n' reserved >"$run/exit.reserved" &&
-  : >"$run/out" &&
-  mkfifo "$run/pipe"
+  : >"$run/out"
 } 2>&1 ) || unclaim "cannot write in $run: $problem"
 fenced && unclaim "a newer operator (epoch $top) has taken over"
-mkdir "$run/begun" 2>/dev/null || refuse "it was ended before it began"
+first "$run/begun" || refuse "it was ended before it began"
 : >"$fence/$epoch/used"
 }
 """
@@ -107,24 +107,12 @@ answer started
 }
 """
 
-# The new run is a child of this shell: its end is known at once, without asking again. The
-# signal says that the output goes on in another piece.
+# The new run is a child of this shell: its end is known at once, without asking again. A
+# signal ends the wait when the output goes on in another piece.
 _AND_FOLLOW = """
 child= from=1
 claim && begin
-until_ended() {
-  [ "$child" ] || return
-  trap : USR1
-  (
-    until [ -f "$run/exit" ]; do
-      sleep 1
-      for one in "$run"/out.*; do
-        [ -f "$one" ] && kill -USR1 $$ && exit
-      done
-    done
-  ) </dev/null >/dev/null 2>&1 3<&- &
-  wait "$child"
-}
+until_ended() { [ "$child" ] && wait "$child"; }
 """
 
 

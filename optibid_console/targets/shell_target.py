@@ -141,14 +141,14 @@ class ShellTarget(ABC):
             async with aclosing(following.chunks(output, talk.stderr)) as chunks:
                 async for chunk in chunks:
                     yield chunk
-        if following.end is None:
-            async with aclosing(self._follow(following)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-        end = self._end(following.end) if following.end is not None else None
-        if end is None:
-            raise LinkLost(f"{self.name}: the output of {spec.run_id} broke off")
-        yield end
+            if following.end is not None:
+                yield self._known(following.end)
+                return
+        async with aclosing(self._follow(following)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+        if following.end is not None:
+            yield self._known(following.end)
 
     async def follow(self, run_id: str, offset: int) -> AsyncGenerator[OutputChunk, None]:
         splitter = self._splitter(run_name(run_id), offset)
@@ -198,6 +198,12 @@ class ShellTarget(ABC):
         answer = await self._ask(ended_text(self._run_dir, run_id), _ANSWER_TIMEOUT_S)
         size, word, status, whole = self._words(answer, 4)
         return Verdict(int(size), word, int(status), whole)
+
+    def _known(self, verdict: Verdict) -> RunEnd:
+        end = self._end(verdict)
+        if end is None:
+            raise LinkLost(f"{self.name}: its output ended while the run goes on")
+        return end
 
     def _end(self, verdict: Verdict) -> RunEnd | None:
         if verdict.word == "running":

@@ -73,6 +73,14 @@ def answer_in(output: bytes) -> str:
 ANSWERING = f"""
 answer() {{ printf '{ANSWER}%s\\n' "$*"; }}
 nap() {{ sleep 0.1 2>/dev/null || sleep 1; }}
+# Makes file $1 if it isn't there (O_EXCL): true for one caller alone.
+first() {{
+  set -C
+  {{ true >"$1"; }} 2>/dev/null
+  first=$?
+  set +C
+  return $first
+}}
 """
 
 PROCESSES = """
@@ -95,10 +103,10 @@ look() {
     [ "$start" ]
   fi
 }
-# Writes process $1, its start and word $3 to file $2, in one piece.
+# Writes process $1, its start and word $3 to file $2. Whoever finds it empty looks again.
 note() {
   look "$1"
-  printf '%s %s %s\\n' "$1" "${start:-gone}" "$3" >"$2.$$" && mv -f "$2.$$" "$2"
+  printf '%s %s %s\\n' "$1" "${start:-gone}" "$3" >"$2"
 }
 # Whether the process that file $1 names is still there, and not another with its number.
 alive() {

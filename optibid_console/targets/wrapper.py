@@ -50,7 +50,8 @@ class Keeping:
 AS_USUAL = Keeping()
 
 
-# The signal after one second ends the wait for a pipe that a daemon keeps open.
+# The signal after one second ends the wait for a pipe that a daemon keeps open. `kept` is
+# what the sink has to say at its end, `status` what the command had.
 WRAPPER = (
     PROCESSES
     + """
@@ -58,24 +59,32 @@ run=$1 mask=$2 apart=$3 head=$5 part=$6 mark=$7
 trap : TERM HUP USR1
 umask 077
 note $$ "$run/wrapper.pid" wrapper
-size() { size=$(($(wc -c <"$1"))); }
+date +%s >"$run/started" &
+bytes() { bytes=$(($(wc -c <"$1"))); }
 # Appends to file $1 until it has $2 bytes. 1: that was all; 2: it can't be written.
 pour() {
-  size=0
-  while [ "$size" -lt "$2" ]; do
-    blocks=$((($2 - size + 65535) / 65536))
+  bytes=0
+  while [ "$bytes" -lt "$2" ]; do
+    blocks=$((($2 - bytes + 65535) / 65536))
     said=$(LC_ALL=C dd bs=65536 count=$blocks 2>&1 >>"$1") || return 2
-    read=${said%%+*} said=${said#*+}
+    read=${said%%+*} copied=${said##*records out} said=${said#*+}
+    copied=${copied%% bytes*} copied=${copied#?}
+    case $copied in
+      '' | *[!0-9]*) bytes "$1" ;; # POSIX doesn't ask dd for this number
+      *) bytes=$((bytes + copied)) ;;
+    esac
     [ $((read + ${said%% *})) -eq $blocks ] || return 1
-    size "$1"
   done
 }
 keep() {
+  at=0
   pour "$run/out" "$head" || return
-  at=$size parts=
-  while pour "$run/out.$at" "$part"; do
+  alive "$run/launcher.pid" && kill -USR1 "$pid"
+  at=$bytes parts=
+  while :; do
+    pour "$run/out.$at" "$part" || return
     set -- $parts "$at"
-    at=$((at + size))
+    at=$((at + bytes))
     if [ $# -ge 4 ]; then
       rm -f "$run/out.$1"
       shift
@@ -84,10 +93,17 @@ keep() {
   done
 }
 sink() {
+  trap : TERM HUP
+  word=whole
   keep
-  [ $? -ne 2 ] && return
-  cat >/dev/null
-  return 2
+  if [ $? -eq 2 ]; then
+    cat >/dev/null
+    word=broken last=$run/out
+    [ "$at" -gt 0 ] && last=$run/out.$at
+    bytes=0
+    [ -f "$last" ] && bytes "$last"
+  fi
+  [ -d "$run" ] && printf '%s\\n' "$((at + bytes)) $word" 1<>"$run/kept"
 }
 # Pieces of stderr, each within marks and written at once.
 tell() {
@@ -98,35 +114,47 @@ tell() {
     } 3>&1 )
   done
 }
-sink <"$run/pipe" &
-sink=$!
 command= line_end='
 '
 while IFS= read -r line; do command=$command$line$line_end; done <"$run/command"
 command=${command%"$line_end"}
-if [ "$mark" ]; then
-  mkfifo "$run/err"
-  tell 5>"$run/pipe" <"$run/err" &
-  $apart /bin/sh -c "$4" sh "$run" "$mask" "$apart" "$command" \\
-    <"/dev/null" >"$run/pipe" 2>"$run/err"
-else
-  $apart /bin/sh -c "$4" sh "$run" "$mask" "$apart" "$command" <"/dev/null" >"$run/pipe" 2>&1
-fi
-status=$?
-( sleep 1; kill -USR1 $$ ) &
-patience=$!
+inner=$4
+# In a shell of its own: what a shell says of a command that was killed is no output.
+begin() {
+  exec $apart /bin/sh -c "$inner" sh "$run" "$mask" "$apart" "$command" </dev/null
+}
+printf '%-63s\\n' "" >"$run/kept"
+printf '%-63s\\n' "" >"$run/status"
+{
+  exec 5>&1 >/dev/null 2>&1
+  trap : TERM HUP
+  if [ "$mark" ]; then
+    mkfifo "$run/err"
+    tell <"$run/err" &
+    ( begin >&5 2>"$run/err" 5>&- )
+  else
+    ( begin >&5 2>&1 5>&- )
+  fi
+  status=$?
+  ( sleep 1; kill -USR1 $$ ) 5>&- &
+  printf '%s\\n' "$status $!" 1<>"$run/status"
+} | sink &
+sink=$!
 wait $sink
-word=whole
-[ $? -eq 2 ] && word=broken
-kill $patience
-end=0 last=$run/out
-for one in "$run"/out.*; do
-  [ -f "$one" ] && [ "${one##*.}" -gt "$end" ] && end=${one##*.} last=$one
+until read -r status patience <"$run/status" && [ "$patience" ]; do
+  wait $sink || sleep 1
 done
-size "$last"
-printf '%-63s\\n' "$status $(date +%s) $((end + size)) $word" 1<>"$run/exit.reserved"
+kill $patience
+{ read -r total word <"$run/kept"; [ "$total" ]; } || {
+  total=0 last=$run/out word=whole
+  for one in "$run"/out.*; do
+    [ -f "$one" ] && [ "${one##*.}" -gt "$total" ] && total=${one##*.} last=$one
+  done
+  bytes "$last"
+  total=$((total + bytes))
+}
+printf '%-63s\\n' "$status $total $word" 1<>"$run/exit.reserved"
 mv -f "$run/exit.reserved" "$run/exit"
-rm -f "$run/pipe" "$run/err"
 """
 )
 """Its arguments: run directory, umask, `setsid` or nothing, `INNER`, head and part in bytes,

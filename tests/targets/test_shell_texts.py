@@ -144,7 +144,7 @@ def test_a_run_ended_before_it_began_never_begins(shell: dict[str, str], tmp_pat
     os.mkfifo(gate)
     spec = RunSpec("r-1", f"touch '{tmp_path}/started'", 1, 9)
     slow = launch_text("runs", spec).replace(
-        'mkdir "$run/begun"', f"read go <'{gate}'\nmkdir \"$run/begun\""
+        'first "$run/begun"', f"read go <'{gate}'\nfirst \"$run/begun\""
     )
     words = shell["SHELL_UNDER_TEST"].split()
     with subprocess.Popen(
