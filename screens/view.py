@@ -12,7 +12,14 @@ from optibid_console import signals
 from optibid_console.entries import Entry
 from optibid_console.runbook.model import Action
 from optibid_console.source import CaughtUp, Ended, Event, Lost, Role
-from optibid_console.state import ActionState, Poll, RunState, WindowState
+from optibid_console.state import (
+    ActionState,
+    Poll,
+    RunState,
+    StepState,
+    StepStatus,
+    WindowState,
+)
 from probes.probe import Reading
 from screens.run_output import RunOutput
 
@@ -241,6 +248,16 @@ def waits_for_person(view: View, key: str) -> str:
 
     by_hand = awaits_confirmation(view.state)
     return "confirm" if by_hand and (kind == "action" or name.rpartition("/")[2] == by_hand) else ""
+
+
+def what_went_wrong(view: View, seen: StepState) -> str:
+    """Of a step that failed or is unknown: the reason, and what its run said last."""
+    if seen.status not in (StepStatus.FAILED, StepStatus.UNKNOWN):
+        return ""
+    run = view.state.runs.get(seen.run_id)
+    said = [one for one in run.ended.last_lines if one.strip()] if run and run.ended else []
+    last = said[-1].strip() if said else ""
+    return seen.reason if not last or last in seen.reason else f"{seen.reason}: {last}"
 
 
 def open_poll(view: View) -> Poll | None:

@@ -14,7 +14,7 @@ from optibid_console.state import RunState
 from screens.lines import BLANK, Line, Span, row, spans, wrapped
 from screens.modals.choose import Body
 from screens.modals.sheet import Sheet, heading
-from screens.view import View
+from screens.view import View, what_went_wrong
 
 
 class Confirm(Sheet[str | None]):
@@ -43,15 +43,20 @@ class Confirm(Sheet[str | None]):
 def confirm_step(view: View, step: Step) -> Confirm:
     """The exact command and its target before a step runs; a note for a manual one."""
 
+    seen = view.state.step(step.id)
+    failed = what_went_wrong(view, seen)
+
     def body(width: int, now: float) -> list[Line]:
-        return step_lines(view, step, width)
+        lines = wrapped(f"it failed before: {failed}", width, "failing") if failed else []
+        return [*lines, *([BLANK] if failed else []), *step_lines(view, step, width)]
 
     if step.kind is StepKind.MANUAL:
         return Confirm(
             view, f"Confirm {step.id} {step.title}", body, "it is done", "note (optional)"
         )
     word = "wait for it" if step.kind is StepKind.WAIT else "run it"
-    return Confirm(view, f"Run {step.id} {step.title}", body, word)
+    again = " again" if failed else ""
+    return Confirm(view, f"Run {step.id} {step.title}{again}", body, word + again)
 
 
 def step_lines(view: View, step: Step, width: int) -> list[Line]:

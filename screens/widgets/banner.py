@@ -11,10 +11,11 @@ from optibid_console.entries import Outcome, Verdict
 from optibid_console.launch_clock import format_span
 from optibid_console.permit import awaits_confirmation
 from optibid_console.runbook.model import Criterion
+from optibid_console.state import StepStatus
 from optibid_console.units import format_value
 from screens.glyphs import glyph
 from screens.lines import Line, Span, row, sign, spans, width_of
-from screens.view import View
+from screens.view import View, what_went_wrong
 from screens.widgets.pane import Pane
 
 MAX_ALERTS = 4
@@ -38,7 +39,8 @@ def alerts(view: View, now: float) -> list[Alert]:
     if view.state.closed is not None:
         return _closed(view)
     return [
-        *_stopped(view), *_tripped(view, now), *_unknown(view), *_by_hand(view, now),
+        *_stopped(view), *_tripped(view, now), *_unknown(view), *_failed(view),
+        *_by_hand(view, now),
         *_rolled_back(view), *_poll(view), *_escalation(view, now),
     ]  # fmt: skip
 
@@ -106,6 +108,19 @@ def _unknown(view: View) -> list[Alert]:
     for key, step in view.state.steps.items():
         if step.outcome is Outcome.UNKNOWN and step.status.value == "unknown":
             found.append(Alert("unknown", f"{key}: outcome unknown", step.reason, ""))
+    return found
+
+
+def _failed(view: View) -> list[Alert]:
+    """A step of the phases that failed and that nobody has run again or skipped."""
+    runbook = view.state.runbook
+    found = []
+    for _, step in runbook.steps() if runbook else ():
+        seen = view.state.step(step.id)
+        if seen.status is StepStatus.FAILED:
+            way = _drives(view, f"1 enter  again{'' if step.required else ', s  skip'}")
+            said = what_went_wrong(view, seen)
+            found.append(Alert("failed", f"{step.id} {step.title} failed", said, way))
     return found
 
 
@@ -204,11 +219,8 @@ class Banner(Pane, can_focus=False):
 
     def redraw(self) -> None:
         """Also take as much height as it needs, and the colour of the worst alert."""
-        found = alerts(self.view, self.view.now())
-        worst = found[0].look if found else ""
         verdicts = {one.verdict for one in self.view.state.criteria.values()}
-        bad = worst in ("failed", "failing") or Verdict.FAIL in verdicts
-        self.set_class(bad, "-bad")
+        self.set_class(bool(_stopped(self.view)) or Verdict.FAIL in verdicts, "-bad")
         width = self.size.width or self.app.size.width
         height = len(banner_lines(self.view, width, self.view.now()))
         if self.display != bool(height):

@@ -146,7 +146,7 @@ def _people(view: View) -> list[Segment]:
 
 
 def _recording(view: View) -> list[Segment]:
-    if view.ended or view.state.closed is not None:
+    if view.ended or view.lost is not None or view.state.closed is not None:
         return []
     pulse = view.pulse
     if pulse is not None and not pulse.journal_ok:

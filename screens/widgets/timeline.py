@@ -14,7 +14,7 @@ from optibid_console.runbook.model import Phase, Runbook, Step, StepKind
 from optibid_console.state import ACTIVE, ActionState, StepState, StepStatus, WindowState
 from screens.glyphs import glyph
 from screens.lines import Line, Span, Spans, row, sign, spans
-from screens.view import View
+from screens.view import View, what_went_wrong
 from screens.widgets.pane import Pane
 
 if TYPE_CHECKING:
@@ -97,15 +97,16 @@ def _phase_lines(
         is_next = step.id == move.step_id and move.kind in ("run", "confirm", "blocked")
         left, right = step_spans(step, seen, now, is_next)
         lines.append(row(width, left, right, f"step:{step.id}"))
-        lines += _why(seen, width)
+        lines += _why(view, seen, width)
     return lines
 
 
-def _why(seen: StepState, width: int) -> list[Line]:
+def _why(view: View, seen: StepState, width: int) -> list[Line]:
     """Under a step that went wrong: what is known of it, in a line."""
-    if seen.status not in (StepStatus.FAILED, StepStatus.UNKNOWN) or not seen.reason:
+    said = what_went_wrong(view, seen)
+    if not said:
         return []
-    return [row(width, (Span(f"     {seen.reason}", glyph(look_of(seen.status)).style),))]
+    return [row(width, (Span(f"     {said}", glyph(look_of(seen.status)).style),))]
 
 
 def _phase_line(
@@ -208,7 +209,7 @@ def _action_lines(view: View, width: int, now: float, folded: Mapping[str, bool]
     if not closed:
         for one in action.steps:
             lines.append(_action_step(view, runbook, action, one, width, now))
-            lines += _why(view.state.step(one, action.action_run), width)
+            lines += _why(view, view.state.step(one, action.action_run), width)
     return [*lines, Line((Span(sign("rule") * width, "dim"),))]
 
 

@@ -288,6 +288,13 @@ def trip(r: Recorder) -> None:
     r.add(e.CriterionJudged("error-rate", e.Verdict.FAIL, why, r.at - 42), actor="console")
 
 
+def failed_step(runbook: Runbook | None = None) -> Recorder:
+    """A step of the phases failed."""
+    r = migrated(runbook)
+    r.step("2.1c", 3, outcome=e.Outcome.FAILED, reason="exit 2")
+    return r
+
+
 def waiting_for_a_person(runbook: Runbook | None = None) -> Recorder:
     """A rollback whose last step is done by hand and waits for its confirmation."""
     r = tripped(runbook or small_runbook(actions=_with_a_last_step_by_hand()))

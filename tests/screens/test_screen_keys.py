@@ -188,6 +188,14 @@ async def test_enter_in_the_run_pane_confirms_too_and_elsewhere_does_not(console
         assert "you say that it is done" in it.sheet()
 
 
+async def test_a_failed_step_is_run_again_with_what_it_said_before(console: Start) -> None:
+    async with console(rec.failed_step()) as it:
+        await it.press("enter")
+        assert "it failed before: exit 2: done" in it.sheet()
+        await it.press("enter")
+        assert await it.sent() == [c.RunStep("2.1c", "")]
+
+
 async def test_a_finished_step_is_looked_at_not_run_again(console: Start) -> None:
     async with console(rec.migrated()) as it:
         it.app.window.timeline.reveal("2.1b")

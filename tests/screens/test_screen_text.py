@@ -299,6 +299,15 @@ def test_a_narrow_banner_gives_the_worst_alert_a_second_line() -> None:
     assert said == "   7.3 % > 5 % for 42 s (baseline 0.4 %)  since 20:16:57Z, 0:46 ago"
 
 
+def test_a_failed_step_is_in_the_banner_with_its_last_words_and_the_ways_on() -> None:
+    view = seen(rec.failed_step())
+    shown = text(banner_lines(view, 160, rec.NOW))
+    assert "2.1c verify" in shown
+    assert "failed  exit 2: done" in shown
+    assert shown.endswith("1 enter  again, s  skip ")
+    assert "     exit 2: done" in text(timeline_lines(view, 60, rec.NOW))
+
+
 def test_the_banner_says_what_the_panel_says_now() -> None:
     view = seen(rec.tripped())
     now = Reading("errors", Status.FAILING, "", rec.NOW, 1.0, 0.149, "ratio")
@@ -348,7 +357,7 @@ def test_a_tripped_criterion_is_above_the_probes() -> None:
 
 def test_a_failed_step_says_why_under_it() -> None:
     lines = timeline_lines(seen(rec.rolling_back(stopped=True)), 60, rec.NOW)
-    assert lines[3].text == "     exit 1: could not connect to server"
+    assert lines[3].text == "     exit 1: could not connect to server: done"
 
 
 @pytest.mark.parametrize(
