@@ -142,7 +142,7 @@ async def test_a_call_that_blocks_the_loop_is_told() -> None:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     assert calm.lag_ms < LAG_MS < blocked.lag_ms
-    assert taker.worst_ms >= blocked.lag_ms
+    assert round(taker.worst_ms, 1) >= blocked.lag_ms
 
 
 def test_lags_are_read_per_process_and_within_a_time(tmp_path: Path) -> None:
