@@ -17,8 +17,9 @@ def to_plain(value: Any) -> Any:
     """A JSON value: dataclasses become objects, tuples lists, enums their values."""
     if value is None or isinstance(value, str | bool | int | float):
         return value.value if isinstance(value, Enum) else value
-    if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: to_plain(getattr(value, one.name)) for one in fields(value)}
+    names = _names(type(value))
+    if names is not None:
+        return {name: to_plain(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
         return {str(key): to_plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
@@ -38,9 +39,28 @@ def from_plain(kind: type[T], value: Any) -> T:
 
 def canonical(value: Any) -> bytes:
     """One encoding of one value: sorted keys, no spaces, UTF-8 (after RFC 8785)."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return _CANONICAL.encode(value).encode()
+
+
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...] | None:
+    """The fields of a dataclass; None for what isn't one."""
+    return tuple(one.name for one in fields(kind)) if is_dataclass(kind) else None
+
+
+@cache
+def _fields(kind: type) -> tuple[tuple[str, Any, bool], ...]:
+    """Name, type and whether there has to be a value, of each field."""
+    hints = _hints(kind)
+    return tuple(
+        (one.name, hints[one.name], one.default is MISSING and one.default_factory is MISSING)
+        for one in fields(kind)
+    )
 
 
 @cache
@@ -99,11 +119,12 @@ def _decode_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
 def _decode_dataclass(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, Mapping):
         raise ValueError(f"{where}: expected an object, found {value!r}")
-    hints = _hints(kind)
     given = {}
-    for one in fields(kind):
-        if one.name in value:
-            given[one.name] = _decode(hints[one.name], value[one.name], f"{where}.{one.name}")
-        elif one.default is MISSING and one.default_factory is MISSING:
-            raise ValueError(f"{where}.{one.name} is missing")
+    for name, hint, needed in _fields(kind):
+        if name in value:
+            one = value[name]
+            # most are plain; no path is made up for what is as it should be
+            given[name] = one if type(one) is hint else _decode(hint, one, f"{where}.{name}")
+        elif needed:
+            raise ValueError(f"{where}.{name} is missing")
     return kind(**given)

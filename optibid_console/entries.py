@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from optibid_console.codec import canonical, from_plain, to_plain
@@ -416,7 +417,12 @@ Fact = (
 
 def kind_of(fact: type[Any]) -> str:
     """The name of a kind of fact in the journal: `WindowOpened` → `window-opened`."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", fact.__name__).lower()
+    return _dashed(fact.__name__)
+
+
+@cache
+def _dashed(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
 
 
 FACTS: Mapping[str, type[Any]] = {kind_of(one): one for one in Fact.__args__}
@@ -475,12 +481,15 @@ def entry_from_plain(value: Mapping[str, Any]) -> Entry:
         raise ValueError(f"not an entry: {error!r}") from error
 
 
-def _hashed(entry: Entry) -> dict[str, Any]:
-    fact = entry.fact
+def plain_fact(fact: Fact | Unread) -> tuple[str, dict[str, Any]]:
+    """The kind of a fact and what it says, as JSON values."""
     if isinstance(fact, Unread):
-        kind, body = fact.kind, dict(fact.body)
-    else:
-        kind, body = kind_of(type(fact)), to_plain(fact)
+        return fact.kind, dict(fact.body)
+    return kind_of(type(fact)), to_plain(fact)
+
+
+def _hashed(entry: Entry) -> dict[str, Any]:
+    kind, body = plain_fact(entry.fact)
     return {
         "seq": entry.seq, "at": entry.at, "mono": entry.mono, "actor": entry.actor,
         "kind": kind, "body": body, "prev": entry.prev,

@@ -124,9 +124,9 @@ def _(s: WindowState, entry: e.Entry, f: e.StepStarted) -> WindowState:
     actions = s.actions
     if action is not None:
         begun = replace(action, stopped_at_step="", stopped_reason="")
-        actions = {**s.actions, f.action_run: begun}
+        actions = s.actions.put(f.action_run, begun)
     return replace(
-        s, steps={**s.steps, key: step}, runs={**s.runs, f.run_id: run}, last_run=f.run_id,
+        s, steps=s.steps.put(key, step), runs=s.runs.put(f.run_id, run), last_run=f.run_id,
         actions=actions,
     )  # fmt: skip
 
@@ -171,7 +171,7 @@ def _(s: WindowState, entry: e.Entry, f: e.StepSkipped) -> WindowState:
     after = replace(
         before, status=StepStatus.SKIPPED, reason=f.reason, by=entry.actor, finished_at=entry.at
     )
-    return replace(s, steps={**s.steps, key: after})
+    return replace(s, steps=s.steps.put(key, after))
 
 
 @_on(e.FactRecorded)
@@ -183,7 +183,7 @@ def _(s: WindowState, entry: e.Entry, f: e.FactRecorded) -> WindowState:
 @_on(e.ActionStarted)
 def _(s: WindowState, entry: e.Entry, f: e.ActionStarted) -> WindowState:
     action = ActionState(f.action_id, f.action_run, f.steps, entry.actor, entry.at, f.why)
-    return replace(s, actions={**s.actions, f.action_run: action}, action_run=f.action_run)
+    return replace(s, actions=s.actions.put(f.action_run, action), action_run=f.action_run)
 
 
 @_on(e.ActionStopped)
@@ -214,13 +214,13 @@ def _(s: WindowState, entry: e.Entry, f: e.ItemMarked) -> WindowState:
 
 @_on(e.NoteWritten)
 def _(s: WindowState, entry: e.Entry, f: e.NoteWritten) -> WindowState:
-    return replace(s, notes=(*s.notes, Note(f.subject, f.text, entry.actor, entry.at)))
+    return replace(s, notes=s.notes.add(Note(f.subject, f.text, entry.actor, entry.at)))
 
 
 @_on(e.PollCalled)
 def _(s: WindowState, entry: e.Entry, f: e.PollCalled) -> WindowState:
     poll = Poll(f.poll_id, f.question, f.roles, entry.at, entry.actor)
-    return replace(s, polls={**s.polls, f.poll_id: poll})
+    return replace(s, polls=s.polls.put(f.poll_id, poll))
 
 
 @_on(e.VoteCast)
@@ -229,7 +229,7 @@ def _(s: WindowState, entry: e.Entry, f: e.VoteCast) -> WindowState:
     if poll is None:
         return s
     voted = replace(poll, votes={**poll.votes, f.role: f})
-    return replace(s, polls={**s.polls, f.poll_id: voted})
+    return replace(s, polls=s.polls.put(f.poll_id, voted))
 
 
 @_on(e.PollClosed)
@@ -237,7 +237,7 @@ def _(s: WindowState, entry: e.Entry, f: e.PollClosed) -> WindowState:
     poll = s.polls.get(f.poll_id)
     if poll is None:
         return s
-    return replace(s, polls={**s.polls, f.poll_id: replace(poll, result=f.result)})
+    return replace(s, polls=s.polls.put(f.poll_id, replace(poll, result=f.result)))
 
 
 @_on(e.EscalationStarted)
@@ -299,7 +299,7 @@ def _run_and_step(
     run = s.runs.get(run_id)
     if run is None or run.ended is not None:
         return s
-    after = replace(s, runs={**s.runs, run_id: replace(run, **changes)})
+    after = replace(s, runs=s.runs.put(run_id, replace(run, **changes)))
     return after if status is None else _step_of_run(after, run_id, status=status)
 
 
@@ -309,11 +309,11 @@ def _step_of_run(s: WindowState, run_id: str, **changes: Any) -> WindowState:
     step = s.steps.get(run.step_key) if run else None
     if run is None or step is None or step.run_id != run_id or step.status not in ACTIVE:
         return s
-    return replace(s, steps={**s.steps, run.step_key: replace(step, **changes)})
+    return replace(s, steps=s.steps.put(run.step_key, replace(step, **changes)))
 
 
 def _action(s: WindowState, action_run: str, **changes: Any) -> WindowState:
     action = s.actions.get(action_run)
     if action is None:
         return s
-    return replace(s, actions={**s.actions, action_run: replace(action, **changes)})
+    return replace(s, actions=s.actions.put(action_run, replace(action, **changes)))

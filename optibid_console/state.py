@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from optibid_console import entries as e
+from optibid_console.persistent import Grown, GrownList
 from optibid_console.runbook.model import Runbook
 from probes.probe import Reading
 
@@ -163,15 +164,15 @@ class WindowState:
     operator: str = ""
     operator_since: float = 0.0
     epoch: int = 0
-    steps: Mapping[str, StepState] = field(default_factory=dict)
-    runs: Mapping[str, RunState] = field(default_factory=dict)
+    steps: Grown[str, StepState] = field(default_factory=Grown)
+    runs: Grown[str, RunState] = field(default_factory=Grown)
     last_run: str = ""
     """The run that was started last."""
-    actions: Mapping[str, ActionState] = field(default_factory=dict)
+    actions: Grown[str, ActionState] = field(default_factory=Grown)
     action_run: str = ""
     """The action that is under way, or empty."""
     items: Mapping[str, ItemState] = field(default_factory=dict)
-    notes: tuple[Note, ...] = ()
+    notes: GrownList[Note] = field(default_factory=GrownList)
     facts: Mapping[str, str] = field(default_factory=dict)
     readings: Mapping[str, Reading] = field(default_factory=dict)
     """Probe id → the reading at its last change of status."""
@@ -180,14 +181,20 @@ class WindowState:
     criteria: Mapping[str, CriterionState] = field(default_factory=dict)
     readiness: Mapping[str, e.ReadinessChanged] = field(default_factory=dict)
     links: Mapping[str, e.LinkChanged] = field(default_factory=dict)
-    polls: Mapping[str, Poll] = field(default_factory=dict)
+    polls: Grown[str, Poll] = field(default_factory=Grown)
     escalation: Escalation | None = None
 
     def apply(self, entry: e.Entry) -> WindowState:
         """The state after `entry`; an unknown kind of fact changes nothing but the number."""
         fold_one = FOLDS.get(type(entry.fact))
         after = self if fold_one is None else fold_one(self, entry, entry.fact)
-        return replace(after, seq=entry.seq, head=entry.hash, at=entry.at)
+        if after is self:
+            return replace(self, seq=entry.seq, head=entry.hash, at=entry.at)
+        # it was made just now and nobody has it yet: a second copy would double the cost
+        object.__setattr__(after, "seq", entry.seq)
+        object.__setattr__(after, "head", entry.hash)
+        object.__setattr__(after, "at", entry.at)
+        return after
 
     def step(self, step_id: str, action_run: str = "") -> StepState:
         """A phase's step by its id; an action's own step needs its `action_run` too."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import is_dataclass
 from typing import Any, Protocol
 
@@ -45,9 +47,10 @@ class Ledger:
 
     async def restore(self) -> None:
         """Fold all that the journal holds. Raises `JournalError`."""
-        while entries := await self._journal.read(self.state.seq, 2000):
-            for entry in entries:
-                self.state = self.state.apply(entry)
+        with _without_garbage():
+            while entries := await self._journal.read(self.state.seq, 2000):
+                for entry in entries:
+                    self.state = self.state.apply(entry)
 
     async def record(self, fact: Fact, actor: str = CONSOLE) -> Entry:
         """Commit a fact and tell it. Raises `JournalError`: then nothing happened."""
@@ -130,6 +133,18 @@ class Ledger:
     async def changed(self) -> None:
         """Wait until the next entry."""
         await self._changed.wait()
+
+
+@contextmanager
+def _without_garbage() -> Iterator[None]:
+    """A fold makes no cycles, and looking for some costs more the more it has made."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _retrieve(recording: asyncio.Task[Entry]) -> None:

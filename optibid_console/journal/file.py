@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from optibid_console.codec import canonical
-from optibid_console.entries import GENESIS, Entry, entry_from_plain
+from optibid_console.entries import GENESIS, Entry, entry_from_plain, plain_fact
 from optibid_console.journal.journal import JournalBusy, JournalError
 
 APPLICATION_ID = 0x4F424A31
@@ -96,6 +96,16 @@ def entry_of(row: Row) -> Entry:
         return entry_from_plain(plain(row))
     except ValueError as error:
         raise JournalError(f"entry {row[0]} of the journal can't be read: {error}") from error
+
+
+def row_of(entry: Entry) -> Row:
+    """The row that holds an entry."""
+    kind, body = plain_fact(entry.fact)
+    # In its own order: a runbook's panels stand on screen as they stand in its file.
+    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return (
+        entry.seq, entry.at, entry.mono, entry.actor, kind, text, entry.prev, entry.hash,
+    )  # fmt: skip
 
 
 def plain(row: Row) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from optibid_console.journal import spill
 from optibid_console.journal.journal import Journal, JournalError
 from optibid_console.journal.lease import Deposed, EngineId, Lease
 from optibid_console.journal.spill import Spill
+from optibid_console.journal.worker import Worker
 
 T = TypeVar("T")
 
@@ -36,7 +37,7 @@ class SpillingJournal:
         self._forced_action = ""
         self._forced_runs: set[str] = set()
         self._lock = asyncio.Lock()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="spill")
+        self._thread = Worker("spill")
 
     def force(self, action_id: str) -> None:
         """Let the next run of this action go on in a spill, should the journal not take it."""
@@ -118,7 +119,7 @@ class SpillingJournal:
         await self._journal.release()
 
     async def close(self) -> None:
-        self._thread.shutdown(wait=False)
+        self._thread.end()
         await self._journal.close()
 
     def _check(self, fact: Fact | Unread, why: str) -> None:
@@ -153,5 +154,4 @@ class SpillingJournal:
             raise JournalError(f"the spill can't be written: {error.strerror}") from error
 
     async def _in_thread(self, work: Callable[..., T], *given: Any) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, work, *given)
+        return await self._thread.do(partial(work, *given))

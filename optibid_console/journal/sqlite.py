@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from optibid_console.codec import canonical
 from optibid_console.entries import Entry, Fact, OperatorTook, Unread, seal
 from optibid_console.journal import file, lease_table
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.lease import Deposed, EngineId, Lease
+from optibid_console.journal.worker import Worker
 
 __all__ = ["JournalError", "SqliteJournal"]
 
@@ -34,7 +32,7 @@ class SqliteJournal:
     """
 
     def __init__(
-        self, path: Path, thread: ThreadPoolExecutor, db: sqlite3.Connection, head: tuple[int, str]
+        self, path: Path, thread: Worker, db: sqlite3.Connection, head: tuple[int, str]
     ) -> None:
         self.path = path
         self._thread = thread
@@ -48,7 +46,7 @@ class SqliteJournal:
         cls, path: Path, create: bool = False, *, writable: bool = True
     ) -> SqliteJournal:
         """Open a journal; `create`: make it when it is missing. Raises `JournalError`."""
-        thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        thread = Worker("journal")
 
         def open_it() -> tuple[sqlite3.Connection, tuple[int, str]]:
             db = file.connect(path, create=create, writable=writable)
@@ -62,9 +60,9 @@ class SqliteJournal:
                 raise
 
         try:
-            db, head = await asyncio.get_running_loop().run_in_executor(thread, open_it)
+            db, head = await thread.do(open_it)
         except BaseException:
-            thread.shutdown(wait=False)
+            thread.end()
             raise
         return cls(path, thread, db, head)
 
@@ -111,7 +109,7 @@ class SqliteJournal:
         if not self._closed:
             self._closed = True
             await self._do("closed", self._db.close)
-            self._thread.shutdown(wait=False)
+            self._thread.end()
 
     def _append(self, at: float, mono: float, actor: str, fact: Fact | Unread) -> Entry:
         seq, prev = self._head
@@ -138,10 +136,9 @@ class SqliteJournal:
 
     def _insert(self, entry: Entry) -> None:
         """One statement, so that the entry is there if and only if the lease was held then."""
-        row: list[Any] = list(entry.to_plain().values())
-        row[5] = canonical(row[5]).decode()
+        row = [*file.row_of(entry), self._token]
         try:
-            done = self._db.execute(_INSERT, [*row, self._token])
+            done = self._db.execute(_INSERT, row)
         except sqlite3.IntegrityError as error:
             raise JournalError(
                 f"{self.path} already has an entry {entry.seq}: another console writes this "
@@ -151,8 +148,7 @@ class SqliteJournal:
             raise Deposed(lease_table.read(self._db))
 
     async def _do(self, what: str, work: Callable[[], T]) -> T:
-        loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._thread, work)
+            return await self._thread.do(work)
         except sqlite3.Error as error:
             raise file.explain(self.path, what, error) from error

@@ -44,6 +44,17 @@ async def test_what_was_appended_is_read_back_by_number(path: Path) -> None:
     await journal.close()
 
 
+async def test_what_a_fact_says_keeps_its_order(path: Path) -> None:
+    panels = {"p95": 1, "errors": 2, "cpu": 3}
+    journal = await SqliteJournal.open(path, create=True)
+    await journal.append("console", Unread("of-a-newer-kind", {"panels": panels}))
+    (entry,) = await journal.read(0, 10)
+    await journal.close()
+    assert isinstance(entry.fact, Unread)
+    assert list(entry.fact.body["panels"]) == ["p95", "errors", "cpu"]
+    assert verify(path).problem == ""
+
+
 async def test_an_opened_journal_goes_on_where_it_was(path: Path) -> None:
     await fill(path, 3)
     journal = await SqliteJournal.open(path)

@@ -1,0 +1,248 @@
+"""Whatever is asked and however it ends: what must never be, is in no state of a window.
+
+A machine of commands and outcomes, against the engine's own rules: `permit` decides what is
+done, the entries that the engine would record are folded, and after each one all is checked.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from optibid_console import commands as c
+from optibid_console import entries as e
+from optibid_console.action_plan import action_plan
+from optibid_console.permit import ROLLBACK, awaits_confirmation, permit
+from optibid_console.runbook.model import Runbook, StepKind
+from optibid_console.state import ACTIVE, StepStatus
+from tests.core.conftest import Story, small_runbook
+
+STEPS = ("1.1", "1.2", "2.1", "7.1", "R1", "R2", "R5", "no such step")
+ACTIONS = ("backup", "rollback", "no such action")
+OUTCOMES = st.sampled_from(list(e.Outcome))
+
+
+class Window(RuleBasedStateMachine):
+    """A window, its operator and the world, in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.story = Story(small_runbook())
+        self.state = self.story.state
+        self.numbers = itertools.count(1)
+        self.ends: dict[str, e.RunEnded] = {}
+        """The first end that was told of each run."""
+        self.outcomes: dict[str, e.Outcome] = {}
+        """The first outcome that each run's step had."""
+
+    # What a person asks
+
+    @rule(step_id=st.sampled_from(STEPS))
+    def run_step(self, step_id: str) -> None:
+        if self.ask(c.RunStep(step_id)) and awaits_confirmation(self.state) != step_id:
+            self.start(step_id)
+
+    @precondition(lambda self: self.state.action() is None)
+    @rule()
+    def do_the_next_step(self) -> None:
+        """So that a window gets on: its next step, and what is under way, succeed."""
+        for run in self.state.unfinished_runs():
+            self.succeed(run.run_id)
+        for _, step in self.runbook.steps():
+            if self.ask(c.RunStep(step.id)):
+                self.start(step.id)
+                self.succeed(self.state.last_run)
+                return
+
+    @rule(step_id=st.sampled_from(STEPS), reason=st.sampled_from(["", "not needed"]))
+    def skip_step(self, step_id: str, reason: str) -> None:
+        if self.ask(c.SkipStep(step_id, reason)):
+            self.record(e.StepSkipped(step_id, reason))
+
+    @rule(action_id=st.sampled_from(ACTIONS), forced=st.booleans())
+    def start_action(self, action_id: str, forced: bool) -> None:
+        typed = f"{action_id} without journal" if forced else action_id
+        if not self.ask(c.StartAction(action_id, typed, forced)):
+            return
+        if action_id == ROLLBACK:
+            self.preempt()
+        action = self.runbook.action(action_id)
+        assert action is not None
+        planned = tuple(one.step_id for one in action_plan(self.state, action) if one.included)
+        self.record(e.ActionStarted(action_id, f"{action_id}{next(self.numbers)}", planned))
+
+    @rule(choice=st.sampled_from(list(e.Choice)), reason=st.sampled_from(["", "seen"]))
+    def decide(self, choice: e.Choice, reason: str) -> None:
+        action = self.state.action()
+        run = action.action_run if action else "none"
+        stopped = action.stopped_at_step if action else ""
+        if not self.ask(c.Decide(run, choice, reason)):
+            return
+        self.record(e.ActionDecided(run, choice, reason))
+        if choice is e.Choice.RETRY:
+            self.start(stopped, run)
+        elif choice is e.Choice.SKIP:
+            self.record(e.StepSkipped(stopped, reason, run))
+        else:
+            self.record(e.ActionFinished(run, e.Outcome.FAILED, "stopped"))
+
+    @rule(held=st.booleans())
+    def hold_or_resume(self, held: bool) -> None:
+        if held and self.ask(c.Hold("wait")):
+            self.record(e.Held("wait"))
+        elif not held and self.ask(c.Resume()):
+            self.record(e.Resumed(3.0))
+
+    # What the engine and the world do
+
+    @precondition(lambda self: self.state.action() and not self.state.action().stopped_at_step)
+    @rule()
+    def next_step_of_the_action(self) -> None:
+        action = self.state.action()
+        assert action is not None
+        if self.state.active_runs() or self.checking():
+            return
+        for step_id in action.steps:
+            seen = self.state.step(step_id, action.action_run)
+            if seen.status is StepStatus.PENDING:
+                self.start(step_id, action.action_run)
+                return
+            if seen.status is StepStatus.FAILED:
+                self.record(e.ActionStopped(action.action_run, step_id, "it failed"))
+                return
+        self.record(e.ActionFinished(action.action_run, e.Outcome.SUCCEEDED))
+
+    @precondition(lambda self: self.state.runs)
+    @rule(data=st.data(), outcome=OUTCOMES, what=st.integers(0, 5))
+    def news_of_a_run(self, data: st.DataObject, outcome: e.Outcome, what: int) -> None:
+        """Of any run that ever was: late, twice, in any order."""
+        run_id = data.draw(st.sampled_from(list(self.state.runs)))
+        step_id = self.state.runs[run_id].step_id
+        news: tuple[e.Fact, ...] = (
+            e.RunLaunched(run_id), e.RunUnreachable(run_id, "the link is lost"),
+            e.RunEnded(run_id, outcome, "told"), e.EvidenceTaken(step_id, run_id, ()),
+            e.StepFinished(step_id, run_id, outcome), e.AbortAsked(run_id),
+        )  # fmt: skip
+        over = self.state.runs[run_id].ended is not None
+        if what == 4 and not over:
+            return  # the engine records a run's end before its step's outcome
+        if what == 2 and step_id == "1.2":
+            self.record(e.FactRecorded("backup.path", "/backup", "1.2"))
+        self.record(news[what])
+
+    @rule()
+    def the_engine_is_started_again(self) -> None:
+        self.record(e.EngineStarted("1", "host", 1, "boot", self.state.epoch + 1))
+
+    # What must hold
+
+    @invariant()
+    def no_step_is_running_and_done(self) -> None:
+        for key, step in self.state.steps.items():
+            if step.run_id and step.status not in ACTIVE and step.status is not StepStatus.SKIPPED:
+                assert self.state.runs[step.run_id].ended is not None, key
+                assert step.outcome is not None, key
+            if step.status is StepStatus.DONE:
+                assert step.outcome is e.Outcome.SUCCEEDED, key
+        active = {run.step_key for run in self.state.active_runs()}
+        for key in active:
+            assert self.state.steps[key].status in ACTIVE, key
+
+    @invariant()
+    def what_a_run_came_to_is_never_overwritten(self) -> None:
+        for run_id, run in self.state.runs.items():
+            if run.ended is not None:
+                assert self.ends.setdefault(run_id, run.ended) == run.ended
+        for step in self.state.steps.values():
+            if step.outcome is not None:
+                assert self.outcomes.setdefault(step.run_id, step.outcome) is step.outcome
+
+    @invariant()
+    def no_required_step_was_skipped(self) -> None:
+        for key, step in self.state.steps.items():
+            if step.status is StepStatus.SKIPPED:
+                found = self.runbook.step(key.rpartition("/")[2])
+                assert found is not None
+                assert not found.required, key
+
+    @invariant()
+    def nothing_but_another_rollback_or_what_it_lacks_blocks_a_rollback(self) -> None:
+        why_not = permit(self.state, c.StartAction(ROLLBACK, ROLLBACK))
+        under_way = self.state.action()
+        if under_way is not None and under_way.action_id == ROLLBACK:
+            assert why_not.startswith("rollback is under way already")
+            return
+        begun = any(run.step_id == "2.1" for run in self.state.runs.values())
+        if begun and "backup.path" in self.state.facts and not self.undone():
+            assert why_not == "", why_not
+
+    @invariant()
+    def what_is_under_way_is_one_thing(self) -> None:
+        assert len(self.state.active_runs()) <= 1
+
+    @invariant()
+    def the_fold_is_the_same_from_the_beginning(self) -> None:
+        if self.state.seq % 16 == 0:
+            assert self.story.state == self.state
+
+    # How it is done
+
+    @property
+    def runbook(self) -> Runbook:
+        assert self.state.runbook is not None
+        return self.state.runbook
+
+    def ask(self, command: c.Command) -> bool:
+        return permit(self.state, command) == ""
+
+    def record(self, fact: e.Fact) -> None:
+        self.state = self.state.apply(self.story.add(fact, after_s=1.0))
+
+    def start(self, step_id: str, action_run: str = "") -> None:
+        step = self.runbook.step(step_id)
+        assert step is not None
+        run_id = f"w1-{action_run}-{step_id}-{next(self.numbers)}"
+        kind = step.kind
+        command = step.run if kind is StepKind.RUN else ""
+        attempt = self.state.step(step_id, action_run).attempt + 1
+        self.record(
+            e.StepStarted(step_id, run_id, attempt, kind, step.on, command, 1, 60.0, action_run)
+        )
+
+    def succeed(self, run_id: str) -> None:
+        run = self.state.runs[run_id]
+        if run.step_id == "1.2":
+            self.record(e.FactRecorded("backup.path", "/backup", "1.2"))
+        if run.ended is None:
+            self.record(e.RunEnded(run_id, e.Outcome.SUCCEEDED, "exit 0"))
+        self.record(e.StepFinished(run.step_id, run_id, e.Outcome.SUCCEEDED))
+
+    def preempt(self) -> None:
+        """What the engine does before a rollback: end the runs and the action under way."""
+        for run in self.state.unfinished_runs():
+            self.record(e.AbortAsked(run.run_id))
+            if run.ended is None:
+                self.record(e.RunEnded(run.run_id, e.Outcome.ABORTED, "by oncall-1"))
+            self.record(e.StepFinished(run.step_id, run.run_id, e.Outcome.ABORTED))
+        under_way = self.state.action()
+        if under_way is not None:
+            self.record(e.ActionFinished(under_way.action_run, e.Outcome.ABORTED))
+
+    def checking(self) -> bool:
+        return any(step.status in ACTIVE for step in self.state.steps.values())
+
+    def undone(self) -> bool:
+        done = [
+            one.finished_at
+            for one in self.state.actions.values()
+            if one.action_id == ROLLBACK and one.outcome is e.Outcome.SUCCEEDED
+        ]
+        begun = [run.started_at for run in self.state.runs.values() if run.step_id == "2.1"]
+        return bool(done) and max(begun, default=0.0) <= max(done)
+
+
+Window.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestAnyWindow = Window.TestCase
