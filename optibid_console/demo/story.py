@@ -140,8 +140,14 @@ def _engine_s_mark(stack: Stack) -> Iterator[None]:
 
 async def _source(stack: Stack, t0: str | None = None) -> FeedSource:
     wanted = Wanted(stack.place.config, WINDOW, OPERATOR, journal=stack.place.journal, t0=t0)
-    record = await find_or_start(wanted)
-    return FeedSource(Path(record.socket), OPERATOR, "drive")
+    await find_or_start(wanted)
+    same = Wanted(stack.place.config, WINDOW, OPERATOR, journal=stack.place.journal)
+
+    async def dial() -> Path:
+        """The engine; one that was killed is started again, as `run` does it."""
+        return Path((await find_or_start(same)).socket)
+
+    return FeedSource(dial, OPERATOR, "drive")
 
 
 async def _play(stack: Stack, speed: float) -> None:

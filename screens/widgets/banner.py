@@ -19,6 +19,7 @@ from screens.view import View, what_went_wrong
 from screens.widgets.pane import Pane
 
 MAX_ALERTS = 4
+_PATIENCE_S = 5.0
 _PANEL = re.compile(r"\bpanel\.([\w-]+)")
 
 
@@ -39,7 +40,7 @@ def alerts(view: View, now: float) -> list[Alert]:
     if view.state.closed is not None:
         return _closed(view)
     return [
-        *_stopped(view), *_tripped(view, now), *_unknown(view), *_failed(view),
+        *_lost(view), *_stopped(view), *_tripped(view, now), *_unknown(view), *_failed(view),
         *_by_hand(view, now),
         *_rolled_back(view), *_poll(view), *_escalation(view, now),
     ]  # fmt: skip
@@ -47,6 +48,14 @@ def alerts(view: View, now: float) -> list[Alert]:
 
 def _drives(view: View, way: str) -> str:
     return way if view.drives else ""
+
+
+def _lost(view: View) -> list[Alert]:
+    """Said once it takes longer than a start does: until then the header's word is enough."""
+    if view.lost is None or view.lost_for_s() < _PATIENCE_S:
+        return []
+    text = f"{view.lost.why}. What runs goes on by itself; nothing can be sent from here"
+    return [Alert("stale", f"Nothing came for {view.lost_for_s():.0f} s", text, "q  leave")]
 
 
 def _stopped(view: View) -> list[Alert]:
