@@ -17,7 +17,7 @@ def to_plain(value: Any) -> Any:
     """A JSON value: dataclasses become objects, tuples lists, enums their values."""
     if value is None or isinstance(value, str | bool | int | float):
         return value.value if isinstance(value, Enum) else value
-    names = _names(type(value))
+    names = _names(value.__class__)
     if names is not None:
         return {name: to_plain(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
