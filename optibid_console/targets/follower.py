@@ -22,7 +22,6 @@ locate() {
     fi
   done
 }
-bytes() { bytes=0; [ -f "$1" ] && bytes=$(($(wc -c <"$1"))); }
 follow() {
 exec 3<&0
 pour= at=$((from - 1)) piece=

@@ -46,7 +46,8 @@ total() {
   for one in "$run"/out.*; do
     [ -f "$one" ] && [ "${one##*.}" -gt "$total" ] && total=${one##*.} last=$one
   done
-  [ -f "$last" ] && total=$((total + $(wc -c <"$last")))
+  bytes "$last"
+  total=$((total + bytes))
 }
 """
 

@@ -59,6 +59,8 @@ class ShellTarget(ABC):
         self._run_dir = spec.run_dir
         self._cwd = spec.cwd
         self._keeping = Keeping(spec.output_cap, spec.stderr)
+        self._launched: set[str] = set()
+        """Runs that the target said it has."""
         self._keep_days = int(spec.keep_runs // 86400)
         self._short = asyncio.Semaphore(_SHORT_COMMANDS_AT_ONCE)
 
@@ -125,7 +127,7 @@ class ShellTarget(ABC):
 
     async def launch(self, spec: RunSpec) -> bool:
         text = self._launching(launch_text, spec)
-        return self._is_new(await self._ask(text, _ANSWER_TIMEOUT_S))
+        return self._is_new(spec.run_id, await self._ask(text, _ANSWER_TIMEOUT_S))
 
     async def run(self, spec: RunSpec) -> AsyncGenerator[RunEvent, None]:
         text = self._launching(run_text, spec)
@@ -136,7 +138,7 @@ class ShellTarget(ABC):
                     answer = await self._answer_on(talk, output)
             except TimeoutError:
                 raise LinkLost(f"{self.name}: no answer within {_ANSWER_TIMEOUT_S:g} s") from None
-            yield Launched(attached=not self._is_new(answer))
+            yield Launched(attached=not self._is_new(spec.run_id, answer))
             following = Following(self.name, spec.run_id, self._splitter(spec.run_id, 0))
             async with aclosing(following.chunks(output, talk.stderr)) as chunks:
                 async for chunk in chunks:
@@ -173,10 +175,11 @@ class ShellTarget(ABC):
         except ValueError as error:
             raise LaunchRefused(f"{self.name}: {error}") from error
 
-    def _is_new(self, answer: str) -> bool:
+    def _is_new(self, run_id: str, answer: str) -> bool:
         word, _, why = answer.partition(" ")
         if word not in ("started", "attached"):
             raise LaunchRefused(f"{self.name} refuses the launch: {one_line(why or answer, 400)}")
+        self._launched.add(run_id)
         return word == "started"
 
     async def _answer_on(self, talk: Talk, output: Ahead) -> str:
@@ -192,7 +195,10 @@ class ShellTarget(ABC):
         return Splitter(run_id, offset) if self._keeping.stderr == APART else None
 
     async def ended(self, run_id: str) -> RunEnd | None:
-        return self._end(await self._verdict(run_name(run_id)))
+        end = self._end(await self._verdict(run_name(run_id)))
+        if end is not None and end.ending is Ending.NEVER and run_id in self._launched:
+            return RunEnd(Ending.GONE)  # with its directory: nobody knows any more
+        return end
 
     async def _verdict(self, run_id: str) -> Verdict:
         answer = await self._ask(ended_text(self._run_dir, run_id), _ANSWER_TIMEOUT_S)

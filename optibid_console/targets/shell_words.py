@@ -108,6 +108,11 @@ note() {
   look "$1"
   printf '%s %s %s\\n' "$1" "${start:-gone}" "$3" >"$2"
 }
+# Sets $bytes to the size of file $1; 0 when it is gone.
+bytes() {
+  bytes=$(wc -c 2>/dev/null <"$1")
+  bytes=$((${bytes:-0}))
+}
 # Whether the process that file $1 names is still there, and not another with its number.
 alive() {
   { read -r pid born how <"$1"; } 2>/dev/null || return 1

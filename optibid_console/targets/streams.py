@@ -82,7 +82,8 @@ class Splitter:
         data, self._held = self._held[first:last], self._held[end:]
         self._at += end
         if stream is Stream.STDOUT:
-            data = data.replace(self._closes, b"")  # of a piece whose beginning was left out
+            for mark in (self._opens, self._closes):  # of a piece that was left out in part
+                data = data.replace(mark, b"")
         if data:
             yield Piece(stream, data, self._at)
 

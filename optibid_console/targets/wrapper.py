@@ -55,25 +55,31 @@ AS_USUAL = Keeping()
 WRAPPER = (
     PROCESSES
     + """
-run=$1 mask=$2 apart=$3 head=$5 part=$6 mark=$7
+run=$1 mask=$2 apart=$3 head=$5 part=$6 mark=$7 line_end='
+'
 trap : TERM HUP USR1
 umask 077
 note $$ "$run/wrapper.pid" wrapper
 date +%s >"$run/started" &
-bytes() { bytes=$(($(wc -c <"$1"))); }
 # Appends to file $1 until it has $2 bytes. 1: that was all; 2: it can't be written.
 pour() {
   bytes=0
   while [ "$bytes" -lt "$2" ]; do
     blocks=$((($2 - bytes + 65535) / 65536))
     said=$(LC_ALL=C dd bs=65536 count=$blocks 2>&1 >>"$1") || return 2
-    read=${said%%+*} copied=${said##*records out} said=${said#*+}
-    copied=${copied%% bytes*} copied=${copied#?}
+    copied=${said##*records out$line_end} whole=${said%%+*} said=${said#*+}
+    whole=${whole##*"$line_end"} copied=${copied%% bytes*} # GNU may warn in a line before
+    case $whole${said%% *} in
+      '' | *[!0-9]*) # no dd as POSIX has it: better no cap than no output
+        cat >>"$1" || return 2
+        bytes "$1"
+        return 1 ;;
+    esac
     case $copied in
       '' | *[!0-9]*) bytes "$1" ;; # POSIX doesn't ask dd for this number
       *) bytes=$((bytes + copied)) ;;
     esac
-    [ $((read + ${said%% *})) -eq $blocks ] || return 1
+    [ $((whole + ${said%% *})) -eq $blocks ] || return 1
   done
 }
 keep() {
@@ -100,22 +106,20 @@ sink() {
     cat >/dev/null
     word=broken last=$run/out
     [ "$at" -gt 0 ] && last=$run/out.$at
-    bytes=0
-    [ -f "$last" ] && bytes "$last"
+    bytes "$last"
   fi
   [ -d "$run" ] && printf '%s\\n' "$((at + bytes)) $word" 1<>"$run/kept"
 }
 # Pieces of stderr, each within marks and written at once.
 tell() {
-  until [ "${pieces%% *}" = 0+0 ]; do
+  until [ "${pieces%% records in*}" = 0+0 ]; do
     pieces=$( {
       { printf '\\016%s\\002' "$mark"; LC_ALL=C dd bs=4000 count=1 2>&3
         printf '\\003%s\\017' "$mark"; } | dd ibs=4096 obs=4096 2>/dev/null >&5
     } 3>&1 )
   done
 }
-command= line_end='
-'
+command=
 while IFS= read -r line; do command=$command$line$line_end; done <"$run/command"
 command=${command%"$line_end"}
 inner=$4
