@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
@@ -15,13 +16,16 @@ from optibid_console.signals import LogLines, Missed, Sampled
 from optibid_console.source import ControlSource, Ended, Event, Role, SourceError
 from screens.glyphs import use_ascii
 from screens.keys import KEYS
+from screens.offers import Offers
 from screens.opening import Opening
 from screens.sanitise import clean_text
-from screens.themes import DEFAULT_VARIABLES, THEMES
+from screens.themes import DEFAULT_VARIABLES, THEMES, theme_name
 from screens.view import EVERYTHING, Topic, View
 from screens.window_title import terminal_title, title_sequence
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from textual.command import Provider
 
     from screens.operate import Operator
@@ -77,8 +81,7 @@ class ConsoleApp(App[None]):
         self._flush_handle: asyncio.TimerHandle | None = None
         self._flushed_at = 0.0
         self._shown_title = ""
-        self._offered = ""
-        self._to_drive = to_drive
+        self.offers = Offers(self, to_drive)
         super().__init__()
         self.title = title
         self.ascii_only = ascii
@@ -188,8 +191,7 @@ class ConsoleApp(App[None]):
         self.window.redraw(dirty)
         self.redraw_sheet()
         self._ring()
-        self._offer_choice()
-        self._offer_lease()
+        self.offers.look()
 
     def _bind_runbook(self) -> None:
         """The actions' keys, and the console's own where the runbook moved them."""
@@ -212,25 +214,6 @@ class ConsoleApp(App[None]):
             if runbook is None or runbook.window.bell:
                 self.bell()
         self.show_title()
-
-    def _offer_choice(self) -> None:
-        """An action stopped: ask once by itself, when nothing else is being asked."""
-        action = self.view.state.action()
-        stop = f"{action.action_run}/{action.stopped_at_step}" if action else ""
-        if action is None or not action.stopped_at_step:
-            self._offered = ""
-        elif stop != self._offered and self.view.drives and self.screen is self.window:
-            self._offered = stop
-            self.start(self.operator.running.decide)
-
-    def _offer_lease(self) -> None:
-        """Came to drive, and another does: say who, and offer to watch; once."""
-        role = self.view.role
-        ready = role is not None and self.view.state.runbook is not None
-        if self._to_drive and ready and self.screen is self.window:
-            self._to_drive = False
-            if not self.view.drives and self.view.holder and not self.view.ended:
-                self.start(self.operator.people.lease)
 
     def redraw_sheet(self) -> None:
         """Draw the sheet that is open again, when one is."""
@@ -270,6 +253,18 @@ class ConsoleApp(App[None]):
             timeout=8 if bad else 4,
         )
 
+    def save_picture(self) -> None:
+        """Save what is on screen now as an SVG file, and say where."""
+        from screens.picture import save_picture
+
+        def told(result: Path | OSError) -> None:
+            failed = isinstance(result, OSError)
+            said = f"The picture could not be saved: {result}" if failed else f"Saved in {result}"
+            with suppress(RuntimeError):  # the app has ended meanwhile: nobody to tell
+                self.call_from_thread(self.say, said, bad=failed)
+
+        save_picture(self.export_screenshot(title=self._shown_title or None), told)
+
     def show_run(self, run_id: str) -> None:
         self.window.run_pane.show_run(run_id)
         self.window.go_to("run")
@@ -285,16 +280,6 @@ class ConsoleApp(App[None]):
         """Repaint what was painted in the old theme's colours."""
         if "window" in vars(self):  # it is loaded
             self.window.redraw(EVERYTHING)
-
-
-def theme_name(name: str) -> str:
-    """The theme's full name. Raises `ValueError` for one that there isn't."""
-    names = [one.name for one in THEMES]
-    for known in (name, f"optibid-{name}"):
-        if known in names:
-            return known
-    short = ", ".join(one.removeprefix("optibid-") for one in names)
-    raise ValueError(f"no theme {name!r}; themes are {short}")
 
 
 async def _awaited(flow: Callable[[], Awaitable[None]]) -> None:

@@ -110,6 +110,11 @@ class Everything(Provider):
                 console.window.go_to(pane)
 
             yield self._entry(f"pane {TITLES[name]}", go)
+
+        def take_picture() -> None:
+            console.call_after_refresh(console.save_picture)
+
+        yield self._entry("picture: save the screen as an SVG file", take_picture)
         for theme in THEMES:
 
             def use(theme_id: str = theme.name) -> None:

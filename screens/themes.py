@@ -173,3 +173,13 @@ def line_style(variables: Mapping[str, str], tone: str) -> Style:
         return Style(bold=True)
     style = tone_style(variables, tone)
     return style + Style(bold=True) if tone in ("title", "key") else style
+
+
+def theme_name(name: str) -> str:
+    """The theme's full name. Raises `ValueError` for one that there isn't."""
+    names = [one.name for one in THEMES]
+    for known in (name, f"optibid-{name}"):
+        if known in names:
+            return known
+    short = ", ".join(one.removeprefix("optibid-") for one in names)
+    raise ValueError(f"no theme {name!r}; themes are {short}")

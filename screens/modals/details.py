@@ -20,7 +20,7 @@ from screens.modals.sheet import heading
 from screens.view import View
 from screens.widgets.checklist import mark_look
 from screens.widgets.header import verdict_look
-from screens.widgets.timeline import look_of
+from screens.widgets.step_line import look_of
 
 
 def details_sheet(view: View, key: str) -> Choose | None:

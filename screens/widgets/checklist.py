@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import ClassVar
-
-from textual.binding import Binding, BindingType
 
 from optibid_console.entries import Mark
 from optibid_console.launch_clock import current_phase
@@ -14,7 +11,7 @@ from optibid_console.runbook.model import CheckItem, CheckSection
 from screens.glyphs import glyph
 from screens.lines import Line, Span, Spans, row, sign, spans
 from screens.view import View
-from screens.widgets.pane import Pane
+from screens.widgets.folding import Folding
 
 _LOOKS = {Mark.OPEN: "pending", Mark.DONE: "done", Mark.FAILED: "failed",
           Mark.NOT_APPLICABLE: "skipped"}  # fmt: skip
@@ -114,17 +111,13 @@ def _item_end(view: View, item: CheckItem, mark: Mark, now: float) -> Spans:
     return spans(Span(f"{word}{seen.by} {at}", tone))
 
 
-class Checklist(Pane):
+class Checklist(Folding):
     """The check items in their sections."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "fold(True)", "fold", show=False),
-        Binding("right", "fold(False)", "unfold", show=False),
-    ]
+    headings = ("section:",)
 
     def __init__(self, view: View) -> None:
         super().__init__(view, "checklist")
-        self.folded: dict[str, bool] = {}
 
     def make_lines(self, width: int, now: float) -> Sequence[Line]:
         return checklist_lines(self.view, width, now, self.folded)
@@ -150,20 +143,6 @@ class Checklist(Pane):
                 if seen is None or seen.mark is Mark.OPEN:
                     return f"item:{item.id}"
         return next((f"section:{one.id}" for one in runbook.checklist if one.id in due), "")
-
-    def fold(self, closed: bool | None = None) -> bool:
-        """Fold or unfold the chosen section; False when an item is chosen."""
-        if not self.chosen.startswith("section:"):
-            return False
-        opened = self.chosen.removeprefix("section:") in open_sections(self.view)
-        is_closed = self.folded.get(self.chosen, not opened)
-        self.folded[self.chosen] = not is_closed if closed is None else closed
-        self.moved = True
-        self.redraw()
-        return True
-
-    def action_fold(self, closed: bool) -> None:
-        self.fold(closed)
 
     def reveal(self, item_id: str) -> None:
         """Choose an item, its section unfolded."""

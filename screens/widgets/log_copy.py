@@ -37,12 +37,15 @@ def copies_directory() -> Path:
     return root / "optibid-console" / "copies"
 
 
-def save_copy(text: str, directory: Path, now: float) -> Path:
+def save_copy(
+    text: str, directory: Path, now: float, name: str = "log", ending: str = "txt"
+) -> Path:
     """Write a new file, readable by its owner alone. Raises `OSError`."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime(now))
     for number in range(1, 1000):
-        path = directory / (f"log_{stamp}.txt" if number == 1 else f"log_{stamp}_{number}.txt")
+        again = "" if number == 1 else f"_{number}"
+        path = directory / f"{name}_{stamp}{again}.{ending}"
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from textual.binding import Binding, BindingType
-
-from optibid_console.entries import Outcome
 from optibid_console.launch_clock import current_phase, format_span
-from optibid_console.runbook.model import Phase, Runbook, Step, StepKind
-from optibid_console.state import ACTIVE, ActionState, StepState, StepStatus, WindowState
+from optibid_console.runbook.model import Phase, Runbook
+from optibid_console.state import StepState, StepStatus, WindowState
 from screens.glyphs import glyph
 from screens.lines import Line, Span, Spans, row, sign, spans
-from screens.view import View, what_went_wrong
-from screens.widgets.pane import Pane
+from screens.view import View
+from screens.widgets.action_block import action_lines
+from screens.widgets.folding import Folding
+from screens.widgets.step_line import step_spans, why_lines
 
 if TYPE_CHECKING:
     from optibid_console.plan import Move
 
 _OVER = frozenset({StepStatus.DONE, StepStatus.SKIPPED})
-_LOOKS = {StepStatus.CHECKING: "running"}
-
-
-def look_of(status: StepStatus) -> str:
-    """The name of a step's glyph."""
-    return _LOOKS.get(status, status.value)
 
 
 def _next_move(state: WindowState) -> Move:
@@ -46,7 +39,7 @@ def timeline_lines(
     if runbook is None:
         return []
     chosen = folded or {}
-    lines = _action_lines(view, width, now, chosen)
+    lines = action_lines(view, width, now, chosen)
     current = current_phase(runbook, view.state)
     move = _next_move(view.state)
     blocks = [
@@ -97,16 +90,8 @@ def _phase_lines(
         is_next = step.id == move.step_id and move.kind in ("run", "confirm", "blocked")
         left, right = step_spans(step, seen, now, is_next)
         lines.append(row(width, left, right, f"step:{step.id}"))
-        lines += _why(view, seen, width)
+        lines += why_lines(view, seen, width)
     return lines
-
-
-def _why(view: View, seen: StepState, width: int) -> list[Line]:
-    """Under a step that went wrong: what is known of it, in a line."""
-    said = what_went_wrong(view, seen)
-    if not said:
-        return []
-    return [row(width, (Span(f"     {said}", glyph(look_of(seen.status)).style),))]
 
 
 def _phase_line(
@@ -153,121 +138,13 @@ def phase_label(phase: Phase) -> str:
     return f"{text:<4}"
 
 
-def step_spans(step: Step, seen: StepState, now: float, is_next: bool) -> tuple[Spans, Spans]:
-    """A step's left and right part: glyph and title; word, time and expected time."""
-    look = glyph(look_of(seen.status))
-    tone = {StepStatus.DONE: "plain", StepStatus.SKIPPED: "dim"}.get(seen.status, "plain")
-    if seen.status in ACTIVE or is_next:
-        tone = "strong"
-    mark = Span(f" {sign('next')} ", "accent") if is_next else Span("   ")
-    left = spans(mark, Span(f"{look.drawn} ", look.style), Span(f"{step.id} {step.title}", tone))
-    return left, _step_end(step, seen, now, is_next)
-
-
-def _step_end(step: Step, seen: StepState, now: float, is_next: bool) -> Spans:
-    expected = format_span(step.expect_duration)
-    again = f"try {seen.attempt} " if seen.attempt > 1 else ""
-    if seen.status in ACTIVE and step.kind is StepKind.MANUAL:
-        return spans(Span(f"to confirm {format_span(now - seen.started_at)}", "warn"))
-    if seen.status in ACTIVE:
-        spent_s = now - seen.started_at
-        word = {StepStatus.CHECKING: "checking ", StepStatus.UNKNOWN: "unknown "}.get(
-            seen.status, ""
-        )
-        over = spent_s > step.expect_duration
-        tone = "warn" if over else glyph(look_of(seen.status)).style
-        late = " over" if over else ""
-        return spans(Span(f"{again}{word}{format_span(spent_s)}/{expected}{late}", tone))
-    spent = format_span(seen.finished_at - seen.started_at) if seen.started_at else ""
-    match seen.status:
-        case StepStatus.DONE:
-            return spans(Span(f"{again}{spent}", "dim"))
-        case StepStatus.FAILED:
-            word = seen.outcome.value if seen.outcome else "failed"
-            return spans(Span(f"{again}{word} {spent}", glyph("failed").style))
-        case StepStatus.SKIPPED:
-            return spans(Span("skipped", glyph("skipped").style))
-    kind = {StepKind.MANUAL: "by hand", StepKind.WAIT: f"wait ~{expected}"}.get(
-        step.kind, f"~{expected}"
-    )
-    return spans(Span(f"next {kind}", "accent") if is_next else Span(kind, "dim"))
-
-
-def _action_lines(view: View, width: int, now: float, folded: Mapping[str, bool]) -> list[Line]:
-    """The action under way on top; after it, the last one that is worth to be seen."""
-    state, runbook = view.state, view.state.runbook
-    action = state.action() or _last_action(view)
-    if action is None or runbook is None:
-        return []
-    spec = runbook.action(action.action_id)
-    key = f"action:{action.action_run}"
-    under_way = action.outcome is None
-    closed = folded.get(key, not under_way)
-    lines = [
-        _action_line(action, spec.title if spec else action.action_id, width, now, key, closed)
-    ]
-    if not closed:
-        for one in action.steps:
-            lines.append(_action_step(view, runbook, action, one, width, now))
-            lines += _why(view, view.state.step(one, action.action_run), width)
-    return [*lines, Line((Span(sign("rule") * width, "dim"),))]
-
-
-def _last_action(view: View) -> ActionState | None:
-    if not view.state.actions:
-        return None
-    last = list(view.state.actions.values())[-1]
-    rollback = view.rollback()
-    undone = rollback is not None and last.action_id == rollback.id
-    return last if undone or last.outcome is not Outcome.SUCCEEDED else None
-
-
-def _action_line(
-    action: ActionState, title: str, width: int, now: float, key: str, closed: bool
-) -> Line:
-    ended = action.outcome is not None
-    span = format_span((action.finished_at or now) - action.started_at)
-    if action.stopped_at_step:
-        look, word = glyph("failed"), "stopped"
-    elif action.outcome is Outcome.SUCCEEDED:
-        look, word = glyph("done"), "done"
-    elif ended and action.outcome is not None:
-        look, word = glyph("failed"), action.outcome.value
-    else:
-        look, word = glyph("running"), "under way"
-    fold = sign("closed" if closed else "open")
-    left = spans(
-        Span(f"{fold} ", "dim"), Span(f"{look.drawn} ", look.style), Span(title.upper(), "strong"),
-        Span(f" {word}", look.style), Span(f" by {action.by}", "dim"),
-    )  # fmt: skip
-    return row(width, left, spans(span), key)
-
-
-def _action_step(
-    view: View, runbook: Runbook, action: ActionState, step_id: str, width: int, now: float
-) -> Line:
-    spec = runbook.step(step_id) or Step(step_id, step_id)
-    seen = view.state.step(step_id, action.action_run)
-    if seen.status is StepStatus.PENDING and action.outcome is not None:
-        left, right = step_spans(spec, seen, now, False)
-        return row(
-            width, left, spans(Span("not done", "dim")), f"astep:{action.action_run}/{step_id}"
-        )
-    left, right = step_spans(spec, seen, now, step_id == action.stopped_at_step)
-    return row(width, left, right, f"astep:{action.action_run}/{step_id}")
-
-
-class Timeline(Pane):
+class Timeline(Folding):
     """Phases, steps and the action under way. Chooses what is next until a person moves."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "fold(True)", "fold", show=False),
-        Binding("right", "fold(False)", "unfold", show=False),
-    ]
+    headings = ("phase:", "action:")
 
     def __init__(self, view: View) -> None:
         super().__init__(view, "timeline")
-        self.folded: dict[str, bool] = {}
 
     def make_lines(self, width: int, now: float) -> Sequence[Line]:
         return timeline_lines(self.view, width, now, self.folded, self.size.height)
@@ -292,20 +169,6 @@ class Timeline(Pane):
             return ""
         move = _next_move(self.view.state)
         return f"step:{move.step_id}" if move.step_id else ""
-
-    def fold(self, closed: bool | None = None) -> bool:
-        """Fold or unfold what is chosen; False when that can't be folded."""
-        if not self.chosen.startswith(("phase:", "action:")):
-            return False
-        index = next((i for i, line in enumerate(self.lines) if line.key == self.chosen), 0)
-        is_closed = self.lines[index].text.startswith(sign("closed"))
-        self.folded[self.chosen] = not is_closed if closed is None else closed
-        self.moved = True
-        self.redraw()
-        return True
-
-    def action_fold(self, closed: bool) -> None:
-        self.fold(closed)
 
     def reveal(self, step_id: str) -> None:
         """Choose a step, its phase unfolded."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from textual.command import CommandList
@@ -189,6 +190,22 @@ async def test_the_first_entry_may_come_late(console: Start) -> None:
 
 def test_nothing_can_break_out_of_the_terminal_title() -> None:
     assert title_sequence("a\x07b\x1b]0;x✗") == "\x1b]2;a?b?]0;x?\x07"
+
+
+async def test_the_palette_saves_a_picture_of_what_is_open(
+    console: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    async with console(rec.tripped()) as it:
+        await it.press("R", "ctrl+p")
+        await it.type("picture save")
+        hits = it.app.screen.query_one(CommandList)
+        await it.until(lambda: hits.option_count == 1)
+        await it.press("down", "enter")
+        await it.until(lambda: any(one.startswith("Saved in") for one in it.said()))
+    (saved,) = (tmp_path / "optibid-console" / "copies").glob("screen_*.svg")
+    assert "Error&#160;rate&#160;exceeds" in saved.read_text()
+    assert saved.stat().st_mode & 0o777 == 0o600
 
 
 async def test_the_palette_finds_and_does(console: Start) -> None:

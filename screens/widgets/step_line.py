@@ -1,0 +1,65 @@
+"""A step as a line: its glyph and title, how long it takes, and why it went wrong."""
+
+from __future__ import annotations
+
+from optibid_console.launch_clock import format_span
+from optibid_console.runbook.model import Step, StepKind
+from optibid_console.state import ACTIVE, StepState, StepStatus
+from screens.glyphs import glyph
+from screens.lines import Line, Span, Spans, row, sign, spans
+from screens.view import View, what_went_wrong
+
+_LOOKS = {StepStatus.CHECKING: "running"}
+
+
+def look_of(status: StepStatus) -> str:
+    """The name of a step's glyph."""
+    return _LOOKS.get(status, status.value)
+
+
+def step_spans(step: Step, seen: StepState, now: float, is_next: bool) -> tuple[Spans, Spans]:
+    """A step's left and right part: glyph and title; word, time and expected time."""
+    look = glyph(look_of(seen.status))
+    tone = {StepStatus.DONE: "plain", StepStatus.SKIPPED: "dim"}.get(seen.status, "plain")
+    if seen.status in ACTIVE or is_next:
+        tone = "strong"
+    mark = Span(f" {sign('next')} ", "accent") if is_next else Span("   ")
+    left = spans(mark, Span(f"{look.drawn} ", look.style), Span(f"{step.id} {step.title}", tone))
+    return left, _step_end(step, seen, now, is_next)
+
+
+def _step_end(step: Step, seen: StepState, now: float, is_next: bool) -> Spans:
+    expected = format_span(step.expect_duration)
+    again = f"try {seen.attempt} " if seen.attempt > 1 else ""
+    if seen.status in ACTIVE and step.kind is StepKind.MANUAL:
+        return spans(Span(f"to confirm {format_span(now - seen.started_at)}", "warn"))
+    if seen.status in ACTIVE:
+        spent_s = now - seen.started_at
+        word = {StepStatus.CHECKING: "checking ", StepStatus.UNKNOWN: "unknown "}.get(
+            seen.status, ""
+        )
+        over = spent_s > step.expect_duration
+        tone = "warn" if over else glyph(look_of(seen.status)).style
+        late = " over" if over else ""
+        return spans(Span(f"{again}{word}{format_span(spent_s)}/{expected}{late}", tone))
+    spent = format_span(seen.finished_at - seen.started_at) if seen.started_at else ""
+    match seen.status:
+        case StepStatus.DONE:
+            return spans(Span(f"{again}{spent}", "dim"))
+        case StepStatus.FAILED:
+            word = seen.outcome.value if seen.outcome else "failed"
+            return spans(Span(f"{again}{word} {spent}", glyph("failed").style))
+        case StepStatus.SKIPPED:
+            return spans(Span("skipped", glyph("skipped").style))
+    kind = {StepKind.MANUAL: "by hand", StepKind.WAIT: f"wait ~{expected}"}.get(
+        step.kind, f"~{expected}"
+    )
+    return spans(Span(f"next {kind}", "accent") if is_next else Span(kind, "dim"))
+
+
+def why_lines(view: View, seen: StepState, width: int) -> list[Line]:
+    """Under a step that went wrong: what is known of it, in a line."""
+    said = what_went_wrong(view, seen)
+    if not said:
+        return []
+    return [row(width, (Span(f"     {said}", glyph(look_of(seen.status)).style),))]
