@@ -45,12 +45,12 @@ if [ ! "$piece" ] && [ -f "$file" ]; then
   tail -c "+$((at - base + 1))" -f "$file" 2>/dev/null 3<&- &
   pour=$!
 fi
-( cat <&3; kill $pour $$ ) >/dev/null 2>&1 &
+( while read -r _ <&3; do :; done; kill $pour $$ ) >/dev/null 2>&1 &
 watcher=$!
 exec 3<&-
 until_ended
 turns=0
-until [ "$piece" ] || [ -f "$run/exit" ]; do
+until [ "$piece" ] || exited; do
   turns=$((turns + 1))
   if [ $((turns % 10)) = 1 ]; then
     settle

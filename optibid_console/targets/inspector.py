@@ -32,7 +32,10 @@ settle() {
 }
 lives() { alive "$run/wrapper.pid" || alive "$run/command.pid"; }
 exited() {
-  { read -r status total word <"$run/exit"; } 2>/dev/null && verdict=exited
+  { read -r status total word again <"$run/exit"; } 2>/dev/null &&
+    [ "$again" ] && [ "$again" = "$status" ] && verdict=exited && return
+  status=0 total= word=whole
+  return 1
 }
 seal() { first "$run/begun" && : >"$run/sealed"; }
 # A launch may still be on its way here: from a suspended engine, or in a link's buffers.
@@ -60,7 +63,7 @@ settle
 tries=0
 until { read -r pid born how <"$run/command.pid"; } 2>/dev/null; do
   tries=$((tries + 1))
-  [ $tries -lt 20 ] && [ ! -f "$run/exit" ] || { answer nothing; exit 0; }
+  [ $tries -lt 20 ] && ! exited || { answer nothing; exit 0; }
   nap
 done
 # All descendants of the command, for a host that has no process groups to give.
@@ -122,7 +125,7 @@ strays=
 strays
 left && send KILL 2>/dev/null
 turns=0
-while [ ! -f "$run/exit" ] && alive "$run/wrapper.pid" && [ $turns -lt 30 ]; do
+while ! exited && alive "$run/wrapper.pid" && [ $turns -lt 30 ]; do
   turns=$((turns + 1))
   nap
 done

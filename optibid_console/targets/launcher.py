@@ -6,12 +6,13 @@ A run is a directory `RUNS/RUN_ID/`. Making it is the claim, because `mkdir` is 
 | --- | --- |
 | `command`, `wrapper` | what is run, and the script that runs it |
 | `launcher.pid`, `wrapper.pid`, `command.pid` | number, start time, and `group` if it leads one |
-| `boot`, `started` | the boot's id, and when it was launched (seconds since the epoch) |
+| `boot` | the boot's id; the file's own time is when it was launched |
 | `begun` | whoever makes it decides whether the command starts or never does |
 | `window` | the window's id: a window's runs are tidied up together |
 | `out`, `out.START` | the output, its head and its last parts (`wrapper.py`) |
-| `exit` | `STATUS OUTPUT_BYTES WORD`; it appears in one piece, when all
-output is kept. `WORD`: `whole`, or `broken` when the disk was full |
+| `exit` | blank, so that a full disk has room for it; then, when all output is kept,
+`STATUS OUTPUT_BYTES WORD STATUS`. `WORD`: `whole`, or `broken` when the disk was full. Half
+of an old and half of a new content don't give the same status twice |
 
 The epochs of a window are the directories `RUNS/.epochs/WINDOW/N`. A launch announces its
 epoch, claims the run and then looks for a higher one. So either it sees the newer
@@ -78,7 +79,7 @@ problem=$( {
   printf '%s\\n' "$command" >"$run/command" &&
   printf '%s\\n' "$window" >"$run/window" &&
   printf '%s\\n' "$wrapper" >"$run/wrapper" &&
-  printf '%-63s\\n' reserved >"$run/exit.reserved" &&
+  printf '%-63s\\n' "" >"$run/exit" &&
   : >"$run/out"
 } 2>&1 ) || unclaim "cannot write in $run: $problem"
 fenced && unclaim "a newer operator (epoch $top) has taken over"

@@ -60,7 +60,7 @@ class ShellTarget(ABC):
         self._cwd = spec.cwd
         self._keeping = Keeping(spec.output_cap, spec.stderr)
         self._launched: set[str] = set()
-        """Runs that the target said it has."""
+        """Runs that were started here."""
         self._keep_days = int(spec.keep_runs // 86400)
         self._short = asyncio.Semaphore(_SHORT_COMMANDS_AT_ONCE)
 
@@ -179,7 +179,8 @@ class ShellTarget(ABC):
         word, _, why = answer.partition(" ")
         if word not in ("started", "attached"):
             raise LaunchRefused(f"{self.name} refuses the launch: {one_line(why or answer, 400)}")
-        self._launched.add(run_id)
+        if word == "started":
+            self._launched.add(run_id)
         return word == "started"
 
     async def _answer_on(self, talk: Talk, output: Ahead) -> str:

@@ -60,7 +60,6 @@ run=$1 mask=$2 apart=$3 head=$5 part=$6 mark=$7 line_end='
 trap : TERM HUP USR1
 umask 077
 note $$ "$run/wrapper.pid" wrapper
-date +%s >"$run/started" &
 # Appends to file $1 until it has $2 bytes. 1: that was all; 2: it can't be written.
 pour() {
   bytes=0
@@ -123,8 +122,16 @@ command=
 while IFS= read -r line; do command=$command$line$line_end; done <"$run/command"
 command=${command%"$line_end"}
 inner=$4
-# In a shell of its own: what a shell says of a command that was killed is no output.
+# In a shell of its own: what a shell says of a command that was killed is no output. Its
+# number stays the command's, and /proc/self tells it without another program.
 begin() {
+  if [ "$apart" ] && { read -r self stat </proc/self/stat; } 2>/dev/null; then
+    note "$self" "$run/command.pid" group
+    umask "$mask"
+    OPTIBID_RUN=$run/
+    export OPTIBID_RUN
+    exec $apart /bin/sh -c "$command" </dev/null
+  fi
   exec $apart /bin/sh -c "$inner" sh "$run" "$mask" "$apart" "$command" </dev/null
 }
 printf '%-63s\\n' "" >"$run/kept"
@@ -139,16 +146,15 @@ printf '%-63s\\n' "" >"$run/status"
   else
     ( begin >&5 2>&1 5>&- )
   fi
-  status=$?
-  ( sleep 1; kill -USR1 $$ ) 5>&- &
-  printf '%s\\n' "$status $!" 1<>"$run/status"
+  printf '%s\\n' "$? ended" 1<>"$run/status"
+  exec 5>&-
+  ( sleep 1; alive "$run/wrapper.pid" && [ "$pid" = $$ ] && kill -USR1 $$ ) &
 } | sink &
 sink=$!
 wait $sink
-until read -r status patience <"$run/status" && [ "$patience" ]; do
+until read -r status ended <"$run/status" && [ "$ended" ]; do
   wait $sink || sleep 1
 done
-kill $patience
 { read -r total word <"$run/kept"; [ "$total" ]; } || {
   total=0 last=$run/out word=whole
   for one in "$run"/out.*; do
@@ -157,8 +163,7 @@ kill $patience
   bytes "$last"
   total=$((total + bytes))
 }
-printf '%-63s\\n' "$status $total $word" 1<>"$run/exit.reserved"
-mv -f "$run/exit.reserved" "$run/exit"
+printf '%-63s\\n' "$status $total $word $status" 1<>"$run/exit"
 """
 )
 """Its arguments: run directory, umask, `setsid` or nothing, `INNER`, head and part in bytes,
