@@ -112,15 +112,15 @@ def _bullets(texts: tuple[str, ...], none: str, width: int, tone: str) -> list[L
 
 def _step_lines(number: int, step: PreviewStep, width: int) -> list[Line]:
     where = spans(Span(step.target, "accent")) if step.target else ()
-    left = spans(f"  {number}. ", Span(f"{step.step_id} {step.title}", "strong"))
+    because = "" if step.because == "always" else f"  {step.because}"
+    title = Span(f"{step.step_id} {step.title}", "strong")
+    left = spans(f"  {number}. ", title, Span(because, "dim"))
     lines = [row(width, left, where)]
     if step.kind is StepKind.RUN:
         lines += [Line((Span("   "), *one.spans)) for one in command_lines(step.command, width - 3)]
     else:
         by_hand = "by hand: " if step.kind is StepKind.MANUAL else ""
         lines += wrapped(f"{by_hand}{step.command}", width, "plain", "     ")
-    if step.because and step.because != "always":
-        lines += wrapped(step.because, width, "dim", "     ")
     return lines
 
 

@@ -76,8 +76,8 @@ def _tripped(view: View, now: float) -> list[Alert]:
         spec = runbook.criterion(criterion_id) if runbook else None
         since = datetime.fromtimestamp(judged.since, UTC).strftime("%H:%M:%SZ")
         by = f", says {judged.by}" if judged.by else ""
-        ago = f"since {since}, {format_span(now - judged.since)} ago"
-        text = f"{judged.reason}{by}{_live(view, spec, judged.reason)}  {ago}"
+        held = f"for {format_span(now - judged.since)} since {since}"
+        text = f"{judged.reason}{by}{_live(view, spec, judged.reason)}, {held}"
         title = spec.title if spec else criterion_id
         found.append(Alert("failing", title, text, _way_back(view, judged.since, now)))
     return found

@@ -205,6 +205,7 @@ async def test_the_palette_saves_a_picture_of_what_is_open(
         await it.until(lambda: any(one.startswith("Saved in") for one in it.said()))
     (saved,) = (tmp_path / "optibid-console" / "copies").glob("screen_*.svg")
     assert "Error&#160;rate&#160;exceeds" in saved.read_text()
+    assert "cdnjs" not in saved.read_text()
     assert saved.stat().st_mode & 0o777 == 0o600
 
 

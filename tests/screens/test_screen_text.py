@@ -292,11 +292,11 @@ def test_many_alerts_are_counted_not_dropped() -> None:
 def test_a_narrow_banner_gives_the_worst_alert_a_second_line() -> None:
     view = seen(rec.tripped())
     wide, *_ = banner_lines(view, 160, rec.NOW)
-    assert "7.3 % > 5 % for 42 s (baseline 0.4 %)  since 20:16:57Z, 0:46 ago" in wide.text
+    assert "7.3 % > 5 % for 42 s (baseline 0.4 %), for 0:46 since 20:16:57Z" in wide.text
     head, said, *_ = (line.text for line in banner_lines(view, 80, rec.NOW))
     assert head.startswith(" ✗ Error rate exceeds 5%")
     assert head.endswith("R  rollback ")
-    assert said == "   7.3 % > 5 % for 42 s (baseline 0.4 %)  since 20:16:57Z, 0:46 ago"
+    assert said == "   7.3 % > 5 % for 42 s (baseline 0.4 %), for 0:46 since 20:16:57Z"
 
 
 def test_a_failed_step_is_in_the_banner_with_its_last_words_and_the_ways_on() -> None:
@@ -312,7 +312,7 @@ def test_the_banner_says_what_the_panel_says_now() -> None:
     view = seen(rec.tripped())
     now = Reading("errors", Status.FAILING, "", rec.NOW, 1.0, 0.149, "ratio")
     view.take(Sampled("panel", now))
-    assert "(baseline 0.4 %), now 14.9 %  since" in text(banner_lines(view, 160, rec.NOW))
+    assert "(baseline 0.4 %), now 14.9 %, for 0:46 since" in text(banner_lines(view, 160, rec.NOW))
 
 
 def test_after_the_rollback_the_lamp_and_the_banner_offer_no_second_one() -> None:
