@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from optibid_console.runbook.redaction import Redactor
 from optibid_console.signals import Output
+from optibid_console.targets.target import OutputChunk
 from probes.text import one_line
 
 _KEPT_BYTES = 8192
@@ -15,7 +16,7 @@ class OutputTrail:
 
     def __init__(self, run_id: str, redactor: Redactor) -> None:
         self.received = 0
-        """Bytes read from the target: where to carry on after a drop."""
+        """Where to carry on after a drop: the offset in the run's output on its target."""
         self._run_id = run_id
         self._redactor = redactor
         self._told = 0
@@ -25,6 +26,13 @@ class OutputTrail:
         """The signal for a chunk, or None while all of it might be part of a secret."""
         self.received += len(data)
         return self._tell(self._redactor.feed(data))
+
+    def take(self, chunk: OutputChunk) -> Output | None:
+        """As `feed`, with a line where the target left something out."""
+        notice = f"\n[… {chunk.left_out:,} bytes left out …]\n" if chunk.left_out else ""
+        told = self.feed(notice.encode() + chunk.data)
+        self.received = chunk.next_offset
+        return told
 
     def end(self) -> Output | None:
         """The signal for what was held back."""

@@ -29,6 +29,7 @@ from optibid_console.targets.target import (
 
 _ASK_AGAIN_S = 1.0
 _KILL_GRACE_S = 5.0
+_BROKEN = "\n[… the target's disk was full: the end of the output is lost …]\n".encode()
 
 
 class StepRunner:
@@ -179,10 +180,12 @@ class StepRunner:
                 await self._reach(live, target)
                 async with aclosing(target.follow(live.run_id, live.trail.received)) as chunks:
                     async for chunk in chunks:
-                        self._tell(live.trail.feed(chunk.data))
+                        self._tell(live.trail.take(chunk))
                         reach("while-following")
                 end = await target.ended(live.run_id)
                 if end is not None:
+                    if end.output_broken:
+                        self._tell(live.trail.feed(_BROKEN))
                     return end
             except LaunchRefused:
                 raise

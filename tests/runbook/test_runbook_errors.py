@@ -113,10 +113,27 @@ MISTAKES: tuple[tuple[str, str, str, str], ...] = (
     ('ready_when = ["health"]', 'HERE uses = ["1.1a"]', "actions[0].uses", "choose one"),
     # targets
     ('host = "app-1.example"', "", "targets.app-1.host", "host is missing"),
-    ('kind = "ssh"', 'HERE kind = "telnet"', "targets.app-1.kind", "kinds are local, ssh, container"),
+    ('kind = "ssh"', 'HERE kind = "telnet"', "targets.app-1.kind",
+     "kinds are local, ssh, container"),
     ('kind = "ssh"\nhost', 'kind = "local"\nHERE host', "targets.app-1.host",
      'only belongs to kind = "ssh"'),
     ('host = "app-1.example"', 'host = "h"\nHERE port = 70000', "targets.app-1.port", "65535"),
+    ('kind = "ssh"\nhost = "app-1.example"', 'kind = "container"', "targets.app-1.container",
+     "container is missing"),
+    ('kind = "ssh"\nhost', 'kind = "container"\ncontainer = "c"\nHERE host', "targets.app-1.host",
+     'only belongs to kind = "ssh"'),
+    ('kind = "ssh"\nhost = "app-1.example"', 'kind = "container"\ncontainer = "c"\n'
+     'HERE docker = "ssh://app-1"', "targets.app-1.docker", "expected unix:///PATH"),
+    ('kind = "ssh"\nhost = "app-1.example"', 'kind = "container"\ncontainer = "c"\n'
+     'HERE on = "app-1"', "targets.app-1.on", "is a container itself"),
+    ('host = "app-1.example"', 'host = "h"\nHERE container = "c"', "targets.app-1.container",
+     'only belongs to kind = "container"'),
+    ('host = "app-1.example"', 'host = "h"\nHERE output_cap = "64"', "targets.app-1.output_cap",
+     'a size needs a unit'),
+    ('host = "app-1.example"', 'host = "h"\nHERE output_cap = "1kB"', "targets.app-1.output_cap",
+     'expected at least 1MiB'),
+    ('host = "app-1.example"', 'host = "h"\nHERE keep_runs = "1h"', "targets.app-1.keep_runs",
+     'expected at least 1d'),
     # the environment
     ('[environment]', '[environment]\nHERE env_file = "prod.env"', "environment.env_file",
      "prod.env: no such file"),
