@@ -27,8 +27,11 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
 
 @pytest.fixture(scope="session")
 def sshd(keys: Keys) -> Iterator[OpenSshServer]:
-    """OpenSSH's sshd. Mark the test with `server("sshd")`."""
-    server = OpenSshServer(keys)
+    """OpenSSH's sshd. Mark the test with `server("sshd")`.
+
+    bash then takes itself for nested and leaves ~/.bashrc out, which may take 0.1 s a session.
+    """
+    server = OpenSshServer(keys, "SetEnv SHLVL=2")
     yield server
     server.stop()
 
