@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from optibid_console import commands as c
 from optibid_console.entries import Choice
+from optibid_console.permit import ROLLBACK, forced_words
 from optibid_console.plan import preview
+from optibid_console.runbook.model import Action
 from screens.flows.desk import Desk
 
 
@@ -44,8 +46,26 @@ class Running:
             return
         confirm = preview(self.desk.view.state, action_id, self.desk.view.now()).confirm
         typed = await self.desk.stage.ask(ConfirmAction(self.desk.view, action_id))
-        if typed == confirm:
+        if typed != confirm:
+            return
+        pulse = self.desk.view.pulse
+        if action_id == ROLLBACK and pulse is not None and not pulse.journal_ok:
+            await self._force(action, pulse.problem)
+        else:
             await self.desk.send(c.StartAction(action_id, typed))
+
+    async def _force(self, action: Action, problem: str) -> None:
+        """The rollback alone may go on while nothing can be recorded, after a second word."""
+        from screens.modals.type_out import TypeOut
+
+        text = (
+            f"Nothing can be recorded now: {problem}. The rollback can go on all the same: what "
+            "it does is kept in a spill file beside the journal and merged when that is back."
+        )
+        sheet = TypeOut(self.desk.view, "Without the journal", text, forced_words(action))
+        typed = await self.desk.stage.ask(sheet)
+        if typed is not None:
+            await self.desk.send(c.StartAction(action.id, typed, forced=True))
 
     async def decide(self) -> None:
         """An action stopped: retry, skip with a reason, or stop."""

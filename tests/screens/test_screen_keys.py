@@ -7,6 +7,7 @@ import pytest
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.commands import Refused
+from optibid_console.signals import Pulse
 from screens.modals.help import help_lines
 from tests.screens import recording as rec
 from tests.screens.conftest import Start, text_of
@@ -133,6 +134,26 @@ async def test_rollback_is_typed_out_before_it_is_sent(console: Start) -> None:
         await it.type("rollback")
         await it.press("enter")
         assert await it.sent() == [c.StartAction("rollback", "rollback")]
+
+
+async def test_without_a_journal_rollback_goes_after_a_second_word_and_nothing_else_does(
+    console: Start,
+) -> None:
+    async with console(rec.tripped()) as it:
+        it.source.push(Pulse(rec.NOW, 0.1, False, "the disk is full"))
+        await it.settle()
+        await it.press("R")
+        await it.type("rollback")
+        await it.press("enter")
+        assert "Nothing can be recorded now: the disk is full." in it.sheet()
+        await it.type("rollback")
+        await it.press("enter")
+        assert it.source.sent == []
+        await it.type(" without journal")
+        await it.press("enter")
+        assert await it.sent() == [
+            c.StartAction("rollback", "rollback without journal", forced=True)
+        ]
 
 
 async def test_where_the_sheet_does_not_fit_its_end_is_shown_before_anything_goes(
