@@ -70,7 +70,7 @@ class CommandProbe:
             where = f"the command on {self._host.name}"
             raise ProbeError(f"{where} didn't end within {timeout_s():g} s") from error
         except HostError as error:
-            raise ProbeError(one_line(str(error), 200)) from error
+            raise ProbeError(one_line(str(error), 600)) from error
         took_ms = (time.monotonic() - started) * 1000
         return judge_command(self.name, self._settings, done, at, took_ms)
 

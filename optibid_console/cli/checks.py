@@ -97,7 +97,7 @@ async def _one(name: str, built: Mapping[str, tuple[ProbeSpec, Probe]]) -> Readi
 def _line(reading: Reading, width: int) -> str:
     word = f"{GLYPHS[reading.status]} {reading.status.value}"
     took = f"{reading.took_ms:.0f} ms"
-    return f"{word:9} {reading.probe:{width}}  {one_line(reading.summary)}  {took}"
+    return f"{word:9} {reading.probe:{width}}  {one_line(reading.summary, 600)}  {took}"
 
 
 def _counts(runbook: Runbook) -> dict[str, int]:

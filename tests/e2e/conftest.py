@@ -20,6 +20,7 @@ from optibid_console import engine_record
 from optibid_console.engine_record import EngineRecord
 from optibid_console.entries import Entry
 from optibid_console.journal.file import entries_of
+from optibid_console.state import fold
 from tests.e2e.terminal import WITHIN_S, Terminal
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +99,9 @@ class Home:
     def status(self) -> Any:
         return json.loads(self.run("status", "--json", str(self.journal)).stdout)
 
+    def operator(self) -> str:
+        return fold(entries_of(self.journal)).operator
+
     def engine(self) -> EngineRecord:
         (one,) = engine_record.running()
         return one
@@ -127,6 +131,10 @@ class Home:
         wal = [str(one) for one in self.path.rglob("*.journal-*")]
         return files + wal + [f"{pid}: {line}" for pid, line in self.own_processes().items()]
 
+    def nothing_is_left(self) -> bool:
+        """A probe's command that was cut off has a watcher that may sleep for a second more."""
+        return self.left() == []
+
     def own_processes(self) -> dict[int, str]:
         """Every process whose HOME is this one, except those that this test started."""
         mine = {one.pid for one in self.processes} | {one.process.pid for one in self.terminals}
@@ -154,6 +162,7 @@ class Home:
         until(lambda: not engine_record.running())
         for terminal in self.terminals:
             terminal.close()
+        until(lambda: not self.own_processes())  # runs outlive engines; `go` ends them
         for log in self.path.rglob("*.engine.log"):
             assert "Traceback" not in log.read_text()
         assert not list(self.path.rglob("crashes/*"))

@@ -166,18 +166,26 @@ def check_probes(hosts: Hosts, out: str, err: str) -> None:
         assert hosts.says(name) in said[name]
     for one in hosts.fingerprints():
         assert one in said["changed"]
-    assert len({one.partition(": ")[2][:12] for one in said.values()}) == len(SAYS)
+    words = {re.sub(r"[\d.:]+", "", one.partition(": ")[2])[:20] for one in said.values()}
+    assert len(words) == len(SAYS)
 
 
 @pytest.mark.server("sshd")
 def test_probe_prints_a_line_for_each_host(home: Home, hosts: Hosts) -> None:
-    lines = home.run("probe", "nowhere", "refused").stdout.splitlines()
+    home.config.write_text(home.config.read_text().replace('"15s"', '"1s"'))
+    lines = home.run("probe", "nowhere", "refused", "changed", "silent").stdout.splitlines()
     assert [line.split()[:3] for line in lines] == [
         ["?", "error", "nowhere"],
         ["?", "error", "refused"],
+        ["?", "error", "changed"],
+        ["?", "error", "silent"],
     ]
-    for name, line in zip(("nowhere", "refused"), lines, strict=True):
-        assert hosts.says(name) in line
+    nowhere, refused, changed, silent = lines
+    assert hosts.says("nowhere") in nowhere
+    assert hosts.says("refused") in refused
+    assert all(one in changed for one in hosts.fingerprints())
+    assert "before you replace the line. Not connected" in changed
+    assert "silent: 127.0.0.1 hasn't answered yet; waited " in silent
 
 
 @pytest.mark.server("sshd")

@@ -76,7 +76,7 @@ def test_a_config_that_can_not_be_used_is_one_line_and_2_everywhere(home: Home, 
     screen = home.terminal("run", "-c", config)
     assert screen.ends() == 2
     assert said in screen.text()
-    assert home.left() == []
+    until(home.nothing_is_left)
 
 
 def test_the_errors_of_a_config_all_at_once(home: Home) -> None:
@@ -105,7 +105,7 @@ def test_a_terminal_that_can_not_place_text(home: Home, environ: dict[str, str],
     for command in ("engine", "status", "check", "probe", "demo --headless"):
         assert command in screen.raw
     assert "\x1b" not in screen.raw
-    assert home.left() == []
+    until(home.nothing_is_left)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_without_a_terminal_the_headless_commands_are_named(home: Home, command)
     assert ended.stdout == ""
     for word in ("engine", "status", "check", "probe", "demo --headless"):
         assert word in ended.stderr
-    assert home.left() == []
+    until(home.nothing_is_left)
 
 
 def test_a_terminal_of_20_by_5_shows_where_the_window_is(home: Home) -> None:
@@ -166,7 +166,7 @@ def test_a_journal_from_a_newer_version(home: Home) -> None:
         ended = home.run(*command, str(home.journal))
         assert says in ended.stderr
         assert ended.returncode == 2
-    assert home.left() == []
+    until(home.nothing_is_left)
 
 
 @pytest.mark.parametrize("what", ["text", "another database", "a directory", "empty"])
@@ -190,4 +190,4 @@ def test_a_journal_that_is_something_else(home: Home, what: str) -> None:
     assert screen.ends() == 2
     assert "journal" in screen.text()
     assert (home.journal.read_bytes() if home.journal.is_file() else b"") == before
-    assert home.left() == []
+    until(home.nothing_is_left)

@@ -65,14 +65,14 @@ async def test_leaving_leaves_the_window_running_and_closing_it_leaves_nothing(h
     engine = home.engine()
     leave(screen)
     assert home.engine() == engine
-    assert home.status()["operator"] == ""
+    assert home.operator() == ""
     back = home.terminal("attach", "--as", "ann")
     back.until("Say hello", "operator ann")
     leave(back)
     await close_window(home)
-    await asyncio.to_thread(until, lambda: home.left() == [])
+    await asyncio.to_thread(until, home.nothing_is_left)
     assert home.status()["closed"] == "abandoned"
-    assert home.left() == []
+    until(home.nothing_is_left)
 
 
 async def test_the_socket_is_its_owners_alone(home: Home) -> None:
@@ -91,7 +91,7 @@ def test_a_killed_screen_leaves_the_run_and_attach_shows_the_present(home: Home)
     start_step(screen)
     screen.signal(signal.SIGKILL)
     screen.ends()
-    until(lambda: home.status()["operator"] == "")
+    until(lambda: home.operator() == "")
     home.go()
     until(lambda: home.entries("step-finished"))
     assert home.engine() == engine
@@ -105,7 +105,7 @@ def test_a_terminal_that_is_taken_away_ends_the_screen_alone(home: Home) -> None
     engine = home.engine()
     screen.hang_up()
     assert screen.ends() != 0
-    until(lambda: home.status()["operator"] == "")
+    until(lambda: home.operator() == "")
     assert home.engine() == engine
 
 
@@ -147,7 +147,7 @@ async def test_the_engine_ends_under_a_screen_that_says_so(home: Home) -> None:
     screen.until("leave this screen")
     screen.press("l")
     assert screen.ends() == 0
-    assert home.left() == []
+    until(home.nothing_is_left)
 
 
 @asynccontextmanager

@@ -32,11 +32,11 @@ def test_a_changed_runbook_is_refused_with_the_differences(home: Home) -> None:
     seen = " ".join(screen.text().split())
     assert "the runbook has changed since this window was opened:" in seen
     assert "probes.beat.settings.run: 'true' → 'false'" in seen
-    assert "undo the change, or open another window with another --journal" in seen
+    assert "undo the change, go on with it (--accept-runbook records the difference)" in seen
     ended = home.run("engine", "--journal", str(home.journal))
     assert ended.returncode == 3
     assert "'true' → 'false'" in ended.stderr
-    assert home.left() == []
+    until(home.nothing_is_left)
     assert len(home.entries()) == before
     home.config.write_text(f"# a comment is no change\n{RUNBOOK}")
     home.console()
@@ -53,7 +53,7 @@ def test_a_runbook_that_changes_under_a_running_window_changes_nothing(home: Hom
 async def test_a_closed_window_is_not_written_again(home: Home) -> None:
     leave(await asyncio.to_thread(home.console))
     await close_window(home)
-    await asyncio.to_thread(until, lambda: home.left() == [])
+    await asyncio.to_thread(until, home.nothing_is_left)
     before = home.journal.read_bytes()
     screen = home.terminal("run", "--journal", str(home.journal))
     assert screen.ends() == 3
@@ -64,7 +64,7 @@ async def test_a_closed_window_is_not_written_again(home: Home) -> None:
     assert status.returncode == 0
     assert "closed: abandoned" in status.stdout
     assert home.journal.read_bytes() == before
-    assert home.left() == []
+    until(home.nothing_is_left)
 
 
 async def test_without_a_journal_the_next_window_is_a_new_one(home: Home) -> None:
