@@ -113,7 +113,8 @@ MISTAKES: tuple[tuple[str, str, str, str], ...] = (
     ('ready_when = ["health"]', 'HERE uses = ["1.1a"]', "actions[0].uses", "choose one"),
     # targets
     ('host = "app-1.example"', "", "targets.app-1.host", "host is missing"),
-    ('kind = "ssh"', 'HERE kind = "telnet"', "targets.app-1.kind", "kinds are local, ssh, container"),
+    ('kind = "ssh"', 'HERE kind = "telnet"', "targets.app-1.kind",
+     "kinds are local, ssh, container"),
     ('kind = "ssh"\nhost', 'kind = "local"\nHERE host', "targets.app-1.host",
      'only belongs to kind = "ssh"'),
     ('host = "app-1.example"', 'host = "h"\nHERE port = 70000', "targets.app-1.port", "65535"),
