@@ -233,6 +233,17 @@ class StepFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class StepSettled:
+    """The operator's word on a step whose run is gone without a trace."""
+
+    step_id: str
+    run_id: str
+    outcome: Outcome
+    """`succeeded` or `failed`."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class StepSkipped:
     step_id: str
     reason: str
@@ -407,8 +418,8 @@ Fact = (
     WindowOpened | RunbookAccepted | SpillOpened | SpillMerged | EngineStarted | EngineStopped
     | OperatorTook | OperatorLeft | T0Set | Held
     | Resumed | WindowClosed | StepStarted | RunLaunched | RunUnreachable | RunEnded
-    | EvidenceTaken | StepFinished | StepSkipped | AbortAsked | FactRecorded | ActionStarted
-    | ActionStopped | ActionDecided | ActionFinished | ItemMarked | NoteWritten | PollCalled
+    | EvidenceTaken | StepFinished | StepSettled | StepSkipped | AbortAsked | FactRecorded
+    | ActionStarted | ActionStopped | ActionDecided | ActionFinished | ItemMarked | NoteWritten | PollCalled
     | VoteCast | PollClosed | EscalationStarted | EscalationAcknowledged | EscalationEnded
     | ProbeChanged | BaselineTaken | CriterionJudged | CriterionAsserted | ReadinessChanged
     | LinkChanged

@@ -118,7 +118,7 @@ def _(s: WindowState, entry: e.Entry, f: e.StepStarted) -> WindowState:
     )
     run = RunState(
         f.run_id, key, f.step_id, f.target, f.command, entry.at, entry.actor, f.epoch,
-        f.timeout_s, f.kind,
+        f.timeout_s, f.kind, f.action_run,
     )  # fmt: skip
     action = s.actions.get(f.action_run)
     actions = s.actions
@@ -143,6 +143,16 @@ def _(s: WindowState, entry: e.Entry, f: e.RunUnreachable) -> WindowState:
 
 @_on(e.RunEnded)
 def _(s: WindowState, entry: e.Entry, f: e.RunEnded) -> WindowState:
+    run, step = _unsettled(s, f.run_id)
+    if run is not None and step is not None and f.outcome is not e.Outcome.UNKNOWN:
+        # its target came back and knows the end: what was unknown is looked at anew
+        asked = replace(
+            step, status=StepStatus.CHECKING, outcome=None, reason="", finished_at=0.0, evidence=()
+        )
+        return replace(
+            s, runs=s.runs.put(f.run_id, replace(run, ended=f)),
+            steps=s.steps.put(run.step_key, asked),
+        )  # fmt: skip
     return _run_and_step(s, f.run_id, StepStatus.CHECKING, ended=f, unreachable="")
 
 
@@ -158,10 +168,30 @@ def _(s: WindowState, entry: e.Entry, f: e.EvidenceTaken) -> WindowState:
 
 @_on(e.StepFinished)
 def _(s: WindowState, entry: e.Entry, f: e.StepFinished) -> WindowState:
-    status = StepStatus.DONE if f.outcome is e.Outcome.SUCCEEDED else StepStatus.FAILED
-    return _step_of_run(
-        s, f.run_id, status=status, outcome=f.outcome, reason=f.reason, finished_at=entry.at
-    )
+    after = _step_of_run(
+        s, f.run_id, status=_FINISHED.get(f.outcome, StepStatus.FAILED), outcome=f.outcome,
+        reason=f.reason, finished_at=entry.at,
+    )  # fmt: skip
+    return s if after is s else _stop_answered(after, f.run_id, f.outcome, f.reason)
+
+
+_FINISHED = {
+    e.Outcome.SUCCEEDED: StepStatus.DONE,
+    e.Outcome.UNKNOWN: StepStatus.UNSETTLED,
+}
+
+
+@_on(e.StepSettled)
+def _(s: WindowState, entry: e.Entry, f: e.StepSettled) -> WindowState:
+    run, step = _unsettled(s, f.run_id)
+    if run is None or step is None or f.outcome is e.Outcome.UNKNOWN:
+        return s
+    settled = replace(
+        step, status=_FINISHED.get(f.outcome, StepStatus.FAILED), outcome=f.outcome,
+        reason=f.reason, finished_at=entry.at, settled_by=entry.actor,
+    )  # fmt: skip
+    after = replace(s, steps=s.steps.put(run.step_key, settled))
+    return _stop_answered(after, f.run_id, f.outcome, f"settled by {entry.actor}: {f.reason}")
 
 
 @_on(e.StepSkipped)
@@ -310,6 +340,28 @@ def _step_of_run(s: WindowState, run_id: str, **changes: Any) -> WindowState:
     if run is None or step is None or step.run_id != run_id or step.status not in ACTIVE:
         return s
     return replace(s, steps=s.steps.put(run.step_key, replace(step, **changes)))
+
+
+def _unsettled(s: WindowState, run_id: str) -> tuple[RunState | None, StepState | None]:
+    """The run and its step while it waits for the operator's word on it."""
+    run = s.runs.get(run_id)
+    step = s.steps.get(run.step_key) if run else None
+    if step is None or step.run_id != run_id or step.status is not StepStatus.UNSETTLED:
+        return None, None
+    return run, step
+
+
+def _stop_answered(s: WindowState, run_id: str, outcome: e.Outcome, reason: str) -> WindowState:
+    """What an action that stopped at this run's step makes of the outcome: it goes on when the
+    step is done after all; otherwise it still waits for a choice."""
+    run = s.runs[run_id]
+    action = s.actions.get(run.action_run)
+    if action is None or action.stopped_at_step != run.step_id:
+        return s
+    if outcome is e.Outcome.SUCCEEDED:
+        return _action(s, run.action_run, stopped_at_step="", stopped_reason="")
+    said = f"{outcome.value}: {reason}" if reason else outcome.value
+    return _action(s, run.action_run, stopped_reason=said)
 
 
 def _action(s: WindowState, action_run: str, **changes: Any) -> WindowState:

@@ -20,6 +20,8 @@ class StepStatus(StrEnum):
     """The command ended well; its evidence is being taken."""
     UNKNOWN = "unknown"
     """The connection is lost; the target has to be asked."""
+    UNSETTLED = "unsettled"
+    """Its run is gone without a trace: the operator has to say how it ended."""
     DONE = "done"
     FAILED = "failed"
     SKIPPED = "skipped"
@@ -44,6 +46,8 @@ class StepState:
     reason: str = ""
     by: str = ""
     evidence: tuple[Reading, ...] = ()
+    settled_by: str = ""
+    """Who said how it ended, when its target couldn't; `reason` is then theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ class RunState:
     epoch: int
     timeout_s: float
     kind: str
+    action_run: str = ""
+    """The action that started it, or empty."""
     launched: bool = False
     unreachable: str = ""
     abort_asked_by: str = ""
@@ -215,6 +221,14 @@ class WindowState:
         last = (self.runs.get(step.run_id) for step in self.steps.values() if step.status in ACTIVE)
         checked = {run.run_id: run for run in last if run is not None}
         return tuple(({run.run_id: run for run in self.active_runs()} | checked).values())
+
+    def unsettled_runs(self) -> tuple[RunState, ...]:
+        """The runs that are gone without a trace and whose step waits for the operator's word."""
+        return tuple(
+            self.runs[step.run_id]
+            for step in self.steps.values()
+            if step.status is StepStatus.UNSETTLED
+        )
 
     def action(self) -> ActionState | None:
         """The action that is under way."""

@@ -138,3 +138,6 @@ def _running(state: WindowState) -> Iterator[str]:
         word = step.status.value if step else "running"
         where = f" on {run.target}" if run.target else ""
         yield f"{run.step_id}{where} {word}{f': {run.unreachable}' if run.unreachable else ''}"
+    for run in state.unsettled_runs():
+        reason = state.steps[run.step_key].reason
+        yield f"{run.step_id} on {run.target} unknown, to be settled by the operator: {reason}"

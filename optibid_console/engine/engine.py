@@ -13,6 +13,7 @@ from optibid_console import entries as e
 from optibid_console.engine.acting import ActionRunner
 from optibid_console.engine.heartbeat import Heartbeat
 from optibid_console.engine.judging import Judge, PulseTaker
+from optibid_console.engine.late_answers import LateAnswers
 from optibid_console.engine.lease import Attached, Lease
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.live_run import LiveRun
@@ -51,6 +52,7 @@ class Engine:
         self._tails = Tails(loaded, targets, ledger)
         self._steps = StepRunner(runbook, ledger, targets, loaded.secrets, self._observers.take_now)
         self._actions = ActionRunner(runbook, ledger, self._steps)
+        self._late = LateAnswers(ledger, targets, self._steps)
         self._busy = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stop: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -80,6 +82,7 @@ class Engine:
             self._observers.run,
             self._judge.run,
             self._tails.run,
+            self._late.run,
             self.pulse.run,
             Heartbeat(self.ledger).run,
         ):
@@ -199,6 +202,8 @@ class Engine:
         match command:
             case c.SkipStep(step_id, reason):
                 return e.StepSkipped(step_id, reason)
+            case c.Settle(step_id, run_id, outcome, reason):
+                return e.StepSettled(step_id, run_id, outcome, reason)
             case c.Hold(reason):
                 return e.Held(reason)
             case c.Resume(note):

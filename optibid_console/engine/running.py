@@ -151,6 +151,27 @@ class StepRunner:
             return await self._finish(live, e.Outcome.REFUSED, str(refused))
         finally:
             enforcer.cancel()
+        return await self._ended(live, end)
+
+    async def came_back(self, run: RunState, end: RunEnd) -> None:
+        """A run that was gone without a trace, and whose target has its `end` after all.
+
+        Raises `TargetError` when the link is lost again.
+        """
+        live = self.reattach(run)
+        if live is None:
+            return
+        try:
+            async with aclosing(self._targets[live.step.on].follow(live.run_id, 0)) as chunks:
+                async for chunk in chunks:
+                    self._tell(live.trail.take(chunk))
+            if run in self._ledger.state.unsettled_runs():  # nobody has settled it meanwhile
+                await self._ended(live, end)
+        finally:
+            self._live.pop(live.run_id, None)
+
+    async def _ended(self, live: LiveRun, end: RunEnd) -> e.Outcome:
+        """Everything after the target has said how the command ended."""
         reach("after-end-known")
         self._tell(live.trail.end())
         outcome, reason = judged(live, end)
@@ -165,6 +186,8 @@ class StepRunner:
         """What is left once the run's end is in the journal: its evidence, and the outcome."""
         if outcome is e.Outcome.SUCCEEDED and live.step.kind is StepKind.RUN and live.step.evidence:
             outcome, reason = await self._evidence.after(live)
+        elif outcome is e.Outcome.UNKNOWN and live.step.evidence:
+            await self._evidence.once(live)
         return await self._finish(live, outcome, reason, ended=True)
 
     async def _until_ended(self, live: LiveRun) -> RunEnd:
