@@ -419,10 +419,10 @@ Fact = (
     | OperatorTook | OperatorLeft | T0Set | Held
     | Resumed | WindowClosed | StepStarted | RunLaunched | RunUnreachable | RunEnded
     | EvidenceTaken | StepFinished | StepSettled | StepSkipped | AbortAsked | FactRecorded
-    | ActionStarted | ActionStopped | ActionDecided | ActionFinished | ItemMarked | NoteWritten | PollCalled
-    | VoteCast | PollClosed | EscalationStarted | EscalationAcknowledged | EscalationEnded
-    | ProbeChanged | BaselineTaken | CriterionJudged | CriterionAsserted | ReadinessChanged
-    | LinkChanged
+    | ActionStarted | ActionStopped | ActionDecided | ActionFinished | ItemMarked | NoteWritten
+    | PollCalled | VoteCast | PollClosed | EscalationStarted | EscalationAcknowledged
+    | EscalationEnded | ProbeChanged | BaselineTaken | CriterionJudged | CriterionAsserted
+    | ReadinessChanged | LinkChanged
 )  # fmt: skip
 
 

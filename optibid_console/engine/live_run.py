@@ -23,6 +23,8 @@ class LiveRun:
     trail: OutputTrail
     sent: bool = False
     """Whether a launch may have reached the target."""
+    launched: bool = False
+    """Whether the target has said, to this engine or to one before it, that it has it."""
     unreachable: bool = False
     aborted_by: str = ""
     timed_out: bool = False
@@ -55,4 +57,6 @@ def judged(live: LiveRun, end: RunEnd) -> tuple[e.Outcome, str]:
         return e.Outcome.FAILED, f"killed by {end.signal}"
     if end.ending is Ending.REBOOTED:
         return e.Outcome.FAILED, f"{live.step.on} rebooted while it ran"
+    if end.ending is Ending.NEVER:
+        return e.Outcome.UNKNOWN, f"it is gone from {live.step.on}: nobody knows how it ended"
     return e.Outcome.UNKNOWN, f"it is gone from {live.step.on} without an exit status"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -18,14 +19,24 @@ from optibid_console.state import StepStatus, WindowState
 GONE = "it is gone from local without an exit status"
 
 
+def pids_of(run: Path) -> tuple[int, int] | None:
+    """Its wrapper and its command, once that leads a process group of its own."""
+    with contextlib.suppress(FileNotFoundError, IndexError, ProcessLookupError):
+        wrapper, command = (
+            int((run / f"{one}.pid").read_text().split()[0]) for one in ("wrapper", "command")
+        )
+        if os.getpgid(command) == command:
+            return wrapper, command
+    return None
+
+
 async def wipe_out(bench: Any, run_id: str) -> Path:
     """Kill a run's wrapper and its command, as an out-of-memory killer does; gives its place."""
     run: Path = bench.room / "runs" / run_id
     async with asyncio.timeout(10):
-        while not (run / "command.pid").exists():
+        while not (pids := pids_of(run)):
             await asyncio.sleep(0.02)
-    wrapper, command = (int((run / f"{one}.pid").read_text().split()[0])
-                        for one in ("wrapper", "command"))  # fmt: skip
+    wrapper, command = pids
     os.kill(wrapper, signal.SIGKILL)
     os.killpg(command, signal.SIGKILL)
     return run
