@@ -481,15 +481,19 @@ def seal(seq: int, at: float, mono: float, actor: str, fact: Fact | Unread, prev
 def entry_from_plain(value: Mapping[str, Any]) -> Entry:
     """The entry that `Entry.to_plain` made. Raises `ValueError` for what isn't one."""
     try:
-        kind, body = value["kind"], value["body"]
-        known = FACTS.get(kind)
-        fact = Unread(kind, body) if known is None else from_plain(known, body)
         return Entry(
-            value["seq"], value["at"], value["mono"], value["actor"], fact,
-            value["prev"], value["hash"],
+            value["seq"], value["at"], value["mono"], value["actor"],
+            fact_from_plain(value["kind"], value["body"]), value["prev"], value["hash"],
         )  # fmt: skip
     except (KeyError, TypeError) as error:
         raise ValueError(f"not an entry: {error!r}") from error
+
+
+def fact_from_plain(kind: str, body: Any) -> Fact | Unread:
+    """The fact that `plain_fact` made. Raises `ValueError` for what isn't one."""
+    known = FACTS.get(kind)
+    fact: Fact | Unread = Unread(kind, body) if known is None else from_plain(known, body)
+    return fact
 
 
 def plain_fact(fact: Fact | Unread) -> tuple[str, dict[str, Any]]:

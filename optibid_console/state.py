@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from optibid_console import entries as e
+from optibid_console.changed import changed
 from optibid_console.persistent import Grown, GrownList
 from optibid_console.runbook.model import Runbook
 from probes.probe import Reading
@@ -142,7 +143,8 @@ class Escalation:
     """Rung → who acknowledged it."""
 
 
-@dataclass(frozen=True, slots=True)
+# not slotted: it is made anew with each entry, and a dict is copied in one go
+@dataclass(frozen=True)
 class WindowState:
     """Everything that is known of a window after entry `seq`."""
 
@@ -195,7 +197,7 @@ class WindowState:
         fold_one = FOLDS.get(type(entry.fact))
         after = self if fold_one is None else fold_one(self, entry, entry.fact)
         if after is self:
-            return replace(self, seq=entry.seq, head=entry.hash, at=entry.at)
+            return changed(self, seq=entry.seq, head=entry.hash, at=entry.at)
         # it was made just now and nobody has it yet: a second copy would double the cost
         object.__setattr__(after, "seq", entry.seq)
         object.__setattr__(after, "head", entry.hash)

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from optibid_console.codec import canonical
-from optibid_console.entries import GENESIS, Entry, entry_from_plain, plain_fact
+from optibid_console.entries import GENESIS, Entry, fact_from_plain, plain_fact
 from optibid_console.journal.journal import JournalBusy, JournalError
 
 APPLICATION_ID = 0x4F424A31
@@ -59,6 +59,7 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = ((), (_LEASE, _FIRST_LEASE))
 COLUMNS = ("seq", "at", "mono", "actor", "kind", "body", "prev", "hash")
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM entries"
 Row = tuple[Any, ...]
+_DECODER = json.JSONDecoder()
 
 
 def connect(path: Path, *, create: bool, writable: bool) -> sqlite3.Connection:
@@ -92,9 +93,10 @@ def connect(path: Path, *, create: bool, writable: bool) -> sqlite3.Connection:
 
 def entry_of(row: Row) -> Entry:
     """The entry that a row holds. Raises `JournalError` when it isn't one."""
+    seq, at, mono, actor, kind, body, prev, own = row
     try:
-        return entry_from_plain(plain(row))
-    except ValueError as error:
+        return Entry(seq, at, mono, actor, fact_from_plain(kind, _parsed(body)), prev, own)
+    except (ValueError, TypeError) as error:
         raise JournalError(f"entry {row[0]} of the journal can't be read: {error}") from error
 
 
@@ -111,7 +113,18 @@ def row_of(entry: Entry) -> Row:
 def plain(row: Row) -> dict[str, Any]:
     """A row as the JSON value that its hash is made of, and the hash. Raises `ValueError`."""
     value = dict(zip(COLUMNS, row, strict=True))
-    value["body"] = json.loads(value["body"])
+    value["body"] = _parsed(value["body"])
+    return value
+
+
+def _parsed(body: str) -> Any:
+    """What a body says. Raises `ValueError`, and `TypeError` when it isn't even text."""
+    try:
+        value, end = _DECODER.raw_decode(body)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+    if end != len(body):
+        raise ValueError("there is more than one value in it")
     return value
 
 
