@@ -56,7 +56,7 @@ class StepRunner:
         attempt = state.step(step.id, action_run).attempt + 1
         part = f"{action_run}-{step.id}" if action_run else step.id
         run_id = f"{state.window_id}-{part}-{attempt}"
-        command = fill(step.run, state.facts) if step.kind is StepKind.RUN else ""
+        command = fill(step.run, state.facts) if step.kind.launches else ""
         timeout_s = 0.0 if step.kind is StepKind.MANUAL else float(step.timeout)
         fact = e.StepStarted(
             step.id,
@@ -82,7 +82,7 @@ class StepRunner:
             return None
         live = self._alive(step, run.run_id, run.command, run.epoch, run.started_at)
         live.sent = True
-        live.unreachable = step.kind is StepKind.RUN
+        live.unreachable = step.kind.launches
         live.ended = run.ended
         if run.abort_asked_by:
             live.aborted_by = run.abort_asked_by
@@ -94,7 +94,7 @@ class StepRunner:
         try:
             if live.ended is not None:
                 return await self._after_end(live, live.ended.outcome, live.ended.reason)
-            if live.step.kind is StepKind.RUN:
+            if live.step.kind.launches:
                 return await self._command(live)
             if live.step.kind is StepKind.WAIT:
                 return await self._wait(live)

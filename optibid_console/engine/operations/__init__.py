@@ -1,0 +1,1 @@
+"""What backup, migrate and restore need and prove, around the command that each runs."""
