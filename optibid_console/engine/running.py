@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 
 from optibid_console import entries as e
@@ -15,6 +15,7 @@ from optibid_console.engine.output import OutputTrail
 from optibid_console.runbook.model import Runbook, Step, StepKind
 from optibid_console.runbook.secrets import Secrets
 from optibid_console.runbook.shell_text import fill
+from optibid_console.signals import Output
 from optibid_console.state import RunState
 from optibid_console.stop_points import reach
 from optibid_console.targets.target import (
@@ -29,7 +30,7 @@ from optibid_console.targets.target import (
 
 _ASK_AGAIN_S = 1.0
 _KILL_GRACE_S = 5.0
-_BROKEN = "\n[… the target's disk was full: the end of the output is lost …]\n".encode()
+_BROKEN = "the target's disk was full: the end of the output is lost"
 
 
 class StepRunner:
@@ -132,7 +133,7 @@ class StepRunner:
         env = self._secrets.env_for(command)
         window = self._ledger.state.window_id
         spec = RunSpec(run_id, command, epoch, float(step.timeout), env, self._cwd(step), window)
-        trail = OutputTrail(run_id, self._secrets.redactor())
+        trail = OutputTrail(run_id, self._secrets.redactor)
         live = LiveRun(step, run_id, started_at, spec, trail)
         self._live[run_id] = live
         return live
@@ -185,7 +186,7 @@ class StepRunner:
                 end = await target.ended(live.run_id)
                 if end is not None:
                     if end.output_broken:
-                        self._tell(live.trail.feed(_BROKEN))
+                        self._tell(live.trail.notice(_BROKEN))
                     return end
             except LaunchRefused:
                 raise
@@ -264,9 +265,9 @@ class StepRunner:
 
     # The end
 
-    def _tell(self, signal: object) -> None:
-        if signal is not None:
-            self._ledger.signal(signal)  # type: ignore[arg-type]  # an Output, or None
+    def _tell(self, signals: Iterator[Output]) -> None:
+        for signal in signals:
+            self._ledger.signal(signal)
 
     async def _record_end(
         self, live: LiveRun, outcome: e.Outcome, reason: str, end: RunEnd | None = None
