@@ -44,9 +44,7 @@ class ReportFilter:
     def _parted(self) -> Iterator[bytes]:
         while self._held:
             at = self._held.find(b"\x1e")
-            before, self._held = (
-                (self._held, b"") if at < 0 else (self._held[:at], self._held[at:])
-            )
+            before, self._held = (self._held, b"") if at < 0 else (self._held[:at], self._held[at:])
             if before:
                 yield before
             if not self._held:

@@ -11,6 +11,8 @@ from optibid_console import entries as e
 from optibid_console.engine.evidence import Evidence, TakeNow
 from optibid_console.engine.ledger import CONSOLE, Ledger
 from optibid_console.engine.live_run import LiveRun, judged
+from optibid_console.engine.operating import Operating
+from optibid_console.engine.operations.operation import Operation
 from optibid_console.engine.output import OutputTrail
 from optibid_console.runbook.model import Runbook, Step, StepKind
 from optibid_console.runbook.secrets import Secrets
@@ -43,12 +45,14 @@ class StepRunner:
         targets: Mapping[str, Target],
         secrets: Secrets,
         take_now: TakeNow,
+        operations: Mapping[StepKind, Operation],
     ) -> None:
         self._runbook = runbook
         self._ledger = ledger
         self._targets = targets
         self._secrets = secrets
         self._evidence = Evidence(ledger, take_now)
+        self._operating = Operating(ledger, operations)
         self._live: dict[str, LiveRun] = {}
 
     async def begin(self, step: Step, by: str, action_run: str = "") -> LiveRun:
@@ -94,6 +98,8 @@ class StepRunner:
         """Everything after the start, until the step's outcome is in the journal."""
         try:
             if live.ended is not None:
+                if live.step.kind.is_operation:
+                    await self._read_again(live)
                 return await self._after_end(live, live.ended.outcome, live.ended.reason)
             if live.step.kind.launches:
                 return await self._command(live)
@@ -145,15 +151,20 @@ class StepRunner:
     # A command
 
     async def _command(self, live: LiveRun) -> e.Outcome:
+        if not live.sent:  # else an earlier engine may have launched it
+            why_not = await self._operating.before(live)
+            if why_not:
+                return await self._finish(live, e.Outcome.REFUSED, why_not)
         enforcer = asyncio.create_task(self._enforce(live))
         try:
-            end = await self._until_ended(live)
+            async with self._operating.watching(live):
+                end = await self._until_ended(live)
         except LaunchRefused as refused:
             return await self._finish(live, e.Outcome.REFUSED, str(refused))
         finally:
             enforcer.cancel()
         reach("after-end-known")
-        self._tell(live.trail.end())
+        self._tell(live, live.trail.end())
         outcome, reason = judged(live, end)
         if outcome is e.Outcome.SUCCEEDED and live.step.record:
             value = live.trail.last_line()
@@ -163,8 +174,10 @@ class StepRunner:
         return await self._after_end(live, outcome, reason)
 
     async def _after_end(self, live: LiveRun, outcome: e.Outcome, reason: str) -> e.Outcome:
-        """What is left once the run's end is in the journal: its evidence, and the outcome."""
-        if outcome is e.Outcome.SUCCEEDED and live.step.kind is StepKind.RUN and live.step.evidence:
+        """What is left once the run's end is in the journal: what was really done, its
+        evidence, and the outcome."""
+        outcome, reason = await self._operating.after(live, outcome, reason)
+        if outcome is e.Outcome.SUCCEEDED and live.step.kind.launches and live.step.evidence:
             outcome, reason = await self._evidence.after(live)
         return await self._finish(live, outcome, reason, ended=True)
 
@@ -181,12 +194,12 @@ class StepRunner:
                 await self._reach(live, target)
                 async with aclosing(target.follow(live.run_id, live.trail.received)) as chunks:
                     async for chunk in chunks:
-                        self._tell(live.trail.take(chunk))
+                        self._tell(live, live.trail.take(chunk))
                         reach("while-following")
                 end = await target.ended(live.run_id)
                 if end is not None:
                     if end.output_broken:
-                        self._tell(live.trail.notice(_BROKEN))
+                        self._tell(live, live.trail.notice(_BROKEN))
                     return end
             except LaunchRefused:
                 raise
@@ -197,6 +210,20 @@ class StepRunner:
                     live.unreachable = True
                     await self._ledger.keep(e.RunUnreachable(live.run_id, str(lost)))
             await asyncio.sleep(_ASK_AGAIN_S)
+
+    async def _read_again(self, live: LiveRun) -> None:
+        """Read the output of a run whose end an earlier engine has recorded: its reports."""
+        target = self._targets[live.step.on]
+        while not live.stop.is_set():
+            try:
+                async with aclosing(target.follow(live.run_id, live.trail.received)) as chunks:
+                    async for chunk in chunks:
+                        self._tell(live, live.trail.take(chunk))
+            except TargetError:  # its link says so on every screen
+                await asyncio.sleep(_ASK_AGAIN_S)
+            else:
+                self._tell(live, live.trail.end())
+                return
 
     async def _reach(self, live: LiveRun, target: Target) -> None:
         """Launch it once; after a drop ask for it, and never launch it again."""
@@ -265,9 +292,10 @@ class StepRunner:
 
     # The end
 
-    def _tell(self, signals: Iterator[Output]) -> None:
+    def _tell(self, live: LiveRun, signals: Iterator[Output]) -> None:
         for signal in signals:
             self._ledger.signal(signal)
+        self._operating.reported(live)
 
     async def _record_end(
         self, live: LiveRun, outcome: e.Outcome, reason: str, end: RunEnd | None = None

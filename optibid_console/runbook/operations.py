@@ -23,7 +23,9 @@ report() { run=${OPTIBID_RUN%/}; printf '\\036%s %s\\n' "${run##*/}" "$1"; }
 no output (`engine/reports.py`). The run's name in it is what other output can't know."""
 
 TextMaker = Callable[[Table, Table], str]
-"""A step's and its database's tables → the step's shell text, with its `${NAME}`."""
+"""A step's and its database's tables → the step's shell text, with its `${NAME}`.
+
+The tables aren't checked yet: `dbname` is there, the rest may be missing or of any type."""
 
 TEXTS: dict[str, TextMaker] = {}
 """Kind of step → how its text is made."""
@@ -32,7 +34,8 @@ TEXTS: dict[str, TextMaker] = {}
 def word(value: object) -> str:
     """One shell word that stands for `value`, whatever is in it; its `${NAME}` stay references."""
     text = str(value)
-    parts, done = [], 0
+    parts: list[str] = []
+    done = 0
     for found in _REFERENCE.finditer(text):
         parts += (_SPECIAL.sub(r"\\\1", text[done : found.start()]), found[0])
         done = found.end()
@@ -66,6 +69,6 @@ def _with_text(step: Any, databases: Table) -> Any:
     kind, name = step.get("kind"), step.get("database")
     database = databases.get(name) if isinstance(name, str) else None
     make = TEXTS.get(kind) if isinstance(kind, str) else None
-    if make is None or not isinstance(database, Mapping):
+    if make is None or not isinstance(database, Mapping) or "dbname" not in database:
         return step
     return {"on": database.get("on", ""), **step, "run": make(step, database)}
