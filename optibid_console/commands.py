@@ -162,10 +162,29 @@ class StopEngine:
 
 
 Command = (
-    RunStep | SkipStep | StartAction | Decide | Settle | Abort | Hold | Resume | SetT0
-    | MarkItem | WriteNote | AssertCriterion | CallPoll | CastVote | ClosePoll | StartEscalation
-    | AcknowledgeEscalation | EndEscalation | TakeOver | Leave | CloseWindow | StopEngine
-)  # fmt: skip
+    RunStep
+    | SkipStep
+    | StartAction
+    | Decide
+    | Settle
+    | Abort
+    | Hold
+    | Resume
+    | SetT0
+    | MarkItem
+    | WriteNote
+    | AssertCriterion
+    | CallPoll
+    | CastVote
+    | ClosePoll
+    | StartEscalation
+    | AcknowledgeEscalation
+    | EndEscalation
+    | TakeOver
+    | Leave
+    | CloseWindow
+    | StopEngine
+)
 
 COMMANDS: Mapping[str, type[Any]] = {kind_of(one): one for one in Command.__args__}
 

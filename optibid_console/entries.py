@@ -264,6 +264,27 @@ class FactRecorded:
     step_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ArtifactRecorded:
+    """Something to go back to was made and verified: a backup, above all."""
+
+    name: str
+    """What it is of: a database's id, `configuration`, `tag`."""
+    kind: str
+    """`database`, `files`, `tag`, `image` or `revision`."""
+    target: str
+    path: str
+    """Where it is there, or what names it: a tag, a digest."""
+    size_bytes: int = 0
+    sha256: str = ""
+    checks: tuple[str, ...] = ()
+    """What was verified, in words."""
+    details: Mapping[str, str] = field(default_factory=dict)
+    """Of the moment that it holds: `server_version`, `wal_lsn`, `transactions`, `taken_at`."""
+    step_id: str = ""
+    run_id: str = ""
+
+
 # Actions
 
 
@@ -415,15 +436,48 @@ class LinkChanged:
 
 
 Fact = (
-    WindowOpened | RunbookAccepted | SpillOpened | SpillMerged | EngineStarted | EngineStopped
-    | OperatorTook | OperatorLeft | T0Set | Held
-    | Resumed | WindowClosed | StepStarted | RunLaunched | RunUnreachable | RunEnded
-    | EvidenceTaken | StepFinished | StepSettled | StepSkipped | AbortAsked | FactRecorded
-    | ActionStarted | ActionStopped | ActionDecided | ActionFinished | ItemMarked | NoteWritten
-    | PollCalled | VoteCast | PollClosed | EscalationStarted | EscalationAcknowledged
-    | EscalationEnded | ProbeChanged | BaselineTaken | CriterionJudged | CriterionAsserted
-    | ReadinessChanged | LinkChanged
-)  # fmt: skip
+    WindowOpened
+    | RunbookAccepted
+    | SpillOpened
+    | SpillMerged
+    | EngineStarted
+    | EngineStopped
+    | OperatorTook
+    | OperatorLeft
+    | T0Set
+    | Held
+    | Resumed
+    | WindowClosed
+    | StepStarted
+    | RunLaunched
+    | RunUnreachable
+    | RunEnded
+    | EvidenceTaken
+    | StepFinished
+    | StepSettled
+    | StepSkipped
+    | AbortAsked
+    | FactRecorded
+    | ArtifactRecorded
+    | ActionStarted
+    | ActionStopped
+    | ActionDecided
+    | ActionFinished
+    | ItemMarked
+    | NoteWritten
+    | PollCalled
+    | VoteCast
+    | PollClosed
+    | EscalationStarted
+    | EscalationAcknowledged
+    | EscalationEnded
+    | ProbeChanged
+    | BaselineTaken
+    | CriterionJudged
+    | CriterionAsserted
+    | ReadinessChanged
+    | LinkChanged
+)
 
 
 def kind_of(fact: type[Any]) -> str:

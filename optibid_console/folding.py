@@ -15,6 +15,7 @@ from optibid_console.state import (
     ACTIVE,
     FOLDS,
     ActionState,
+    Artifact,
     CriterionState,
     Escalation,
     Fold,
@@ -209,6 +210,11 @@ def _(s: WindowState, entry: e.Entry, f: e.StepSkipped) -> WindowState:
 def _(s: WindowState, entry: e.Entry, f: e.FactRecorded) -> WindowState:
     moment = datetime.fromtimestamp(entry.at, UTC).strftime("%H:%M:%SZ")
     return changed(s, facts={**s.facts, f.name: f.value, f"{f.name}.at": moment})
+
+
+@_on(e.ArtifactRecorded)
+def _(s: WindowState, entry: e.Entry, f: e.ArtifactRecorded) -> WindowState:
+    return replace(s, artifacts={**s.artifacts, f.name: Artifact(f, entry.actor, entry.at)})
 
 
 @_on(e.ActionStarted)

@@ -35,6 +35,21 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come, as its command reports it."""
+
+    run_id: str
+    done: float
+    total: float = 0.0
+    """0: nobody knows."""
+    unit: str = "bytes"
+    per_s: float = 0.0
+    left_s: float | None = None
+    note: str = ""
+    """What it does just now: the table, the file."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sampled:
     """What a probe or a panel said just now."""
 
@@ -79,4 +94,4 @@ class Missed:
     lines: int
 
 
-Signal = LogLines | Output | Sampled | Link | Presence | Pulse | Missed
+Signal = LogLines | Output | Progress | Sampled | Link | Presence | Pulse | Missed

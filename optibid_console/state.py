@@ -93,6 +93,15 @@ class ActionState:
 
 
 @dataclass(frozen=True, slots=True)
+class Artifact:
+    """A backup, a tag or an image of this window, and when it was recorded."""
+
+    recorded: e.ArtifactRecorded
+    by: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class ItemState:
     mark: e.Mark = e.Mark.OPEN
     by: str = ""
@@ -182,6 +191,8 @@ class WindowState:
     items: Mapping[str, ItemState] = field(default_factory=dict)
     notes: GrownList[Note] = field(default_factory=GrownList)
     facts: Mapping[str, str] = field(default_factory=dict)
+    artifacts: Mapping[str, Artifact] = field(default_factory=dict)
+    """What can be gone back to, by name: the last one of each."""
     readings: Mapping[str, Reading] = field(default_factory=dict)
     """Probe id → the reading at its last change of status."""
     panels: Mapping[str, Reading] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from optibid_console.engine.lease import Attached, Lease
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.live_run import LiveRun
 from optibid_console.engine.observing import Observers
+from optibid_console.engine.operations import operations_of
 from optibid_console.engine.running import StepRunner
 from optibid_console.engine.tailing import Tails
 from optibid_console.journal import lease
@@ -50,7 +51,14 @@ class Engine:
         self._observers = Observers(loaded, targets, ledger)
         self._judge = Judge(runbook, ledger, self._observers)
         self._tails = Tails(loaded, targets, ledger)
-        self._steps = StepRunner(runbook, ledger, targets, loaded.secrets, self._observers.take_now)
+        self._steps = StepRunner(
+            runbook,
+            ledger,
+            targets,
+            loaded.secrets,
+            self._observers.take_now,
+            operations_of(loaded, ledger, targets),
+        )
         self._actions = ActionRunner(runbook, ledger, self._steps)
         self._late = LateAnswers(ledger, targets, self._steps)
         self._busy = asyncio.Lock()

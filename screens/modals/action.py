@@ -116,7 +116,7 @@ def _step_lines(number: int, step: PreviewStep, width: int) -> list[Line]:
     title = Span(f"{step.step_id} {step.title}", "strong")
     left = spans(f"  {number}. ", title, Span(because, "dim"))
     lines = [row(width, left, where)]
-    if step.kind is StepKind.RUN:
+    if step.kind.launches:
         lines += [Line((Span("   "), *one.spans)) for one in command_lines(step.command, width - 3)]
     else:
         by_hand = "by hand: " if step.kind is StepKind.MANUAL else ""
