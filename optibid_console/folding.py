@@ -148,11 +148,11 @@ def _(s: WindowState, entry: e.Entry, f: e.RunEnded) -> WindowState:
     run, step = _unsettled(s, f.run_id)
     if run is not None and step is not None and f.outcome is not e.Outcome.UNKNOWN:
         # its target came back and knows the end: what was unknown is looked at anew
-        asked = replace(
+        asked = changed(
             step, status=StepStatus.CHECKING, outcome=None, reason="", finished_at=0.0, evidence=()
         )
-        return replace(
-            s, runs=s.runs.put(f.run_id, replace(run, ended=f)),
+        return changed(
+            s, runs=s.runs.put(f.run_id, changed(run, ended=f)),
             steps=s.steps.put(run.step_key, asked),
         )  # fmt: skip
     return _run_and_step(s, f.run_id, StepStatus.CHECKING, ended=f, unreachable="")
@@ -188,11 +188,11 @@ def _(s: WindowState, entry: e.Entry, f: e.StepSettled) -> WindowState:
     run, step = _unsettled(s, f.run_id)
     if run is None or step is None or f.outcome is e.Outcome.UNKNOWN:
         return s
-    settled = replace(
+    settled = changed(
         step, status=_FINISHED.get(f.outcome, StepStatus.FAILED), outcome=f.outcome,
         reason=f.reason, finished_at=entry.at, settled_by=entry.actor,
     )  # fmt: skip
-    after = replace(s, steps=s.steps.put(run.step_key, settled))
+    after = changed(s, steps=s.steps.put(run.step_key, settled))
     return _stop_answered(after, f.run_id, f.outcome, f"settled by {entry.actor}: {f.reason}")
 
 
@@ -214,7 +214,7 @@ def _(s: WindowState, entry: e.Entry, f: e.FactRecorded) -> WindowState:
 
 @_on(e.ArtifactRecorded)
 def _(s: WindowState, entry: e.Entry, f: e.ArtifactRecorded) -> WindowState:
-    return replace(s, artifacts={**s.artifacts, f.name: Artifact(f, entry.actor, entry.at)})
+    return changed(s, artifacts={**s.artifacts, f.name: Artifact(f, entry.actor, entry.at)})
 
 
 @_on(e.ActionStarted)
