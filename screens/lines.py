@@ -12,7 +12,7 @@ from screens.sanitise import clean_text
 
 TONES = (
     "plain", "dim", "strong", "title", "accent", "key", "ok", "warn", "failing", "error",
-    "running", "pending", "skipped", "stale", "unknown", "recording", "watching",
+    "running", "pending", "skipped", "stale", "unknown", "unsettled", "recording", "watching",
 )  # fmt: skip
 """The names of all tones: `themes.line_style` gives each its look."""
 

@@ -65,8 +65,8 @@ _TOPICS: dict[type[Any], frozenset[Topic]] = {
     e.PollClosed: frozenset({Topic.BANNER}),
     **dict.fromkeys(
         (e.StepStarted, e.RunLaunched, e.RunUnreachable, e.RunEnded, e.EvidenceTaken,
-         e.StepFinished, e.StepSkipped, e.AbortAsked, e.ActionStarted, e.ActionStopped,
-         e.ActionDecided, e.ActionFinished),
+         e.StepFinished, e.StepSettled, e.StepSkipped, e.AbortAsked, e.ActionStarted,
+         e.ActionStopped, e.ActionDecided, e.ActionFinished),
         _STEP,
     ),
 }  # fmt: skip
@@ -236,8 +236,11 @@ class View:
 
 
 def waits_for_person(view: View, key: str) -> str:
-    """What Enter on this line answers: `decide` how an action that stopped goes on, `confirm`
-    a step that is done by hand, or nothing (empty)."""
+    """What Enter on this line answers: `settle` what became of a run that is gone without a trace
+    (who only watches may look), `decide` how an action that stopped goes on, `confirm` a step
+    that is done by hand, or nothing (empty)."""
+    if open_question(view, key) is not None:
+        return "settle"
     kind, _, name = key.partition(":")
     action = view.state.action()
     if not view.drives or kind not in ("step", "astep", "action", ""):
@@ -250,9 +253,24 @@ def waits_for_person(view: View, key: str) -> str:
     return "confirm" if by_hand and (kind == "action" or name.rpartition("/")[2] == by_hand) else ""
 
 
+def open_question(view: View, key: str) -> RunState | None:
+    """The run that this line is about, or at which the action under way stopped, when nobody
+    knows how it ended."""
+    kind, _, name = key.partition(":")
+    action = view.state.action()
+    for run in view.state.unsettled_runs():
+        here = action is not None and action.stopped_at_step == run.step_id
+        if here and kind in ("step", "astep", "action", ""):
+            return run
+        of_action, _, step_id = name.rpartition("/")
+        if kind in ("step", "astep") and view.state.step_key(step_id, of_action) == run.step_key:
+            return run
+    return None
+
+
 def what_went_wrong(view: View, seen: StepState) -> str:
     """Of a step that failed or is unknown: the reason, and what its run said last."""
-    if seen.status not in (StepStatus.FAILED, StepStatus.UNKNOWN):
+    if seen.status not in (StepStatus.FAILED, StepStatus.UNKNOWN, StepStatus.UNSETTLED):
         return ""
     run = view.state.runs.get(seen.run_id)
     said = [one for one in run.ended.last_lines if one.strip()] if run and run.ended else []

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from optibid_console.entries import Outcome, Verdict
+from optibid_console.entries import Verdict
 from optibid_console.launch_clock import format_span
 from optibid_console.permit import awaits_confirmation
 from optibid_console.runbook.model import Criterion
@@ -40,7 +40,8 @@ def alerts(view: View, now: float) -> list[Alert]:
     if view.state.closed is not None:
         return _closed(view)
     return [
-        *_lost(view), *_stopped(view), *_tripped(view, now), *_unknown(view), *_failed(view),
+        *_lost(view), *_unsettled(view), *_stopped(view), *_tripped(view, now), *_unknown(view),
+        *_failed(view),
         *_by_hand(view, now),
         *_rolled_back(view), *_poll(view), *_escalation(view, now),
     ]  # fmt: skip
@@ -62,6 +63,8 @@ def _stopped(view: View) -> list[Alert]:
     action = view.state.action()
     if action is None or not action.stopped_at_step:
         return []
+    if any(run.action_run == action.action_run for run in view.state.unsettled_runs()):
+        return []  # the question before it is asked above
     head = f"{action.action_id.upper()} STOPPED at {action.stopped_at_step}"
     return [
         Alert("failed", head, action.stopped_reason, _drives(view, "enter  retry, skip or stop"))
@@ -114,9 +117,18 @@ def _unknown(view: View) -> list[Alert]:
             asked = f"{run.target} is asked as soon as it answers, nothing is started again"
             text = f"{run.unreachable}; {asked}"
             found.append(Alert("unknown", head, text, ""))
-    for key, step in view.state.steps.items():
-        if step.outcome is Outcome.UNKNOWN and step.status.value == "unknown":
-            found.append(Alert("unknown", f"{key}: outcome unknown", step.reason, ""))
+    return found
+
+
+def _unsettled(view: View) -> list[Alert]:
+    """Steps that nobody knows the outcome of: the operator's decision is awaited."""
+    action, found = view.state.action(), []
+    for run in view.state.unsettled_runs():
+        stopped = action is not None and action.action_run == run.action_run
+        lead = f"{action.action_id.upper()} STOPPED: " if action and stopped else ""
+        head = f"{lead}{run.step_id} unknown, a decision is awaited"
+        text = f"{view.state.steps[run.step_key].reason}; nothing is started again by itself"
+        found.append(Alert("unknown", head, text, _drives(view, "1 enter  settle it")))
     return found
 
 
@@ -229,7 +241,8 @@ class Banner(Pane, can_focus=False):
     def redraw(self) -> None:
         """Also take as much height as it needs, and the colour of the worst alert."""
         verdicts = {one.verdict for one in self.view.state.criteria.values()}
-        self.set_class(bool(_stopped(self.view)) or Verdict.FAIL in verdicts, "-bad")
+        urgent = bool(_stopped(self.view) or _unsettled(self.view))
+        self.set_class(urgent or Verdict.FAIL in verdicts, "-bad")
         width = self.size.width or self.app.size.width
         height = len(banner_lines(self.view, width, self.view.now()))
         if self.display != bool(height):

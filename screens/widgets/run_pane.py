@@ -96,12 +96,13 @@ def run_tail(view: View, run: RunState, width: int) -> list[Line]:
         )
     if step is not None and step.status not in (StepStatus.RUNNING, StepStatus.CHECKING):
         well = step.status is StepStatus.DONE
-        look = glyph(
-            "done" if well else "unknown" if step.status is StepStatus.UNKNOWN else "failed"
-        )
+        unknown = {StepStatus.UNKNOWN: "unknown", StepStatus.UNSETTLED: "unsettled"}
+        look = glyph("done" if well else unknown.get(step.status, "failed"))
         word = step.outcome.value if step.outcome else step.status.value
         said = f"{look.drawn} step {run.step_id} {word}"
-        lines += wrapped(f"{said}: {step.reason}" if step.reason else said, width, look.style)
+        by = f", settled by {step.settled_by}" if step.settled_by else ""
+        why = f"{by}: {step.reason}" if step.reason else by
+        lines += wrapped(said + why, width, look.style)
     elif step is not None:
         lines.append(row(width, (Span(f"taking the evidence {sign('more')}", "running"),)))
     return lines
