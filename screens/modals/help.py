@@ -17,7 +17,7 @@ def help_lines(view: View, pane: str, width: int) -> list[Line]:
     runbook = view.state.runbook
     moved = runbook.keys if runbook else {}
     here = [(shown_key(moved.get(one.id, one.key)), one.help) for one in KEYS if pane in one.panes]
-    unsettled = view.state.unsettled_runs()
+    unsettled = view.state.unsettled_runs() if view.drives else ()
     lines = _keys([("1 Enter", f"settle {one.step_id}: say how it ended, nobody else knows")
                    for one in unsettled], width)  # fmt: skip
     lines += [BLANK] if unsettled else []
