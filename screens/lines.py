@@ -17,7 +17,8 @@ TONES = (
 """The names of all tones: `themes.line_style` gives each its look."""
 
 _SIGNS = {"more": ("…", "..."), "open": ("▾", "v"), "closed": ("▸", ">"), "rule": ("─", "-"),
-          "next": ("▸", ">"), "dot": ("·", "-"), "up-down": ("↑↓", "Up Down")}  # fmt: skip
+          "next": ("▸", ">"), "dot": ("·", "-"), "up-down": ("↑↓", "Up Down"),
+          "stderr": ("┃", "|"), "notice": ("╌", "~")}  # fmt: skip
 
 
 def sign(name: str) -> str:

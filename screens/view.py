@@ -183,7 +183,11 @@ class View:
             kept = self.outputs[output.run_id] = RunOutput()
             while len(self.outputs) > KEPT_RUNS:
                 del self.outputs[next(iter(self.outputs))]
-        return frozenset({Topic.RUN}) if kept.add(output.offset, output.data) else frozenset()
+        return (
+            frozenset({Topic.RUN})
+            if kept.add(output.offset, output.data, output.stream)
+            else frozenset()
+        )
 
     def _take_pulse(self, pulse: signals.Pulse) -> frozenset[Topic]:
         before, self.pulse = self.pulse, pulse

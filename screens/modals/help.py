@@ -54,7 +54,9 @@ def help_lines(view: View, pane: str, width: int) -> list[Line]:
             look = GLYPHS[name]
             line += [Span(look.drawn, look.style), Span(f" {look.word:<14}")]
         lines.append(row(width, line))
-    return lines
+    run = (Span(f"  {sign('stderr')}", "warn"), Span(" stderr in a run's output     "),
+           Span(sign("notice"), "accent"), Span(" the console's own words there"))  # fmt: skip
+    return [*lines, row(width, run)]
 
 
 def _keys(keys: list[tuple[str, str]], width: int) -> list[Line]:

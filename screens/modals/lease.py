@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from optibid_console.launch_clock import format_span
-from screens.lines import Line, wrapped
+from screens.lines import BLANK, Line, wrapped
 from screens.modals.choose import Choose, Option
 from screens.view import View
 
@@ -12,21 +12,7 @@ def lease_sheet(view: View) -> Choose:
     """`watch` or `take`."""
 
     def body(width: int, now: float) -> list[Line]:
-        role = view.role
-        if view.drives:
-            return wrapped(f"You ({view.name}) hold this window, epoch {view.state.epoch}.", width)
-        if not view.holder:
-            return wrapped(
-                "Nobody holds this window: nothing is decided until somebody does.", width
-            )
-        since = role.since if role and role.since else view.state.operator_since
-        held = f" for {format_span(now - since)}" if since else ""
-        lines = wrapped(f"{view.holder} has held this window{held}.", width)
-        if role is not None and role.stalled_s > 1:
-            lines += wrapped(
-                f"Their screen has taken nothing for {format_span(role.stalled_s)}.", width, "warn"
-            )
-        return lines
+        return [*_held(view, width, now), *_recorded(view, width)]
 
     def options() -> tuple[Option, ...]:
         if view.drives:
@@ -39,3 +25,31 @@ def lease_sheet(view: View) -> Choose:
         )
 
     return Choose(view, "Who holds the window", body, options)
+
+
+def _held(view: View, width: int, now: float) -> list[Line]:
+    role = view.role
+    if view.drives:
+        return wrapped(f"You ({view.name}) hold this window, epoch {view.state.epoch}.", width)
+    if not view.holder:
+        return wrapped("Nobody holds this window: nothing is decided until somebody does.", width)
+    since = role.since if role and role.since else view.state.operator_since
+    held = f" for {format_span(now - since)}" if since else ""
+    lines = wrapped(f"{view.holder} has held this window{held}.", width)
+    if role is not None and role.stalled_s > 1:
+        stalled = f"Their screen has taken nothing for {format_span(role.stalled_s)}."
+        lines += wrapped(stalled, width, "warn")
+    return lines
+
+
+def _recorded(view: View, width: int) -> list[Line]:
+    """Where it is recorded, while that isn't the journal."""
+    if not view.state.spill:
+        return []
+    why = f" ({view.pulse.problem})" if view.pulse and view.pulse.problem else ""
+    text = f"The journal can't be written{why}. What the forced rollback does is recorded in"
+    after = "It is merged into the journal as soon as that is back; keep it until then."
+    return [
+        BLANK, *wrapped(text, width), *wrapped(view.state.spill, width, "strong", "  "),
+        *wrapped(after, width),
+    ]  # fmt: skip

@@ -33,6 +33,8 @@ class Alert:
     text: str
     way: str
     """The key to press, and what it does; empty: nothing to press."""
+    whole: bool = False
+    """It has a second line where one is too short; the worst one always has."""
 
 
 def alerts(view: View, now: float) -> list[Alert]:
@@ -40,7 +42,8 @@ def alerts(view: View, now: float) -> list[Alert]:
     if view.state.closed is not None:
         return _closed(view)
     return [
-        *_lost(view), *_unsettled(view), *_stopped(view), *_tripped(view, now), *_unknown(view),
+        *_lost(view), *_unsettled(view), *_stopped(view), *_spill(view), *_tripped(view, now),
+        *_unknown(view),
         *_failed(view),
         *_by_hand(view, now),
         *_rolled_back(view), *_poll(view), *_escalation(view, now),
@@ -69,6 +72,14 @@ def _stopped(view: View) -> list[Alert]:
     return [
         Alert("failed", head, action.stopped_reason, _drives(view, "enter  retry, skip or stop"))
     ]
+
+
+def _spill(view: View) -> list[Alert]:
+    """A forced rollback is recorded beside the journal; the file is named as a whole."""
+    if not view.state.spill:
+        return []
+    head = "The journal is away: a spill file records, until it is back"
+    return [Alert("recording", head, view.state.spill, _drives(view, "l  more"), whole=True)]
 
 
 def _tripped(view: View, now: float) -> list[Alert]:
@@ -213,14 +224,17 @@ def banner_lines(view: View, width: int, now: float) -> list[Line]:
     the last line counts those left out."""
     found = alerts(view, now)
     shown = found if len(found) <= MAX_ALERTS else found[: MAX_ALERTS - 1]
-    lines = [line for i, one in enumerate(shown) for line in _lines(one, width, whole=not i)]
+    lines = [
+        line for i, one in enumerate(shown)
+        for line in _lines(one, width, whole=one.whole or not i)
+    ]  # fmt: skip
     if len(shown) < len(found):
         lines.append(row(width, spans(f" {sign('more')} and {len(found) - len(shown)} more")))
     return lines
 
 
 def _lines(alert: Alert, width: int, *, whole: bool) -> list[Line]:
-    """The alert in a line; the worst one, `whole`, has a second line where one is too short."""
+    """The alert in a line; where it is `whole` and one is too short, a second line."""
     look = glyph(alert.look)
     head = Span(f" {look.drawn} {alert.head}", "strong")
     text = Span(f"  {alert.text}" if alert.text else "")

@@ -161,6 +161,10 @@ def _recording(view: View) -> list[Segment]:
     if view.ended or view.lost is not None or view.state.closed is not None:
         return []
     pulse = view.pulse
+    if view.state.spill:
+        aside = f"{glyph('recording').drawn} SPILL"
+        said = (f"{aside}: recording in spill file {view.state.spill}", f"{aside} FILE", aside)
+        return [Segment(tuple(spans(Span(one, "warn")) for one in said), 0)]
     if pulse is not None and not pulse.journal_ok:
         bad = f"{glyph('failing').drawn} NOT RECORDING"
         return [
