@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optibid_console import entries as e
 from optibid_console import signals
@@ -22,6 +22,9 @@ from optibid_console.state import (
 )
 from probes.probe import Reading
 from screens.run_output import RunOutput
+
+if TYPE_CHECKING:
+    from optibid_console.runbook.changes import GivenRunbook
 
 KEPT_RUNS = 24
 """The outputs of so many runs are kept; an older one can be read in the report."""
@@ -90,6 +93,8 @@ class View:
         self.links: dict[str, signals.Link] = {}
         self.watching: tuple[str, ...] = ()
         self.pulse: signals.Pulse | None = None
+        self.given: GivenRunbook | None = None
+        """The config that this screen was started with; None where it was given none."""
         self.missed_signals = 0
         self.missed_lines = 0
         self.tripped: list[str] = []
@@ -232,6 +237,12 @@ class View:
         action, actions = self.rollback(), list(self.state.actions.values())
         done = action is not None and actions and actions[-1].action_id == action.id
         return actions[-1] if done and actions[-1].outcome is e.Outcome.SUCCEEDED else None
+
+    def config_changes(self) -> tuple[str, ...]:
+        """How this screen's config differs from the runbook that the window goes by."""
+        if self.given is None:
+            return ()
+        return self.given.changes(self.state.runbook, self.state.digest)
 
     def shown_run(self) -> RunState | None:
         """The run that the run pane shows by itself: the one under way, else the last one."""

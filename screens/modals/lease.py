@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from optibid_console.launch_clock import format_span
-from screens.lines import BLANK, Line, wrapped
+from screens.lines import BLANK, Line, sign, wrapped
 from screens.modals.choose import Choose, Option
 from screens.view import View
+
+_CHANGES = 8
+"""So many differences are listed; the engine lists more when it refuses them."""
 
 
 def lease_sheet(view: View) -> Choose:
     """`watch` or `take`."""
 
     def body(width: int, now: float) -> list[Line]:
-        return [*_held(view, width, now), *_recorded(view, width)]
+        return [*_held(view, width, now), *_recorded(view, width), *_runbook(view, width)]
 
     def options() -> tuple[Option, ...]:
         if view.drives:
@@ -40,6 +43,29 @@ def _held(view: View, width: int, now: float) -> list[Line]:
         stalled = f"Their screen has taken nothing for {format_span(role.stalled_s)}."
         lines += wrapped(stalled, width, "warn")
     return lines
+
+
+def _runbook(view: View, width: int) -> list[Line]:
+    """What the config says that the window doesn't go by, and how it would."""
+    changes = view.config_changes()
+    if not changes or view.given is None:
+        return []
+    engine = view.state.engine
+    text = (
+        f"{view.given.name} changed since this window was opened. The window goes by the one it "
+        "was opened with:"
+    )
+    lines = [BLANK, *wrapped(text, width, "warn")]
+    for one in changes[:_CHANGES]:
+        lines += wrapped(one, width, "plain", "  ")
+    if len(changes) > _CHANGES:
+        lines += wrapped(f"{sign('more')} and {len(changes) - _CHANGES} more", width, "dim", "  ")
+    end = f"kill {engine.pid}" if engine else "its end"
+    how = f"To go by the new one, end the engine ({end}; runs under way go on), then give"
+    return [
+        *lines, *wrapped(how, width), *wrapped("run --accept-runbook", width, "strong", "  "),
+        *wrapped("which records the differences. Otherwise undo the change.", width),
+    ]  # fmt: skip
 
 
 def _recorded(view: View, width: int) -> list[Line]:

@@ -46,7 +46,7 @@ def alerts(view: View, now: float) -> list[Alert]:
         *_unknown(view),
         *_failed(view),
         *_by_hand(view, now),
-        *_rolled_back(view), *_poll(view), *_escalation(view, now),
+        *_rolled_back(view), *_poll(view), *_escalation(view, now), *_changed_config(view),
     ]  # fmt: skip
 
 
@@ -209,6 +209,16 @@ def _escalation(view: View, now: float) -> list[Alert]:
             "c  contacts",
         )
     ]
+
+
+def _changed_config(view: View) -> list[Alert]:
+    changes = view.config_changes()
+    if not changes or view.given is None:
+        return []
+    head = f"{view.given.name} changed since this window was opened"
+    count = f"{len(changes)} difference{'s' if len(changes) > 1 else ''}"
+    text = f"the window goes by the one it was opened with ({count})"
+    return [Alert("warn", head, text, "l  which")]
 
 
 def _closed(view: View) -> list[Alert]:
