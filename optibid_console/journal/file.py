@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from optibid_console.codec import canonical
 from optibid_console.entries import GENESIS, Entry, fact_from_plain, plain_fact
+from optibid_console.journal import durable
 from optibid_console.journal.journal import JournalBusy, JournalError
 
 APPLICATION_ID = 0x4F424A31
@@ -218,8 +219,11 @@ def explain(path: Path, what: str, error: Exception) -> JournalError:
 
 
 def _make(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if path.exists():
+        return
+    durable.make_directory(path.parent)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    durable.sync_directory(path.parent)
 
 
 def _may_write(path: Path) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 from optibid_console import paths
 from optibid_console.codec import canonical
 from optibid_console.entries import Entry, SpillMerged, entry_from_plain, seal
+from optibid_console.journal import durable
 from optibid_console.journal.chain import Verified
 from optibid_console.journal.journal import JournalError
 from optibid_console.source import SourceError
@@ -56,8 +57,9 @@ class Spill:
         problems = []
         for path in _places(journal):
             try:
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+                durable.make_directory(path.parent)
+                # another engine's isn't gone on with: who left it had another chain
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
                 spill = cls(path, os.open(path, flags, 0o600))
             except OSError as error:
                 problems.append(f"{path}: {error.strerror}")
@@ -65,7 +67,7 @@ class Spill:
             try:
                 entry = first(path)
                 spill.append(entry)
-                _sync_directory(path.parent)
+                durable.sync_directory(path.parent)
             except OSError as error:
                 problems.append(f"{path}: {error.strerror}")
                 spill.remove()
@@ -101,12 +103,15 @@ def beside(journal: Path) -> list[Path]:
 
 
 def read(path: Path) -> list[Entry]:
-    """The entries of a spill; a last line that was cut off by a crash was never acted on.
+    """The entries of a spill; a last line that was cut off, or that a power cut left holes in
+    (no line has a zero byte in it), was never acted on.
 
     Raises `JournalError`.
     """
     try:
         lines = path.read_bytes().split(b"\n")[:-1]
+        if lines and b"\0" in lines[-1]:
+            del lines[-1]
         return [entry_from_plain(json.loads(line)) for line in lines]
     except OSError as error:
         raise JournalError(f"the spill {path} can't be read: {error.strerror}") from error
@@ -160,11 +165,3 @@ def _places(journal: Path) -> list[Path]:
     except SourceError:  # no place for a socket either: two places are left
         return places
     return places
-
-
-def _sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
