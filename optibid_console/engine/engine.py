@@ -11,7 +11,7 @@ from optibid_console import __version__
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.engine.acting import ActionRunner
-from optibid_console.engine.heartbeat import Heartbeat
+from optibid_console.engine.heartbeat import Heartbeat, Scrubber
 from optibid_console.engine.judging import Judge, PulseTaker
 from optibid_console.engine.lease import Attached, Lease
 from optibid_console.engine.ledger import Ledger
@@ -82,6 +82,7 @@ class Engine:
             self._tails.run,
             self.pulse.run,
             Heartbeat(self.ledger).run,
+            Scrubber(self.ledger).run,
         ):
             self._spawn(work())
         try:

@@ -96,6 +96,12 @@ class Ledger:
                 self._take(entry)
             self.problem = self._journal.problem
 
+    async def scrub(self) -> None:
+        """Read a piece of the journal again, so that damage on the disk is noticed."""
+        await self._journal.scrub()
+        if self._journal.problem:
+            self.problem = self._journal.problem
+
     async def keep(self, fact: Fact, actor: str = CONSOLE) -> Entry:
         """Commit something that happened already: tries until the journal takes it.
 

@@ -37,9 +37,14 @@ def verify(path: Path, noted: tuple[int, str] | None = None) -> Verified:
             raise file.explain(path, "read", error) from error
 
 
-def walk(rows: Iterable[file.Row], noted: tuple[int, str] | None = None) -> Verified:
-    """How far the chain of `rows` (in the order of their numbers) holds."""
-    good, head = 0, GENESIS
+def walk(
+    rows: Iterable[file.Row],
+    noted: tuple[int, str] | None = None,
+    after: tuple[int, str] = (0, GENESIS),
+) -> Verified:
+    """How far the chain of `rows` (in the order of their numbers) holds; `after`: the number
+    and hash of the entry before the first one."""
+    good, head = after
     number, digest = noted or (0, GENESIS)
     for row in rows:
         problem = _problem(row, good, head)

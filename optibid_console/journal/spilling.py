@@ -14,6 +14,7 @@ from optibid_console.entries import seal as sealed
 from optibid_console.journal import spill
 from optibid_console.journal.journal import Journal, JournalError
 from optibid_console.journal.lease import Deposed, EngineId, Lease
+from optibid_console.journal.scrub import Scrub
 from optibid_console.journal.spill import Spill
 from optibid_console.journal.worker import Worker
 
@@ -28,8 +29,11 @@ class SpillingJournal:
     """
 
     def __init__(self, journal: Journal, path: Path) -> None:
-        self.problem = ""
-        """Why the journal can't be written; empty while nothing waits in a spill."""
+        self._spilling = ""
+        """Why there is a spill; empty while nothing waits in one."""
+        self._damage = ""
+        """What went bad in the journal's file since it was opened."""
+        self._scrub = Scrub(path)
         self._journal = journal
         self._path = path
         self._spill: Spill | None = None
@@ -38,6 +42,13 @@ class SpillingJournal:
         self._forced_runs: set[str] = set()
         self._lock = asyncio.Lock()
         self._thread = Worker("spill")
+        # apart: a disk that goes bad may let a read wait for minutes
+        self._scrubbing = Worker("scrub")
+
+    @property
+    def problem(self) -> str:
+        """Why the journal can't be written; empty while it can, as far as is known."""
+        return self._spilling or self._damage
 
     def force(self, action_id: str) -> None:
         """Let the next run of this action go on in a spill, should the journal not take it."""
@@ -47,6 +58,7 @@ class SpillingJournal:
         async with self._lock:
             if self._spill is None:
                 try:
+                    self._check_whole()
                     return await self._journal.append(actor, fact, mono)
                 except Deposed:
                     raise
@@ -70,15 +82,23 @@ class SpillingJournal:
         async with self._lock:
             if self._spill is None:
                 return []
+            self._check_whole()
             path = self._spill.path
             merged = spill.merging(self._aside, self._journal.head(), path, time.time())
             if merged[0] is not self._aside[0]:
                 raise JournalError(f"{self._path} went on without this engine: {path} waits")
             await self._journal.append_sealed(merged)
             await self._in_thread(self._spill.remove)
-            self._spill, self._aside, self.problem = None, [], ""
+            self._spill, self._aside, self._spilling = None, [], ""
             self._forced_action, self._forced_runs = "", set()
             return merged[-1:]
+
+    async def scrub(self) -> None:
+        """Read a piece of the journal's file again. Once it is damaged nothing is appended to
+        it, until it is whole again; `problem` says what is wrong."""
+        head = self._journal.head()
+        look = partial(self._scrub.go_on, head, time.monotonic())
+        self._damage = await self._scrubbing.do(look)
 
     async def recover(self) -> int:
         """Merge the spills that an earlier engine left; gives the number of entries. Only for
@@ -120,6 +140,7 @@ class SpillingJournal:
 
     async def close(self) -> None:
         self._thread.end()
+        self._scrubbing.end()
         await self._journal.close()
 
     def _check(self, fact: Fact | Unread, why: str) -> None:
@@ -129,6 +150,10 @@ class SpillingJournal:
         starts = isinstance(fact, ActionStarted | StepStarted)
         if starts and getattr(fact, "action_run", "") not in self._forced_runs:
             raise JournalError(why)
+
+    def _check_whole(self) -> None:
+        if self._damage:
+            raise JournalError(self._damage)
 
     def _next(self, actor: str, fact: Fact | Unread, mono: float | None) -> Entry:
         seq, prev = self.head()
@@ -141,7 +166,7 @@ class SpillingJournal:
 
         opened, entry = await self._write(Spill.create, self._path, first)
         self._spill, self._aside = opened, [entry]
-        self.problem = f"{why}; a rollback is recorded in {opened.path} meanwhile"
+        self._spilling = f"{why}; a rollback is recorded in {opened.path} meanwhile"
 
     async def _has(self, entry: Entry) -> bool:
         found = await self._journal.read(entry.seq - 1, 1)

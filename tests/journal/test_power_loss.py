@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import shutil
+import tempfile
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -63,11 +64,20 @@ for number in range(2, 40):
 """
 
 
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """In memory where there is such a place: what is certain is told by the calls, not the disk,
+    and others keep that busy."""
+    shared = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=shared if os.access(shared, os.W_OK) else None) as place:
+        yield Path(place)
+
+
 class Traced:
     """What a program did to the disk, and which numbers it had said by then."""
 
-    def __init__(self, tmp_path: Path, program: str, *place: str) -> None:
-        self.root = tmp_path / "disk"
+    def __init__(self, room: Path, program: str, *place: str) -> None:
+        self.root = room / "disk"
         self.root.mkdir()
         self.place = Path(*place)
         env = {
@@ -75,7 +85,7 @@ class Traced:
             "XDG_RUNTIME_DIR": str(self.root / "runtime"),
         }  # fmt: skip
         path = self.root / self.place
-        self.calls = trace(program, [str(path)], env, tmp_path / "strace")
+        self.calls = trace(program, [str(path)], env, room / "strace")
 
     def cuts(self, seed: int, many: int) -> Iterator[tuple[int, Path]]:
         """The last number that was said, and the disk's root, for cuts after the calls that
@@ -99,8 +109,8 @@ class Traced:
         return call.path.startswith(str(self.root)) or call.fd == 1
 
 
-def test_every_entry_that_was_appended_survives_a_power_cut_at_any_moment(tmp_path: Path) -> None:
-    traced = Traced(tmp_path, APPENDS, "windows", "of", "today", "one.journal")
+def test_every_entry_that_was_appended_survives_a_power_cut_at_any_moment(memory: Path) -> None:
+    traced = Traced(memory, APPENDS, "windows", "of", "today", "one.journal")
     cuts = whole = 0
     for said, root in traced.cuts(seed=20261124, many=240):
         cuts += 1
@@ -133,10 +143,10 @@ async def goes_on(path: Path, said: int) -> None:
 
 
 @pytest.mark.parametrize("blocked", [False, True])
-def test_every_entry_of_a_spill_survives_a_power_cut(tmp_path: Path, blocked: bool) -> None:
+def test_every_entry_of_a_spill_survives_a_power_cut(memory: Path, blocked: bool) -> None:
     """Beside the journal, and in the state directory, where the first place can't be taken."""
     journal = "/proc/none/one.journal" if blocked else "one.journal"
-    traced = Traced(tmp_path, SPILLS, journal)
+    traced = Traced(memory, SPILLS, journal)
     cuts = 0
     for said, root in traced.cuts(seed=7, many=150):
         cuts += 1
