@@ -10,6 +10,7 @@ from pathlib import Path
 
 from optibid_console.entries import GENESIS
 from optibid_console.journal import chain, file
+from optibid_console.journal.explaining import explain
 from optibid_console.journal.journal import JournalBusy, JournalError
 
 PASS_S = 60.0
@@ -60,12 +61,11 @@ class Scrub:
     def _read(self, head: tuple[int, str]) -> str:
         piece = _Piece()
         with closing(file.connect(self._path, create=False, writable=False)) as db:
-            query = f"{file.SELECT} WHERE seq > ? ORDER BY seq"
             try:
-                rows = piece.of(db.execute(query, (self._good,)))
+                rows = piece.of(file.rows_after(db, self._good))
                 found = chain.walk(rows, after=(self._good, self._head))
             except sqlite3.Error as error:
-                raise file.explain(self._path, "read", error) from error
+                raise explain(self._path, "read", error) from error
         self._good, self._head = found.entries, found.head
         if found.problem or not piece.ended:
             return found.problem

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from optibid_console.journal.spill import Spill
 from optibid_console.journal.worker import Worker
 
 T = TypeVar("T")
+_Mark = tuple[float, float, str, type]
 
 
 class SpillingJournal:
@@ -104,13 +106,25 @@ class SpillingJournal:
         """Merge the spills that an earlier engine left; gives the number of entries. Only for
         the lease's holder, before it appends anything. Raises `JournalError`."""
         count = 0
-        for path in spill.beside(self._path):
-            left = [one for one in spill.read(path) if not await self._has(one)]
-            merged = spill.merging(left, self._journal.head(), path, time.time())
-            await self._journal.append_sealed(merged)
-            path.unlink(missing_ok=True)
+        for path in await self._in_thread(spill.beside, self._path):
+            with ExitStack() as stack:
+                await self._in_thread(stack.enter_context, spill.held(path))
+                entries = await self._in_thread(spill.read, path)
+                known = await self._known(entries)
+                left = [one for one in entries if _mark(one) not in known]
+                merged = spill.merging(left, self._journal.head(), path, time.time())
+                await self._journal.append_sealed(merged)
+                await self._in_thread(spill.remove, path)
             count += len(left)
         return count
+
+    async def others(self) -> list[Path]:
+        """The spills of other engines that lie there: of one that was deposed while it wrote
+        one. They are merged when an engine starts (`recover`), never under a running one:
+        their entries would take the window's operator, its epoch and its runs back."""
+        mine = self._spill.path if self._spill else None
+        found = await self._in_thread(spill.beside, self._path)
+        return [path for path in found if path != mine and path.is_file()]
 
     async def read(self, after: int, limit: int) -> list[Entry]:
         aside = [one for one in self._aside if one.seq > after]
@@ -168,9 +182,14 @@ class SpillingJournal:
         self._spill, self._aside = opened, [entry]
         self._spilling = f"{why}; a rollback is recorded in {opened.path} meanwhile"
 
-    async def _has(self, entry: Entry) -> bool:
-        found = await self._journal.read(entry.seq - 1, 1)
-        return bool(found) and found[0].hash == entry.hash
+    async def _known(self, entries: Sequence[Entry]) -> set[_Mark]:
+        """What the journal has from where a spill began, also under other numbers."""
+        after = entries[0].seq - 1 if entries else self._journal.head()[0]
+        known: set[_Mark] = set()
+        while found := await self._journal.read(after, 1000):
+            known |= {_mark(one) for one in found}
+            after = found[-1].seq
+        return known
 
     async def _write(self, work: Callable[..., T], *given: Any) -> T:
         try:
@@ -180,3 +199,8 @@ class SpillingJournal:
 
     async def _in_thread(self, work: Callable[..., T], *given: Any) -> T:
         return await self._thread.do(partial(work, *given))
+
+
+def _mark(entry: Entry) -> _Mark:
+    """What an entry keeps when it is numbered and sealed anew."""
+    return entry.at, entry.mono, entry.actor, type(entry.fact)

@@ -13,6 +13,7 @@ import pytest
 
 from optibid_console import commands as c
 from optibid_console import entries as e
+from optibid_console.journal import spill
 from optibid_console.journal.chain import verify
 from optibid_console.journal.file import entries_of
 from optibid_console.journal.lease import this_engine
@@ -152,6 +153,30 @@ async def test_pages_that_go_bad_under_a_running_window_are_noticed_and_stop_new
     assert await place.end(engine) == 0
     assert verify(place.journal).problem == ""
     assert place.lines("launches") == 1
+
+
+async def test_a_spill_of_a_deposed_engine_is_told_at_once_and_merged_at_the_next_start(
+    place: Any,
+) -> None:
+    engine = await place.engine("--as", "ann")
+    ((last, prev),) = [(one.seq, one.hash) for one in list(entries_of(place.journal))[-1:]]
+
+    def first(path: Path) -> e.Entry:
+        return e.seal(last + 1, 1.0, 1.0, "console", e.SpillOpened(str(path), "full"), prev)
+
+    async with place.attached("ann") as ann:
+        left, opened = spill.Spill.create(place.journal, first)
+        late = e.seal(last + 2, 2.0, 2.0, "bob", e.NoteWritten("window", "late"), opened.hash)
+        left.append(late)
+        await ann.until(lambda one: one.state.notes)
+        (note,) = ann.state.notes
+        assert note.text.startswith(f"another engine left a spill, {left.path}: ")
+        assert "not merged yet; the next `run` does" in note.text
+    assert await place.end(engine) == 0
+    assert await place.end(await place.engine("--as", "ann")) == 0
+    assert verify(place.journal).problem == ""
+    assert [one.text for one in place.state().notes] == [note.text, "late"]
+    assert not left.path.exists()
 
 
 @needs_mount
