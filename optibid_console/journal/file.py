@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from optibid_console.codec import canonical
-from optibid_console.entries import GENESIS, Entry, fact_from_plain, plain_fact
+from optibid_console.entries import GENESIS, Entry, Plain, fact_from_plain, plain_fact
 from optibid_console.journal import durable
 from optibid_console.journal.explaining import explain, not_a_journal
 from optibid_console.journal.journal import JournalError
@@ -103,9 +103,9 @@ def entry_of(row: Row) -> Entry:
         raise JournalError(f"entry {row[0]} of the journal can't be read: {error}") from error
 
 
-def row_of(entry: Entry) -> Row:
-    """The row that holds an entry."""
-    kind, body = plain_fact(entry.fact)
+def row_of(entry: Entry, plain: Plain | None = None) -> Row:
+    """The row that holds an entry; `plain`: its `plain_fact`, where that is known already."""
+    kind, body = plain or plain_fact(entry.fact)
     # In its own order: a runbook's panels stand on screen as they stand in its file.
     return (
         entry.seq, entry.at, entry.mono, entry.actor, kind, _ENCODER.encode(body), entry.prev,

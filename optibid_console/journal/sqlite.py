@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from optibid_console.entries import Entry, Fact, OperatorTook, Unread, seal
+from optibid_console.entries import Entry, Fact, OperatorTook, Plain, Unread, plain_fact, seal_plain
 from optibid_console.journal import file, lease_table
 from optibid_console.journal.explaining import explain
 from optibid_console.journal.journal import JournalError
@@ -123,13 +123,14 @@ class SqliteJournal:
 
     def _append(self, at: float, mono: float, actor: str, fact: Fact | Unread) -> Entry:
         seq, prev = self._head
-        entry = seal(seq + 1, at, mono, actor, fact, prev)
+        plain = plain_fact(fact)
+        entry = seal_plain(seq + 1, at, mono, actor, fact, plain, prev)
         if isinstance(fact, OperatorTook):
             with file.transaction(self._db):
-                self._insert(entry)
+                self._insert(entry, plain)
                 lease_table.raise_epoch(self._db, fact.epoch)
         else:
-            self._insert(entry)
+            self._insert(entry, plain)
         self._head = (entry.seq, entry.hash)
         return entry
 
@@ -144,9 +145,9 @@ class SqliteJournal:
         if entries:
             self._head = (entries[-1].seq, entries[-1].hash)
 
-    def _insert(self, entry: Entry) -> None:
+    def _insert(self, entry: Entry, plain: Plain | None = None) -> None:
         """One statement, so that the entry is there if and only if the lease was held then."""
-        row = [*file.row_of(entry), self._token]
+        row = (*file.row_of(entry, plain), self._token)
         try:
             done = self._db.execute(_INSERT, row)
         except sqlite3.IntegrityError as error:
