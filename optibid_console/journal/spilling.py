@@ -154,6 +154,8 @@ class SpillingJournal:
 
     async def close(self) -> None:
         self._thread.end()
+        # the last connection to close folds the -wal into the file: that is the journal's
+        await self._scrubbing.do(lambda: None)
         self._scrubbing.end()
         await self._journal.close()
 
