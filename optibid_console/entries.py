@@ -492,6 +492,8 @@ def _dashed(name: str) -> str:
 
 FACTS: Mapping[str, type[Any]] = {kind_of(one): one for one in Fact.__args__}
 
+Plain = tuple[str, dict[str, Any]]
+"""The kind of a fact and its body."""
 GENESIS = "0" * 64
 """The hash before the first entry."""
 
@@ -522,13 +524,22 @@ class Entry:
 
     def to_plain(self) -> dict[str, Any]:
         """The entry as a JSON value, as on the wire."""
-        return {**_hashed(self), "hash": self.hash}
+        plain = plain_fact(self.fact)
+        said = _said(self.seq, self.at, self.mono, self.actor, plain, self.prev)
+        return {**said, "hash": self.hash}
 
 
 def seal(seq: int, at: float, mono: float, actor: str, fact: Fact | Unread, prev: str) -> Entry:
     """The entry after the one whose hash is `prev`, with its own SHA-256 over all it says."""
-    entry = Entry(seq, at, mono, actor, fact, prev, "")
-    digest = hashlib.sha256(canonical(_hashed(entry))).hexdigest()
+    return seal_plain(seq, at, mono, actor, fact, plain_fact(fact), prev)
+
+
+def seal_plain(
+    seq: int, at: float, mono: float, actor: str, fact: Fact | Unread, plain: Plain, prev: str
+) -> Entry:
+    """`seal` for who has the `plain_fact` of the fact already."""
+    said = _said(seq, at, mono, actor, plain, prev)
+    digest = hashlib.sha256(canonical(said)).hexdigest()
     return Entry(seq, at, mono, actor, fact, prev, digest)
 
 
@@ -550,16 +561,16 @@ def fact_from_plain(kind: str, body: Any) -> Fact | Unread:
     return fact
 
 
-def plain_fact(fact: Fact | Unread) -> tuple[str, dict[str, Any]]:
+def plain_fact(fact: Fact | Unread) -> Plain:
     """The kind of a fact and what it says, as JSON values."""
     if isinstance(fact, Unread):
         return fact.kind, dict(fact.body)
     return kind_of(type(fact)), to_plain(fact)
 
 
-def _hashed(entry: Entry) -> dict[str, Any]:
-    kind, body = plain_fact(entry.fact)
+def _said(seq: int, at: float, mono: float, actor: str, plain: Plain, prev: str) -> dict[str, Any]:
+    kind, body = plain
     return {
-        "seq": entry.seq, "at": entry.at, "mono": entry.mono, "actor": entry.actor,
-        "kind": kind, "body": body, "prev": entry.prev,
+        "seq": seq, "at": at, "mono": mono, "actor": actor, "kind": kind, "body": body,
+        "prev": prev,
     }  # fmt: skip

@@ -11,7 +11,7 @@ from optibid_console import __version__
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.engine.acting import ActionRunner
-from optibid_console.engine.heartbeat import Heartbeat
+from optibid_console.engine.heartbeat import Heartbeat, Scrubber
 from optibid_console.engine.judging import Judge, PulseTaker
 from optibid_console.engine.late_answers import LateAnswers
 from optibid_console.engine.lease import Attached, Lease
@@ -98,6 +98,7 @@ class Engine:
             self.pulse.run,
             Heartbeat(self.ledger).run,
             self._tidying.run,
+            Scrubber(self.ledger).run,
         ):
             self._spawn(work())
         try:

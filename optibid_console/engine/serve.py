@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import time
 from collections.abc import Callable
@@ -106,6 +107,7 @@ async def _serve(
     lease = await journal.acquire(asked.by, this_engine(), asked.take_over)
     await journal.recover()
     await ledger.restore()
+    gc.freeze()  # a long window's state is there to stay: no collection walks it again
     await _open_window(ledger, loaded, asked, changed)
 
     def linked(state: LinkState) -> None:

@@ -26,7 +26,6 @@ from optibid_console.journal.spilling import SpillingJournal
 from optibid_console.journal.sqlite import SqliteJournal
 from optibid_console.runbook.model import Phase, Runbook, Step, Window
 from optibid_console.runbook.secrets import Secrets
-from optibid_console.state import WindowState
 from probes.probe import Reading, Seconds, Status
 from tests.bench.figures import Figures
 
@@ -137,23 +136,21 @@ def _facts() -> Iterator[e.Fact]:
 
 
 def _measured(work: Callable[[], object]) -> None:
-    """Do it and say what it took, and what it kept."""
+    """Do it and say what it took."""
     before_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     began, cpu_began = time.perf_counter(), time.process_time()
-    kept = work()
+    work()
     said = {"took_s": time.perf_counter() - began, "cpu_s": time.process_time() - cpu_began}
     memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before_mb
     print(json.dumps({**said, "memory_mb": round(memory_mb)}))
-    del kept
 
 
-async def _open(path: Path) -> WindowState:
+async def _open(path: Path) -> None:
     """As the engine does."""
     journal = SpillingJournal(await SqliteJournal.open(path), path)
     ledger = Ledger(journal, Hub(), Secrets())
     await ledger.restore()
     await journal.close()
-    return ledger.state
 
 
 if __name__ == "__main__":
