@@ -1,4 +1,4 @@
-"""Playing the plan: real engines, real screens, real sshd behind real links, and what befalls them."""
+"""Playing the plan: real engines and screens, real sshd behind links, and what befalls them."""
 
 from __future__ import annotations
 
@@ -101,6 +101,8 @@ class Played:
     forks: ForkServer
     engine: Forked | None = None
     screen: Forked | None = None
+    screens: int = 0
+    """How many there were."""
     befell: Counter[Kind] = field(default_factory=Counter)
     """The faults that came before the step had its outcome."""
     problem: str = ""
@@ -133,6 +135,7 @@ class Played:
 
     async def play(self) -> None:
         """Screens and faults, until a screen has seen the end. The engine is ready."""
+        await self._attach()
         faults = [asyncio.create_task(self._befall(one)) for one in self.window.faults]
         try:
             async with asyncio.timeout(WINDOW_LIMIT_S):
@@ -148,21 +151,23 @@ class Played:
         if status:
             self.problem = self.problem or f"the engine ended with {status}"
 
+    async def _attach(self) -> None:
+        """Start a screen, the first or the next one."""
+        self.screens += 1
+        self.screen = await self.forks.start(
+            "tests.soak.screen:main",
+            str(self.journal), str(self.path / f"screen-{self.screens}.jsonl"),
+            cwd=self.path, log=self.path / "screen.log",
+        )  # fmt: skip
+
     async def _look(self) -> None:
         """A screen after the other, until one has seen all."""
-        life = 0
-        while True:
-            life += 1
-            self.screen = await self.forks.start(
-                "tests.soak.screen:main", str(self.journal), str(self.path / f"screen-{life}.jsonl"),
-                cwd=self.path, log=self.path / "screen.log",
-            )  # fmt: skip
-            status = await asyncio.shield(self.screen.ended)
-            if status == 0:
-                return
+        assert self.screen is not None
+        while status := await asyncio.shield(self.screen.ended):
             if status != -signal.SIGKILL:
                 self.problem = f"a screen ended with {status}"
                 return
+            await self._attach()
 
     async def _befall(self, fault: Fault) -> None:
         if await within(self.settled, fault.at_s):

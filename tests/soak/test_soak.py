@@ -72,7 +72,7 @@ async def test_whatever_is_killed_or_cut_there_is_one_launch_one_outcome_and_eve
     room = Path(tempfile.mkdtemp(prefix="oc-soak-"))  # a socket's path has room for 107 bytes
     began = time.monotonic()
     played = await play(plan(SEED, WINDOWS, LINKS), room)
-    print(told(played, time.monotonic() - began), file=sys.stderr)
+    sys.stderr.write(f"{told(played, time.monotonic() - began)}\n")
     wrong = {one.window.number: (one, found) for one in played if (found := wrongs(one))}
     for one in played:
         if one.window.number not in wrong:
