@@ -28,7 +28,10 @@ class Output:
 
     run_id: str
     offset: int
+    """How many bytes of this run were told before it, of all streams."""
     data: bytes
+    stream: str = "output"
+    """`stdout` or `stderr` where the target tells them apart; `output`: nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 from optibid_console.runbook.redaction import Redactor
 from optibid_console.signals import Output
+from optibid_console.targets.streams import Stream
 from optibid_console.targets.target import OutputChunk
 from probes.text import one_line
 
@@ -12,31 +15,38 @@ _LAST_LINES = 8
 
 
 class OutputTrail:
-    """Follows one run's output; keeps its last lines for the journal."""
+    """Follows one run's output; keeps its last lines for the journal.
 
-    def __init__(self, run_id: str, redactor: Redactor) -> None:
+    Each stream has a redactor of its own: what the other one prints in between must not
+    tear a secret apart.
+    """
+
+    def __init__(self, run_id: str, redactor: Callable[[], Redactor]) -> None:
         self.received = 0
         """Where to carry on after a drop: the offset in the run's output on its target."""
         self._run_id = run_id
-        self._redactor = redactor
+        self._redactors = {stream: redactor() for stream in Stream}
         self._told = 0
         self._last = b""
+        self._last_of_stdout = b""
 
-    def feed(self, data: bytes) -> Output | None:
-        """The signal for a chunk, or None while all of it might be part of a secret."""
-        self.received += len(data)
-        return self._tell(self._redactor.feed(data))
-
-    def take(self, chunk: OutputChunk) -> Output | None:
-        """As `feed`, with a line where the target left something out."""
-        notice = f"\n[… {chunk.left_out:,} bytes left out …]\n" if chunk.left_out else ""
-        told = self.feed(notice.encode() + chunk.data)
+    def take(self, chunk: OutputChunk) -> Iterator[Output]:
+        """The signals for a chunk: none while all of it might be part of a secret, and one
+        more where the target left something out before it."""
+        if chunk.left_out:
+            yield from self.notice(f"{chunk.left_out:,} bytes left out")
         self.received = chunk.next_offset
-        return told
+        yield from self._tell(self._redactors[chunk.stream].feed(chunk.data), chunk.stream)
 
-    def end(self) -> Output | None:
-        """The signal for what was held back."""
-        return self._tell(self._redactor.flush())
+    def notice(self, what: str) -> Iterator[Output]:
+        """The signals for a line of the console's own in the output."""
+        yield from self.end()
+        yield from self._tell(f"\n[… {what} …]\n".encode(), None)
+
+    def end(self) -> Iterator[Output]:
+        """The signals for what was held back."""
+        for stream, redactor in self._redactors.items():
+            yield from self._tell(redactor.flush(), stream)
 
     def last_lines(self) -> tuple[str, ...]:
         """The last lines that say something, each made one safe line of at most 200 characters."""
@@ -45,14 +55,19 @@ class OutputTrail:
         return tuple(said[-_LAST_LINES:])
 
     def last_line(self) -> str:
-        """The last line that says something, as a fact is recorded from it."""
-        lines = self._last.decode("utf-8", "replace").splitlines()
+        """The last line that says something, as a fact is recorded from it.
+
+        Where stderr is told apart, a line of it is no answer; a notice never is.
+        """
+        lines = self._last_of_stdout.decode("utf-8", "replace").splitlines()
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
-    def _tell(self, clean: bytes) -> Output | None:
+    def _tell(self, clean: bytes, stream: Stream | None) -> Iterator[Output]:
         if not clean:
-            return None
-        signal = Output(self._run_id, self._told, clean)
+            return
+        signal = Output(self._run_id, self._told, clean, stream or Stream.OUTPUT)
         self._told += len(clean)
         self._last = (self._last + clean)[-_KEPT_BYTES:]
-        return signal
+        if stream in (Stream.OUTPUT, Stream.STDOUT):
+            self._last_of_stdout = (self._last_of_stdout + clean)[-_KEPT_BYTES:]
+        yield signal

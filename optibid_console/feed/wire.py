@@ -164,7 +164,10 @@ def encode(message: Message, number: int = 0) -> Frame:
             }  # fmt: skip
             return _binary(head, message.data, number, message.count + message.dropped)
         case Output():
-            head = {"run": message.run_id, "offset": message.offset, "n": number}
+            head = {
+                "run": message.run_id, "offset": message.offset, "stream": message.stream,
+                "n": number,
+            }  # fmt: skip
             return _binary(head, message.data, number, 0)
         case Entry():
             return _text({"entry": message.to_plain()})
@@ -215,7 +218,8 @@ def _log_lines(head: dict[str, Any], data: bytes) -> LogLines:
 
 
 def _output(head: dict[str, Any], data: bytes) -> Output:
-    return Output(str(head["run"]), int(head["offset"]), data)
+    stream = str(head.get("stream", "output"))  # an older engine does not say
+    return Output(str(head["run"]), int(head["offset"]), data, stream)
 
 
 def _decode_signal(value: dict[str, Any]) -> Message | None:

@@ -41,6 +41,7 @@ MESSAGES = [
     LogLines("backend", b"one\n\xff\x00two\n", 2, 7, "rotated", 1_795_554_000.25),
     LogLines("backend", b"", 0, notice="lost: …"),
     Output("run-1", 12, b"\n\n"),
+    Output("run-1", 14, b"x", "stderr"),
     Sampled("probe", READING),
     Link("app-1", "reconnecting", "8 s", 1.5, 3),
     Presence(("ann", "bob")),
@@ -70,6 +71,9 @@ def test_the_frames_are_those_of_the_architecture_page() -> None:
     assert encode(LogLines("backend", b"x\n", 1, at=2.5), 5).data.split(b"\n", 1) == [
         b'{"tail":"backend","count":1,"dropped":0,"notice":"","at":2.5,"n":5}', b"x\n",
     ]  # fmt: skip
+    assert encode(Output("r-1", 7, b"x\n", "stderr"), 5).data.split(b"\n", 1) == [
+        b'{"run":"r-1","offset":7,"stream":"stderr","n":5}', b"x\n",
+    ]  # fmt: skip
     assert encode(CaughtUp(3)).data == b'{"caught_up":3}'
     assert json.loads(encode_hello(Hello("ann", "watch", 4))) == {
         "hello": 1, "name": "ann", "want": "watch", "after": 4, "life": "", "signals_after": 0,
@@ -78,6 +82,10 @@ def test_the_frames_are_those_of_the_architecture_page() -> None:
     assert json.loads(encode_command(Asked(1, Abort()))) == {
         "id": 1, "command": {"kind": "abort", "body": {"run_id": ""}},
     }  # fmt: skip
+
+
+def test_output_of_an_engine_that_tells_no_streams_apart_is_read() -> None:
+    assert decode(b'{"run":"r-1","offset":7,"n":5}\nx') == (Output("r-1", 7, b"x", "output"), 5)
 
 
 def test_greetings_and_commands_come_back() -> None:

@@ -1,90 +1,88 @@
-"""Hosts with a network of their own, and cables between them that can be unplugged.
+"""Machines with cables between them that can be pulled: network namespaces, veth pairs.
 
-A namespace has no name: it goes with the last process in it, also when a test is killed.
+Whatever runs in one of them is started with its `prefix`; files and processes are shared.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import shutil
 import subprocess
 from functools import cache
 
-
-@cache
-def why_no_namespaces() -> str:
-    """Why network namespaces can't be made here; empty when they can."""
-    if os.geteuid() != 0:
-        return "needs network namespaces: not root"
-    if shutil.which("ip") is None:
-        return "needs network namespaces: no `ip` (iproute2)"
-    made: list[Namespace] = []
-    try:
-        made += [Namespace(), Namespace()]
-        Cable(*made, number=1)
-    except (OSError, RuntimeError) as error:
-        return f"needs network namespaces: {error}"
-    finally:
-        for one in made:
-            one.close()
-    return ""
+_IP = shutil.which("ip", path="/usr/sbin:/sbin:/usr/bin:/bin") or "ip"
+_counted = itertools.count()
+_MOST = 255
 
 
-class Namespace:
-    """A network of its own, with nothing but a loopback in it."""
+class Machine:
+    """One end of cables."""
 
-    def __init__(self) -> None:
-        self._holder = subprocess.Popen(
-            ["unshare", "--net", "sh", "-c", "echo made; exec cat"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            start_new_session=True,
-        )  # fmt: skip
-        assert self._holder.stdout is not None
-        if not self._holder.stdout.readline():
-            _, said = self._holder.communicate()
-            raise RuntimeError(said.decode(errors="replace").strip())
-        self.run("ip", "link", "set", "lo", "up")
-
-    @property
-    def pid(self) -> int:
-        """A process in it."""
-        return self._holder.pid
-
-    def inside(self, *argv: str) -> list[str]:
-        """The command that runs `argv` there."""
-        return ["nsenter", f"--net=/proc/{self.pid}/ns/net", "--", *argv]
-
-    def run(self, *argv: str) -> None:
-        """Run a command there. Raises `RuntimeError` with what it says when it fails."""
-        done = subprocess.run(self.inside(*argv), capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(argv)}: {done.stderr.strip()}")
-
-    def close(self) -> None:
-        """Let go of it; it ends with the last process that was started in it."""
-        self._holder.communicate()
+    def __init__(self, name: str, address: str) -> None:
+        self.name = name
+        self.address = address
+        """At the first cable that it got."""
+        self.prefix = (_IP, "netns", "exec", name)
+        """Begins the command line of what is to run there."""
 
 
 class Cable:
-    """A pair of virtual Ethernet devices (veth(4)) between a host and another one."""
+    """Two machines, `near` and `far`, that reach each other and nothing else."""
 
-    def __init__(self, here: Namespace, there: Namespace, number: int) -> None:
-        """`number`: from 1 to 250, another one for each cable that a host has."""
-        self.here_address = f"10.77.{number}.1"
-        self.address = f"10.77.{number}.2"
-        """Of the host at the far end."""
-        self._there = there
-        near, far = f"to{number}", f"from{number}"
-        here.run("ip", "link", "add", near, "type", "veth", "peer", far, "netns", str(there.pid))
-        here.run("ip", "address", "add", f"{self.here_address}/30", "dev", near)
-        here.run("ip", "link", "set", near, "up")
-        there.run("ip", "address", "add", f"{self.address}/30", "dev", far)
-        self._far = far
-        self.plug()
+    def __init__(self, near: Machine | None = None) -> None:
+        """`near`: a machine that has other cables too; its own cable removes it."""
+        number = next(_counted)
+        if number > _MOST:
+            raise RuntimeError(f"more than {_MOST} cables: they would share addresses")
+        base, subnet = f"optibid-{os.getpid()}-{number}", f"10.77.{number}"
+        self._made = [] if near else [Machine(f"{base}-near", f"{subnet}.1")]
+        self.near = near or self._made[0]
+        self.far = Machine(f"{base}-far", f"{subnet}.2")
+        self._made.append(self.far)
+        device = f"cable{number}"
+        try:
+            for machine in self._made:
+                _ip("netns", "add", machine.name)
+                _ip("-n", machine.name, "link", "set", "lo", "up")
+            _ip("-n", self.near.name, "link", "add", device, "type", "veth",
+                "peer", "name", "cable", "netns", self.far.name)  # fmt: skip
+            for machine, end, host in ((self.near, device, 1), (self.far, "cable", 2)):
+                _ip("-n", machine.name, "address", "add", f"{subnet}.{host}/24", "dev", end)
+                _ip("-n", machine.name, "link", "set", end, "up")
+        except BaseException:
+            self.remove()
+            raise
 
-    def unplug(self) -> None:
-        """From now on nothing passes in either direction, and neither end is told."""
-        self._there.run("ip", "link", "set", self._far, "down")
+    def pull(self) -> None:
+        """Nothing gets through any more, and nobody is told."""
+        _ip("-n", self.far.name, "link", "set", "cable", "down")
 
     def plug(self) -> None:
-        self._there.run("ip", "link", "set", self._far, "up")
+        _ip("-n", self.far.name, "link", "set", "cable", "up")
+
+    def remove(self) -> None:
+        """The machines that it made, and the cable with them; end first what runs there."""
+        for machine in self._made:
+            with contextlib.suppress(subprocess.CalledProcessError):  # it was never made
+                _ip("netns", "delete", machine.name)
+
+
+@cache
+def are_there() -> bool:
+    """Whether this user may make network namespaces here."""
+    name = f"optibid-{os.getpid()}-tried"
+    try:
+        _ip("netns", "add", name)
+        _ip("-n", name, "link", "add", "one", "type", "veth", "peer", "name", "other")
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    finally:
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            _ip("netns", "delete", name)
+    return True
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run([_IP, *arguments], check=True, stdin=subprocess.DEVNULL, capture_output=True)

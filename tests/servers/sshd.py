@@ -10,17 +10,16 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from subprocess import PIPE
-from typing import IO, Any
+from typing import Any
 
 import asyncssh
 
 from optibid_console.runbook.model import TargetSpec
-from tests.servers.namespaces import Namespace
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin:/usr/local/sbin")
 
@@ -42,10 +41,10 @@ class Keys:
         user.write_public_key(self.authorized)
         self.known_hosts.touch()
 
-    def know(self, port: int, key: Path | None = None, address: str = "127.0.0.1") -> None:
+    def know(self, port: int, key: Path | None = None, host: str = "127.0.0.1") -> None:
         """Make `key` (the host's) the known one of that port, and no other."""
         public = asyncssh.read_private_key(key or self.host_key).export_public_key().decode()
-        self.known_hosts.write_text(f"[{address}]:{port} {public}")
+        self.known_hosts.write_text(f"[{host}]:{port} {public}")
 
     def spec(self, port: int, **changes: str) -> TargetSpec:
         """The runbook's target for the server on that port."""
@@ -61,23 +60,21 @@ class Keys:
 
 
 class OpenSshServer:
-    """OpenSSH's sshd for the user who runs the tests: on 127.0.0.1, or on the `address` that
-    a namespace has."""
+    """OpenSSH's sshd for the user who runs the tests; `prefix` may put it somewhere else."""
 
     def __init__(
         self,
         keys: Keys,
         *settings: str,
         address: str = "127.0.0.1",
-        namespace: Namespace | None = None,
+        prefix: tuple[str, ...] = (),
     ) -> None:
         assert SSHD is not None
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)
-        self.address = address
         self.port = free_port()
-        self._namespace = namespace
-        self._config = keys.directory / f"sshd_config-{address}-{self.port}"
+        self._config = keys.directory / f"sshd_config-{self.port}"
+        self._prefix = prefix
         lines = [
             f"Port {self.port}", f"ListenAddress {address}", f"HostKey {keys.host_key}",
             f"AuthorizedKeysFile {keys.authorized}", "PidFile none", "StrictModes no",
@@ -90,29 +87,23 @@ class OpenSshServer:
     def start(self) -> None:
         """Listen, also again after `kill`."""
         assert SSHD is not None
-        argv = [SSHD, "-D", "-e", "-f", str(self._config)]
-        argv = self._namespace.inside(*argv) if self._namespace else argv
-        self._process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
-        )
-        said = self._process.stderr
-        assert said is not None
-        while line := said.readline():
-            if line.startswith(b"Server listening on"):
-                break
-        else:
-            raise RuntimeError(f"sshd doesn't listen on {self.address}:{self.port}")
-        threading.Thread(target=_drain, args=(said,), daemon=True).start()
+        log = self._config.with_suffix(".log")
+        with log.open("wb") as stderr:
+            self._process = subprocess.Popen(
+                [*self._prefix, SSHD, "-D", "-e", "-f", str(self._config)],
+                stdin=subprocess.DEVNULL, stderr=stderr, start_new_session=True,
+            )  # fmt: skip
+        _until_listening(self._process, log)
 
     def drop(self) -> None:
-        """End every connection at once, as when its process is killed. What a session
-        started is left alone."""
+        """End every connection at once, as when its process is killed. What the sessions
+        run is left alone."""
         for pid in _children(self._process.pid, "sshd"):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
     def kill(self) -> None:
-        """End the listener, and then every connection."""
+        """End the listener, then every connection."""
         sessions = _children(self._process.pid, "sshd")
         self._process.kill()
         self._process.wait()
@@ -248,11 +239,13 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def _drain(said: IO[bytes]) -> None:
-    """Read what nobody wants, so that its writer is never held up."""
-    with said:
-        while said.read(65536):
-            pass
+def _until_listening(sshd: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and sshd.poll() is None:
+        if b"Server listening on" in log.read_bytes():
+            return
+        time.sleep(0.01)
+    raise RuntimeError(f"sshd doesn't listen: {log.read_text()}")
 
 
 def _children(pid: int, name: str) -> list[int]:

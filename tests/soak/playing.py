@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.servers.forking import Forked, ForkServer
-from tests.servers.namespaces import Cable, Namespace
+from tests.servers.namespaces import Cable
 from tests.servers.sshd import Keys, OpenSshServer
 from tests.soak.plan import Fault, Kind, Round, Window
 
@@ -63,18 +63,16 @@ undoes = ["1.1"]
 class Link:
     """A host behind a cable, with its sshd."""
 
-    def __init__(self, console: Namespace, number: int, room: Path) -> None:
-        directory = room / f"host-{number}"
+    def __init__(self, cable: Cable, directory: Path) -> None:
         directory.mkdir()
-        self.host = Namespace()
-        self.cable = Cable(console, self.host, number)
+        self.cable = cable
         keys = Keys(directory)
         self.sshd = OpenSshServer(
-            keys, "MaxStartups 200", "SetEnv SHLVL=2", address=self.cable.address,
-            namespace=self.host,
+            keys, "MaxStartups 200", "SetEnv SHLVL=2",
+            address=cable.far.address, prefix=cable.far.prefix,
         )  # fmt: skip
-        keys.know(self.sshd.port, address=self.cable.address)
-        self.target = keys.spec(self.sshd.port, host=self.cable.address)
+        keys.know(self.sshd.port, host=cable.far.address)
+        self.target = keys.spec(self.sshd.port, host=cable.far.address)
 
     async def befall(self, fault: Fault) -> None:
         """The fault, from beginning to end."""
@@ -83,13 +81,13 @@ class Link:
             await asyncio.sleep(fault.lasts_s)
             await asyncio.to_thread(self.sshd.start)
             return
-        await asyncio.to_thread(self.cable.unplug)
+        await asyncio.to_thread(self.cable.pull)
         await asyncio.sleep(fault.lasts_s)
         await asyncio.to_thread(self.cable.plug)
 
     def close(self) -> None:
         self.sshd.stop()
-        self.host.close()
+        self.cable.remove()
 
 
 @dataclass

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.forking import ForkServer
-from tests.servers.namespaces import Namespace, why_no_namespaces
+from tests.servers.namespaces import Cable
 from tests.soak.checking import wrongs
 from tests.soak.plan import Kind, Round, plan
 from tests.soak.playing import Link, Played, play_round
@@ -23,21 +23,18 @@ SEED = int(os.environ.get("OPTIBID_SOAK_SEED", "20261124"))
 WINDOWS = int(os.environ.get("OPTIBID_SOAK", "200"))
 LINKS = int(os.environ.get("OPTIBID_SOAK_LINKS", "8"))
 
-pytestmark = [
-    pytest.mark.server("sshd"),
-    pytest.mark.skipif(bool(why_no_namespaces()), reason=why_no_namespaces()),
-]
+pytestmark = [pytest.mark.server("sshd"), pytest.mark.server("network namespaces")]
 
 
 async def play(rounds: tuple[tuple[Round, ...], ...], room: Path) -> list[Played]:
     """Every link plays its rounds one after the other; the links play at the same time."""
-    console = Namespace()
+    first = Cable()
+    links = [Link(first, room / "host-1")]
     forks = ForkServer()
-    links: list[Link] = []
     try:
-        await forks.begin(console.inside(), environment(room), "tests.soak.screen")
-        for number in range(1, len(rounds) + 1):
-            links.append(await asyncio.to_thread(Link, console, number, room))
+        await forks.begin(first.near.prefix, environment(room), "tests.soak.screen")
+        for number in range(2, len(rounds) + 1):
+            links.append(Link(Cable(first.near), room / f"host-{number}"))
 
         async def all_of(link: Link, some: tuple[Round, ...]) -> list[Played]:
             return [one for each in some for one in await play_round(link, each, room, forks)]
@@ -47,9 +44,8 @@ async def play(rounds: tuple[tuple[Round, ...], ...], room: Path) -> list[Played
         return [one for some in played for one in some]
     finally:
         await forks.close()
-        for link in links:
+        for link in reversed(links):  # the first one has the machine of the engines
             link.close()
-        console.close()
 
 
 def environment(room: Path) -> dict[str, str]:
