@@ -8,6 +8,7 @@ from enum import StrEnum
 
 ROUND_WINDOWS = 5
 """So many windows share a link at a time, and what happens to it."""
+_MEET_THE_LAUNCH = 0.25
 
 
 class Kind(StrEnum):
@@ -23,9 +24,12 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that goes wrong, in seconds from the moment in which the screens attach."""
+    """One thing that goes wrong."""
 
     kind: Kind
+    launching: bool
+    """Whether it may meet the launch: counted from when the screens attach. Otherwise from when
+    the command runs, a link's from when those of half of its windows do."""
     at_s: float
     lasts_s: float
     """Until the link is back, or what was killed is started again."""
@@ -123,19 +127,21 @@ def _pieces(chance: random.Random) -> tuple[Piece, ...]:
 
 
 def _link_fault(chance: random.Random, kind: Kind, shortest_s: float, longest_s: float) -> Fault:
+    launching = chance.random() < _MEET_THE_LAUNCH
     lasts_s = {Kind.CUT_1S: 1.0, Kind.CUT_10S: 10.0, Kind.CUT_LONG: longest_s + 2.0}
     at_s = chance.uniform(0.0, shortest_s * 0.8)
-    return Fault(kind, at_s, lasts_s.get(kind, 0.0) or chance.uniform(0.0, 1.0))
+    return Fault(kind, launching, at_s, lasts_s.get(kind, 0.0) or chance.uniform(0.0, 1.0))
 
 
 def _own_faults(chance: random.Random, run_s: float, others: int) -> tuple[Fault, ...]:
     count = chance.randint(1 - others, 3 - others)
-    drawn = [
+    drawn = (
         Fault(
             chance.choice((Kind.ENGINE, Kind.SCREEN)),
+            chance.random() < _MEET_THE_LAUNCH,
             chance.uniform(0.0, run_s * 0.8),
             chance.uniform(0.0, 1.0),
         )
         for _ in range(count)
-    ]
-    return tuple(sorted(drawn, key=lambda one: one.at_s))
+    )
+    return tuple(drawn)

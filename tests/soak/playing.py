@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +44,7 @@ id = "1.1"
 title = "Print"
 on = "there"
 run = '''echo launched >>{dir}/launches
+echo >{dir}/begins
 {command}'''
 timeout = "5m"
 
@@ -103,8 +106,12 @@ class Played:
     """How many there were."""
     befell: Counter[Kind] = field(default_factory=Counter)
     """The faults that came before the step had its outcome."""
+    under_way: int = 0
+    """How many of them met the command while it ran."""
     problem: str = ""
     """Why it didn't come to its end."""
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the command runs, and when there is an outcome without that."""
     settled: asyncio.Event = field(default_factory=asyncio.Event)
     _restarting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -114,6 +121,10 @@ class Played:
 
     def prepare(self, link: Link) -> None:
         self.path.mkdir()
+        begins = self.path / "begins"
+        os.mkfifo(begins)
+        pipe = os.open(begins, os.O_RDWR | os.O_NONBLOCK)  # so that its writer never waits
+        asyncio.get_running_loop().add_reader(pipe, self._begins, pipe)
         target = link.target
         text = RUNBOOK.format(
             number=self.window.number, address=target.host, port=target.port, user=target.user,
@@ -121,6 +132,16 @@ class Played:
             command=self.window.command(),
         )  # fmt: skip
         (self.path / "config.toml").write_text(text)
+
+    def _begins(self, pipe: int) -> None:
+        asyncio.get_running_loop().remove_reader(pipe)
+        os.close(pipe)
+        self.begun.set()
+
+    def meet(self, kind: Kind) -> None:
+        """Note that it happens."""
+        self.befell[kind] += 1
+        self.under_way += self.begun.is_set()
 
     async def start_engine(self) -> None:
         self.engine = await self.forks.start(
@@ -142,6 +163,7 @@ class Played:
             self.problem = f"no outcome was seen within {WINDOW_LIMIT_S:g} s"
         finally:
             self.settled.set()
+            self.begun.set()
         done = await asyncio.gather(*faults, return_exceptions=True)
         self.problem = self.problem or next((repr(one) for one in done if one), "")
         assert self.engine is not None
@@ -168,17 +190,21 @@ class Played:
             await self._attach()
 
     async def _befall(self, fault: Fault) -> None:
+        if not fault.launching:
+            await self.begun.wait()
         if await within(self.settled, fault.at_s):
             return
         if fault.kind is Kind.SCREEN:
             assert self.screen is not None
-            self.befell[fault.kind] += await self.screen.end() == -signal.SIGKILL
+            if not self.screen.ended.done():
+                self.meet(fault.kind)
+                await self.screen.end()
             return
         async with self._restarting:
             if self.settled.is_set():
                 return
             assert self.engine is not None
-            self.befell[fault.kind] += 1
+            self.meet(fault.kind)
             await self.engine.end()
             await asyncio.sleep(fault.lasts_s)
             await self.start_engine()
@@ -189,6 +215,15 @@ async def within(event: asyncio.Event, wait_s: float) -> bool:
     with suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), wait_s)
     return event.is_set()
+
+
+async def half_of(events: Sequence[asyncio.Event]) -> None:
+    """Wait until more than half of them are set."""
+    waiting = {asyncio.create_task(one.wait()) for one in events}
+    while len(waiting) >= len(events) / 2:
+        _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for one in waiting:
+        one.cancel()
 
 
 async def play_round(link: Link, one: Round, room: Path, forks: ForkServer) -> list[Played]:
@@ -204,7 +239,10 @@ async def play_round(link: Link, one: Round, room: Path, forks: ForkServer) -> l
 
 
 async def _befall(link: Link, fault: Fault, played: list[Played]) -> None:
+    if not fault.launching:
+        await half_of([one.begun for one in played])
     await asyncio.sleep(fault.at_s)
     for one in played:
-        one.befell[fault.kind] += not one.settled.is_set()
+        if not one.settled.is_set():
+            one.meet(fault.kind)
     await link.befall(fault)

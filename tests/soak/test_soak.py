@@ -61,7 +61,8 @@ def environment(room: Path) -> dict[str, str]:
 def told(played: list[Played], took_s: float) -> str:
     befell: Counter[Kind] = sum((one.befell for one in played), Counter())
     counts = ", ".join(f"{befell[kind]} × {kind}" for kind in Kind)
-    return f"{len(played)} windows in {took_s:.0f} s: {counts}"
+    under_way = sum(one.under_way for one in played)
+    return f"{len(played)} windows in {took_s:.0f} s: {counts}; {under_way} while a run was on"
 
 
 async def test_whatever_is_killed_or_cut_there_is_one_launch_one_outcome_and_every_byte() -> None:
@@ -80,4 +81,5 @@ async def test_whatever_is_killed_or_cut_there_is_one_launch_one_outcome_and_eve
     assert not wrong, f"seed {SEED}, {len(wrong)} of {len(played)} windows:\n" + "\n".join(said)
     assert len(played) == WINDOWS
     assert all(sum(one.befell.values()) for one in played)
+    assert sum(one.under_way > 0 for one in played) > WINDOWS / 2
     shutil.rmtree(room)
