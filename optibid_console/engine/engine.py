@@ -17,6 +17,7 @@ from optibid_console.engine.lease import Attached, Lease
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.live_run import LiveRun
 from optibid_console.engine.observing import Observers
+from optibid_console.engine.recalling import Recall
 from optibid_console.engine.running import StepRunner
 from optibid_console.engine.tailing import Tails
 from optibid_console.journal import lease
@@ -49,6 +50,7 @@ class Engine:
         self._observers = Observers(loaded, targets, ledger)
         self._judge = Judge(runbook, ledger, self._observers)
         self._tails = Tails(loaded, targets, ledger)
+        self._recall = Recall(ledger, targets, loaded.secrets)
         self._steps = StepRunner(runbook, ledger, targets, loaded.secrets, self._observers.take_now)
         self._actions = ActionRunner(runbook, ledger, self._steps)
         self._busy = asyncio.Lock()
@@ -82,6 +84,7 @@ class Engine:
             self._tails.run,
             self.pulse.run,
             Heartbeat(self.ledger).run,
+            self._recall.run,
         ):
             self._spawn(work())
         try:
@@ -259,9 +262,8 @@ class Engine:
     def _done(self, task: asyncio.Task[Any]) -> None:
         """A part of the engine that breaks ends the engine with its error, never silently."""
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None and not self._stop.done():
-            error = task.exception()
-            assert error is not None
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self._stop.done():
             self._stop.set_exception(error)
 
     async def _end_tasks(self) -> None:
