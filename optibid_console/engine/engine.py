@@ -19,6 +19,7 @@ from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.live_run import LiveRun
 from optibid_console.engine.observing import Observers
 from optibid_console.engine.operations import operations_of
+from optibid_console.engine.recalling import Recall
 from optibid_console.engine.running import StepRunner
 from optibid_console.engine.tailing import Tails
 from optibid_console.engine.tidying import Tidying
@@ -62,6 +63,7 @@ class Engine:
             self._observers.take_now,
             operations_of(loaded, ledger, targets),
         )
+        self._recall = Recall(ledger, targets, loaded.secrets)
         self._actions = ActionRunner(runbook, ledger, self._steps)
         self._late = LateAnswers(ledger, targets, self._steps)
         self._tidying = Tidying(ledger, targets, without_link(runbook), open_windows)
@@ -99,6 +101,7 @@ class Engine:
             Heartbeat(self.ledger).run,
             self._tidying.run,
             Scrubber(self.ledger).run,
+            self._recall.run,
         ):
             self._spawn(work())
         try:
@@ -280,9 +283,8 @@ class Engine:
     def _done(self, task: asyncio.Task[Any]) -> None:
         """A part of the engine that breaks ends the engine with its error, never silently."""
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None and not self._stop.done():
-            error = task.exception()
-            assert error is not None
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self._stop.done():
             self._stop.set_exception(error)
 
     async def _end_tasks(self) -> None:

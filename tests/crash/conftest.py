@@ -20,6 +20,7 @@ from optibid_console.entries import Entry, kind_of
 from optibid_console.feed.client import FeedSource
 from optibid_console.journal.file import entries_of
 from optibid_console.runbook.model import TargetSpec
+from optibid_console.signals import Output
 from optibid_console.source import CaughtUp, Event, Role
 from optibid_console.state import WindowState, fold
 from optibid_console.stop_points import VARIABLE
@@ -109,6 +110,15 @@ class Attached:
 
     async def send(self, command: Command) -> Reply:
         return await self.source.send(command)
+
+    def printed(self, run_id: str) -> bytes:
+        """What it got of a run's output, each piece where the one before ended."""
+        got = b""
+        for one in self.events:
+            if isinstance(one, Output) and one.run_id == run_id:
+                assert one.offset == len(got)
+                got += one.data
+        return got
 
     def has(self, kind: type) -> bool:
         return any(isinstance(event, kind) for event in self.events)

@@ -36,6 +36,9 @@ async def test_a_kill_there_leaves_one_launch_one_outcome_and_all_output(
             assert step.outcome in (None, Outcome.REFUSED)
             await screen.send(RunStep("1.1"))
             await screen.until(lambda one: one.state.step("1.1").status is StepStatus.DONE)
+        run_id = screen.state.step("1.1").run_id
+        await screen.until(lambda one: len(one.printed(run_id)) >= len(place.bare()))
+        assert screen.printed(run_id) == place.bare()
     assert await place.end(again) == 0
     assert place.lines("launches") == 1
     state = place.state()

@@ -1,4 +1,4 @@
-"""Two machines with a cable between them that can be pulled: network namespaces and a veth pair.
+"""Machines with cables between them that can be pulled: network namespaces, veth pairs.
 
 Whatever runs in one of them is started with its `prefix`; files and processes are shared.
 """
@@ -14,14 +14,16 @@ from functools import cache
 
 _IP = shutil.which("ip", path="/usr/sbin:/sbin:/usr/bin:/bin") or "ip"
 _counted = itertools.count()
+_MOST = 255
 
 
 class Machine:
-    """One end of the cable."""
+    """One end of cables."""
 
     def __init__(self, name: str, address: str) -> None:
         self.name = name
         self.address = address
+        """At the first cable that it got."""
         self.prefix = (_IP, "netns", "exec", name)
         """Begins the command line of what is to run there."""
 
@@ -29,19 +31,26 @@ class Machine:
 class Cable:
     """Two machines, `near` and `far`, that reach each other and nothing else."""
 
-    def __init__(self) -> None:
-        base = f"optibid-{os.getpid()}-{next(_counted)}"
-        self.near = Machine(f"{base}-near", "10.77.0.1")
-        self.far = Machine(f"{base}-far", "10.77.0.2")
+    def __init__(self, near: Machine | None = None) -> None:
+        """`near`: a machine that has other cables too; its own cable removes it."""
+        number = next(_counted)
+        if number > _MOST:
+            raise RuntimeError(f"more than {_MOST} cables: they would share addresses")
+        base, subnet = f"optibid-{os.getpid()}-{number}", f"10.77.{number}"
+        self._made = [] if near else [Machine(f"{base}-near", f"{subnet}.1")]
+        self.near = near or self._made[0]
+        self.far = Machine(f"{base}-far", f"{subnet}.2")
+        self._made.append(self.far)
+        device = f"cable{number}"
         try:
-            for machine in (self.near, self.far):
+            for machine in self._made:
                 _ip("netns", "add", machine.name)
-            _ip("-n", self.near.name, "link", "add", "cable", "type", "veth",
-                "peer", "name", "cable", "netns", self.far.name)  # fmt: skip
-            for machine in (self.near, self.far):
-                _ip("-n", machine.name, "address", "add", f"{machine.address}/24", "dev", "cable")
                 _ip("-n", machine.name, "link", "set", "lo", "up")
-                _ip("-n", machine.name, "link", "set", "cable", "up")
+            _ip("-n", self.near.name, "link", "add", device, "type", "veth",
+                "peer", "name", "cable", "netns", self.far.name)  # fmt: skip
+            for machine, end, host in ((self.near, device, 1), (self.far, "cable", 2)):
+                _ip("-n", machine.name, "address", "add", f"{subnet}.{host}/24", "dev", end)
+                _ip("-n", machine.name, "link", "set", end, "up")
         except BaseException:
             self.remove()
             raise
@@ -54,8 +63,8 @@ class Cable:
         _ip("-n", self.far.name, "link", "set", "cable", "up")
 
     def remove(self) -> None:
-        """Both machines, and the cable with them; end first what runs there."""
-        for machine in (self.near, self.far):
+        """The machines that it made, and the cable with them; end first what runs there."""
+        for machine in self._made:
             with contextlib.suppress(subprocess.CalledProcessError):  # it was never made
                 _ip("netns", "delete", machine.name)
 

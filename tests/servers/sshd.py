@@ -73,25 +73,41 @@ class OpenSshServer:
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)
         self.port = free_port()
-        config = keys.directory / f"sshd_config-{self.port}"
+        self._config = keys.directory / f"sshd_config-{self.port}"
+        self._prefix = prefix
         lines = [
             f"Port {self.port}", f"ListenAddress {address}", f"HostKey {keys.host_key}",
             f"AuthorizedKeysFile {keys.authorized}", "PidFile none", "StrictModes no",
             "UsePAM no", "PasswordAuthentication no", "KbdInteractiveAuthentication no",
             "PermitRootLogin yes", *settings,
         ]  # fmt: skip
-        config.write_text("\n".join(lines))
-        log = config.with_suffix(".log")
+        self._config.write_text("\n".join(lines))
+        self.start()
+
+    def start(self) -> None:
+        """Listen, also again after `kill`."""
+        assert SSHD is not None
+        log = self._config.with_suffix(".log")
         with log.open("wb") as stderr:
             self._process = subprocess.Popen(
-                [*prefix, SSHD, "-D", "-e", "-f", str(config)],
-                stderr=stderr, start_new_session=True,
+                [*self._prefix, SSHD, "-D", "-e", "-f", str(self._config)],
+                stdin=subprocess.DEVNULL, stderr=stderr, start_new_session=True,
             )  # fmt: skip
         _until_listening(self._process, log)
 
     def drop(self) -> None:
-        """End every connection at once, as when its process is killed."""
-        for pid in _children(self._process.pid):
+        """End every connection at once, as when its process is killed. What the sessions
+        run is left alone."""
+        for pid in _children(self._process.pid, "sshd"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def kill(self) -> None:
+        """End the listener, then every connection."""
+        sessions = _children(self._process.pid, "sshd")
+        self._process.kill()
+        self._process.wait()
+        for pid in sessions:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
@@ -232,13 +248,13 @@ def _until_listening(sshd: subprocess.Popen[bytes], log: Path) -> None:
     raise RuntimeError(f"sshd doesn't listen: {log.read_text()}")
 
 
-def _children(pid: int) -> list[int]:
-    """All descendants of a process that still belong to it."""
+def _children(pid: int, name: str) -> list[int]:
+    """All descendants of a process that have that name, down to the first with another one."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            fields = entry.read_text().rpartition(") ")[2].split()
-            if int(fields[1]) == pid:
+            head, _, rest = entry.read_text().rpartition(") ")
+            if int(rest.split()[1]) == pid and head.partition("(")[2].startswith(name):
                 child = int(entry.parent.name)
-                found += [child, *_children(child)]
+                found += [child, *_children(child, name)]
     return found
