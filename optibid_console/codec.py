@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
-from typing import Any, Literal, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NewType, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 Decoder = Callable[[Any], Any]
@@ -34,7 +34,7 @@ def from_plain(kind: type[T], value: Any) -> T:
     Unknown keys are ignored, so that an older console reads a newer entry.
     Raises `ValueError` naming the field when a value is missing or of another type.
     """
-    decode: Decoder = _decoder(kind)  # type: ignore[arg-type]  # a class has a hash
+    decode = _decoder(kind)
     try:
         result: T = decode(value)
     except _Misfit as misfit:
@@ -71,9 +71,9 @@ class _Misfit(ValueError):
         return self
 
 
-@cache
 def _decoder(kind: Any) -> Decoder:
-    """What makes a `kind` of a JSON value; put together once for each kind."""
+    """What makes a `kind` of a JSON value; put together once for each dataclass. (Not cached
+    itself: `int | float` equals `float | int`, and the first that fits is another one.)"""
     if isinstance(kind, NewType):
         return _decoder(kind.__supertype__)
     if kind is Any:
@@ -88,7 +88,7 @@ def _decoder(kind: Any) -> Decoder:
     if origin is not None and issubclass(origin, Mapping):
         return _mapping(get_args(kind)[1])
     if is_dataclass(kind):
-        return _dataclass(kind)
+        return _dataclass(cast(Hashable, kind))
     if issubclass(kind, Enum):
         return _enum(kind)
     return _plain(kind)
@@ -169,6 +169,7 @@ def _union(options: tuple[Any, ...]) -> Decoder:
     return decode
 
 
+@cache
 def _dataclass(kind: Any) -> Decoder:
     def decode(value: Any) -> Any:
         _check_object(value)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from optibid_console.entries import GENESIS
 from optibid_console.journal import file
-from optibid_console.journal.explaining import explain
+from optibid_console.journal.explaining import explain, is_damage
 
 _BEFORE_ALL = float("-inf")
 """Below every number that a row may have, also those that none should have."""
@@ -47,16 +47,21 @@ def walk(
     after: tuple[int, str] = (0, GENESIS),
 ) -> Verified:
     """How far the chain of `rows` (in the order of their numbers) holds; `after`: the number
-    and hash of the entry before the first one."""
+    and hash of the entry before the first one. Raises `sqlite3.Error` for what isn't damage."""
     good, head = after
     number, digest = noted or (0, GENESIS)
-    for row in rows:
-        problem = _problem(row, good, head)
-        if not problem and row[0] == number and row[7] != digest:
-            problem = f"entry {number} isn't the one whose hash was noted: it was sealed anew"
-        if problem:
-            return Verified(good, head, problem)
-        good, head = row[0], row[7]
+    try:
+        for row in rows:
+            problem = _problem(row, good, head)
+            if not problem and row[0] == number and row[7] != digest:
+                problem = f"entry {number} isn't the one whose hash was noted: it was sealed anew"
+            if problem:
+                return Verified(good, head, problem)
+            good, head = row[0], row[7]
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        return Verified(good, head, f"entry {good + 1} can't be read: {error}")
     if good < number:
         return Verified(good, head, f"entries {good + 1} to {number} were cut off at the end")
     return Verified(good, head)

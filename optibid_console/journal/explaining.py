@@ -10,7 +10,7 @@ from optibid_console.journal.journal import JournalBusy, JournalError
 
 def explain(path: Path, what: str, error: Exception) -> JournalError:
     """What to raise where a journal can't be `what`: opened, written, read."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = _code(error)
     if code == sqlite3.SQLITE_NOTADB:
         return not_a_journal(path)
     if code == sqlite3.SQLITE_FULL:
@@ -27,6 +27,16 @@ def explain(path: Path, what: str, error: Exception) -> JournalError:
     busy = code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
     kind = JournalBusy if busy else JournalError
     return kind(f"the journal {path} can't be {what}: {why}; {advice}")
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether the file or its disk is broken, and not only in use or full."""
+    return _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOTADB)
+
+
+def _code(error: Exception) -> int:
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF
 
 
 def not_a_journal(path: Path) -> JournalError:

@@ -13,7 +13,7 @@ from optibid_console.journal import chain, file
 from optibid_console.journal.explaining import explain
 from optibid_console.journal.journal import JournalBusy, JournalError
 
-PASS_S = 60.0
+PASS_S = 10.0
 """A pass over the whole journal begins at most so often, in seconds."""
 BUDGET_S = 0.005
 """What one call may cost, in CPU seconds: at one a second 0.5 % of a core while a pass goes on,

@@ -48,7 +48,7 @@ def tamper(path: Path, statement: str) -> None:
     db.close()
 
 
-def test_a_pass_is_made_of_pieces_and_begins_once_a_minute(
+def test_a_pass_is_made_of_pieces_and_passes_do_not_follow_each_other_at_once(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scrub, "BUDGET_S", 0.0)  # one entry at each call
@@ -106,7 +106,7 @@ async def test_nothing_is_appended_to_a_damaged_journal_and_a_forced_rollback_is
         file.seek(len(good) // 2)
         file.write(os.urandom(4096 * 2))
     await journal.scrub()
-    assert "is damaged" in journal.problem or "malformed" in journal.problem
+    assert "is damaged" in journal.problem
     with pytest.raises(JournalError, match="keep the file as evidence"):
         await journal.append("ann", Held("x"))
     journal.force("rollback")
