@@ -6,7 +6,7 @@ from __future__ import annotations
 from textual.widgets import Input
 
 from optibid_console.launch_clock import format_span
-from optibid_console.plan import Preview, PreviewStep, preview
+from optibid_console.plan import ROLLBACK, Preview, PreviewStep, preview
 from optibid_console.runbook.model import StepKind
 from screens.lines import BLANK, Line, Span, row, sign, spans, wrapped
 from screens.modals.confirm import command_lines
@@ -31,7 +31,12 @@ class ConfirmAction(Sheet[str | None]):
         super().__init__(view, now.title, prompt)
 
     def make_lines(self, width: int, now: float) -> list[Line]:
-        return preview_lines(preview(self.view.state, self._action_id, now), width)
+        lines = preview_lines(preview(self.view.state, self._action_id, now), width)
+        pulse = self.view.pulse
+        if pulse is None or pulse.journal_ok or self._action_id != ROLLBACK:
+            return lines
+        text = "The journal can't be written: you are asked once more, and a spill file records it."
+        return [*wrapped(text, width, "failing"), BLANK, *lines]
 
     def pinned_lines(self, width: int, now: float) -> list[Line]:
         shown = preview(self.view.state, self._action_id, now)
