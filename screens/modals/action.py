@@ -32,17 +32,22 @@ class ConfirmAction(Sheet[str | None]):
 
     def make_lines(self, width: int, now: float) -> list[Line]:
         lines = preview_lines(preview(self.view.state, self._action_id, now), width)
-        pulse = self.view.pulse
-        if pulse is None or pulse.journal_ok or self._action_id != ROLLBACK:
-            return lines
-        text = "The journal can't be written: you are asked once more, and a spill file records it."
-        return [*wrapped(text, width, "failing"), BLANK, *lines]
+        warned = self._unrecorded(width)
+        return [*warned, BLANK, *lines] if warned else lines
 
     def pinned_lines(self, width: int, now: float) -> list[Line]:
         shown = preview(self.view.state, self._action_id, now)
+        warned = self._unrecorded(width)
         if not shown.not_ready:
-            return [row(width, (Span("everything is ready", "ok"),))]
-        return wrapped(f"not ready: {'; '.join(shown.not_ready)}", width, "warn")
+            return [*warned, row(width, (Span("everything is ready", "ok"),))]
+        return [*warned, *wrapped(f"not ready: {'; '.join(shown.not_ready)}", width, "warn")]
+
+    def _unrecorded(self, width: int) -> list[Line]:
+        """That the journal is away: this sheet is then not the last word."""
+        pulse = self.view.pulse
+        if pulse is None or pulse.journal_ok or self._action_id != ROLLBACK:
+            return []
+        return wrapped("the journal can't be written: you are asked once more", width, "failing")
 
     def show_more(self, above: int, below: int) -> None:
         self._read = self._read or below <= 0
