@@ -62,7 +62,8 @@ class Running:
 
         text = (
             f"Nothing can be recorded now: {problem}. The rollback can go on all the same: what "
-            "it does is kept in a spill file beside the journal and merged when that is back."
+            "it does is recorded in a spill file, beside the journal or on another disk (the "
+            "header names it then), and merged when the journal is back."
         )
         sheet = TypeOut(self.desk.view, "Without the journal", text, forced_words(action))
         typed = await self.desk.stage.ask(sheet)

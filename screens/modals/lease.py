@@ -70,9 +70,11 @@ def _runbook(view: View, width: int) -> list[Line]:
 
 def _recorded(view: View, width: int) -> list[Line]:
     """Where it is recorded, while that isn't the journal."""
+    problem = view.pulse.problem if view.pulse and not view.pulse.journal_ok else ""
     if not view.state.spill:
-        return []
-    why = f" ({view.pulse.problem})" if view.pulse and view.pulse.problem else ""
+        said = f"Nothing is recorded now, so nothing new can start: {problem}."
+        return [BLANK, *wrapped(said, width, "warn")] if problem else []
+    why = f" ({problem})" if problem else ""
     text = f"The journal can't be written{why}. What the forced rollback does is recorded in"
     after = "It is merged into the journal as soon as that is back; keep it until then."
     return [

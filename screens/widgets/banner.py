@@ -42,8 +42,8 @@ def alerts(view: View, now: float) -> list[Alert]:
     if view.state.closed is not None:
         return _closed(view)
     return [
-        *_lost(view), *_unsettled(view), *_stopped(view), *_spill(view), *_tripped(view, now),
-        *_unknown(view),
+        *_lost(view), *_unsettled(view), *_stopped(view), *_spill(view),
+        *_not_recording(view), *_tripped(view, now), *_unknown(view),
         *_failed(view),
         *_by_hand(view, now),
         *_rolled_back(view), *_poll(view), *_escalation(view, now), *_changed_config(view),
@@ -80,6 +80,24 @@ def _spill(view: View) -> list[Alert]:
         return []
     head = "The journal is away: a spill file records, until it is back"
     return [Alert("recording", head, view.state.spill, _drives(view, "l  more"), whole=True)]
+
+
+def _not_recording(view: View) -> list[Alert]:
+    """The journal can't be written: why, and what can be done all the same."""
+    pulse = view.pulse
+    if pulse is None or pulse.journal_ok or view.state.spill:
+        return []
+    rollback, runbook = view.rollback(), view.state.runbook
+    key = runbook.keys.get(rollback.id, rollback.key) if runbook and rollback else ""
+    way = _drives(view, f"{key}  forced rollback") if key else ""
+    head = "NOT RECORDING: nothing new can start"
+    return [Alert("failing", head, why_not_recorded(pulse.problem), way, whole=True)]
+
+
+def why_not_recorded(problem: str) -> str:
+    """The journal's problem with the cause first: its place is long and known."""
+    where, said, cause = problem.partition(" can't be written: ")
+    return f"{cause} ({where})" if said else problem
 
 
 def _tripped(view: View, now: float) -> list[Alert]:
@@ -265,7 +283,7 @@ class Banner(Pane, can_focus=False):
     def redraw(self) -> None:
         """Also take as much height as it needs, and the colour of the worst alert."""
         verdicts = {one.verdict for one in self.view.state.criteria.values()}
-        urgent = bool(_stopped(self.view) or _unsettled(self.view))
+        urgent = bool(_stopped(self.view) or _unsettled(self.view) or _not_recording(self.view))
         self.set_class(urgent or Verdict.FAIL in verdicts, "-bad")
         width = self.size.width or self.app.size.width
         height = len(banner_lines(self.view, width, self.view.now()))

@@ -19,6 +19,24 @@ def spilling() -> rec.Recorder:
 
 
 @pytest.mark.parametrize("size", [(160, 45), (80, 24)])
+async def test_why_nothing_is_recorded_is_said_and_what_can_be_done(
+    console: Start, size: tuple[int, int]
+) -> None:
+    problem = "the journal /srv/a.journal can't be written: database or disk is full; make space"
+    async with console(rec.tripped(), size=size) as it:
+        it.source.push(Pulse(rec.NOW, 0.1, False, problem))
+        await it.settle()
+        assert "✗ NOT RECORDING" in it.seen("header")
+        assert "NOT RECORDING: nothing new can start" in it.seen("banner")
+        assert "database or disk is full; make space" in it.seen("banner")
+        assert "R  forced rollback" in it.seen("banner")
+        await it.press("R")
+        assert any("you are asked once more" in one for one in it.sheet_lines())
+        await it.press("escape", "l")
+        assert "Nothing is recorded now" in it.sheet()
+
+
+@pytest.mark.parametrize("size", [(160, 45), (80, 24)])
 async def test_the_header_says_spill_and_the_window_names_the_file_whole(
     console: Start, size: tuple[int, int]
 ) -> None:
