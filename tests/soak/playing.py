@@ -217,11 +217,10 @@ async def within(event: asyncio.Event, wait_s: float) -> bool:
     return event.is_set()
 
 
-async def half_of(events: Sequence[asyncio.Event]) -> None:
-    """Wait until more than half of them are set."""
+async def first_of(events: Sequence[asyncio.Event]) -> None:
+    """Wait until one of them is set."""
     waiting = {asyncio.create_task(one.wait()) for one in events}
-    while len(waiting) >= len(events) / 2:
-        _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     for one in waiting:
         one.cancel()
 
@@ -240,7 +239,7 @@ async def play_round(link: Link, one: Round, room: Path, forks: ForkServer) -> l
 
 async def _befall(link: Link, fault: Fault, played: list[Played]) -> None:
     if not fault.launching:
-        await half_of([one.begun for one in played])
+        await first_of([one.begun for one in played])
     await asyncio.sleep(fault.at_s)
     for one in played:
         if not one.settled.is_set():
