@@ -29,7 +29,7 @@ class Fault:
     kind: Kind
     launching: bool
     """Whether it may meet the launch: counted from when the screens attach. Otherwise from when
-    the command runs, a link's from when those of half of its windows do."""
+    the command runs, a link's from when the first one of its windows does."""
     at_s: float
     lasts_s: float
     """Until the link is back, or what was killed is started again."""
@@ -114,7 +114,7 @@ def _round(chance: random.Random, numbers: list[int], kind: Kind | None) -> Roun
 
 
 def _pieces(chance: random.Random) -> tuple[Piece, ...]:
-    run_s = chance.uniform(0.5, 4.0)
+    run_s = chance.uniform(1.0, 4.0)
     count = chance.randint(2, 6)
     line = 1
     pieces = []
@@ -129,7 +129,7 @@ def _pieces(chance: random.Random) -> tuple[Piece, ...]:
 def _link_fault(chance: random.Random, kind: Kind, shortest_s: float, longest_s: float) -> Fault:
     launching = chance.random() < _MEET_THE_LAUNCH
     lasts_s = {Kind.CUT_1S: 1.0, Kind.CUT_10S: 10.0, Kind.CUT_LONG: longest_s + 2.0}
-    at_s = chance.uniform(0.0, shortest_s * 0.8)
+    at_s = chance.uniform(0.2, 0.8) * shortest_s
     return Fault(kind, launching, at_s, lasts_s.get(kind, 0.0) or chance.uniform(0.0, 1.0))
 
 

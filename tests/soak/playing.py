@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 from tests.servers.forking import Forked, ForkServer
 from tests.servers.namespaces import Cable
 from tests.servers.sshd import Keys, OpenSshServer
+from tests.soak.person import Person
 from tests.soak.plan import Fault, Kind, Round, Window
 
 WINDOW_LIMIT_S = 90.0
@@ -100,6 +101,9 @@ class Played:
     window: Window
     path: Path
     forks: ForkServer
+    environ: Mapping[str, str]
+    """Where the console keeps its files: for who starts it without the fork server."""
+    person: Person | None = None
     engine: Forked | None = None
     screen: Forked | None = None
     screens: int = 0
@@ -110,6 +114,9 @@ class Played:
     """How many of them met the command while it ran."""
     problem: str = ""
     """Why it didn't come to its end."""
+    wrongs: list[str] = field(default_factory=list)
+    """What isn't right, in words."""
+    checked: bool = False
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the command runs, and when there is an outcome without that."""
     settled: asyncio.Event = field(default_factory=asyncio.Event)
@@ -155,6 +162,8 @@ class Played:
     async def play(self) -> None:
         """Screens and faults, until a screen has seen the end. The engine is ready."""
         await self._attach()
+        if self.window.terminal:
+            self.person = await asyncio.to_thread(Person, self.journal, self.environ)
         faults = [asyncio.create_task(self._befall(one)) for one in self.window.faults]
         try:
             async with asyncio.timeout(WINDOW_LIMIT_S):
@@ -166,10 +175,22 @@ class Played:
             self.begun.set()
         done = await asyncio.gather(*faults, return_exceptions=True)
         self.problem = self.problem or next((repr(one) for one in done if one), "")
+        await self._last_look()
         assert self.engine is not None
         status = await self.engine.end(signal.SIGTERM)
         if status:
             self.problem = self.problem or f"the engine ended with {status}"
+
+    async def _last_look(self) -> None:
+        """The person sees the output's last line, whatever happened to her screen."""
+        if self.person is None:
+            return
+        try:
+            await asyncio.to_thread(self.person.sees, f"the end of {self.window.number}")
+        except AssertionError as error:
+            self.problem = self.problem or str(error)
+        finally:
+            await asyncio.to_thread(self.person.leave)
 
     async def _attach(self) -> None:
         """Start a screen, the first or the next one."""
@@ -199,6 +220,8 @@ class Played:
             if not self.screen.ended.done():
                 self.meet(fault.kind)
                 await self.screen.end()
+                if self.person is not None:
+                    await asyncio.to_thread(self.person.is_cut_off)
             return
         async with self._restarting:
             if self.settled.is_set():
@@ -217,18 +240,19 @@ async def within(event: asyncio.Event, wait_s: float) -> bool:
     return event.is_set()
 
 
-async def half_of(events: Sequence[asyncio.Event]) -> None:
-    """Wait until more than half of them are set."""
+async def first_of(events: Sequence[asyncio.Event]) -> None:
+    """Wait until one of them is set."""
     waiting = {asyncio.create_task(one.wait()) for one in events}
-    while len(waiting) >= len(events) / 2:
-        _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     for one in waiting:
         one.cancel()
 
 
-async def play_round(link: Link, one: Round, room: Path, forks: ForkServer) -> list[Played]:
+async def play_round(
+    link: Link, one: Round, room: Path, forks: ForkServer, environ: Mapping[str, str]
+) -> list[Played]:
     """All windows of a round at the same time, and what befalls their link."""
-    played = [Played(window, room / f"w{window.number}", forks) for window in one.windows]
+    played = [Played(window, room / f"w{window.number}", forks, environ) for window in one.windows]
     for each in played:
         each.prepare(link)
     await asyncio.gather(*(each.start_engine() for each in played))
@@ -240,7 +264,7 @@ async def play_round(link: Link, one: Round, room: Path, forks: ForkServer) -> l
 
 async def _befall(link: Link, fault: Fault, played: list[Played]) -> None:
     if not fault.launching:
-        await half_of([one.begun for one in played])
+        await first_of([one.begun for one in played])
     await asyncio.sleep(fault.at_s)
     for one in played:
         if not one.settled.is_set():
