@@ -118,7 +118,7 @@ def _(s: WindowState, entry: e.Entry, f: e.StepStarted) -> WindowState:
     )
     run = RunState(
         f.run_id, key, f.step_id, f.target, f.command, entry.at, entry.actor, f.epoch,
-        f.timeout_s, f.kind, f.action_run,
+        f.timeout_s, f.kind, f.action_run, s.moment(entry),
     )  # fmt: skip
     action = s.actions.get(f.action_run)
     actions = s.actions
@@ -212,7 +212,9 @@ def _(s: WindowState, entry: e.Entry, f: e.FactRecorded) -> WindowState:
 
 @_on(e.ActionStarted)
 def _(s: WindowState, entry: e.Entry, f: e.ActionStarted) -> WindowState:
-    action = ActionState(f.action_id, f.action_run, f.steps, entry.actor, entry.at, f.why)
+    action = ActionState(
+        f.action_id, f.action_run, f.steps, entry.actor, entry.at, f.why, s.moment(entry)
+    )
     return replace(s, actions=s.actions.put(f.action_run, action), action_run=f.action_run)
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from optibid_console import entries as e
+from optibid_console.moment import Moment, boot_name
 from optibid_console.persistent import Grown, GrownList
 from optibid_console.runbook.model import Runbook
 from probes.probe import Reading
@@ -67,6 +68,8 @@ class RunState:
     kind: str
     action_run: str = ""
     """The action that started it, or empty."""
+    began: Moment = field(default_factory=lambda: Moment(0.0))
+    """When it started, on both clocks of the engine that started it."""
     launched: bool = False
     unreachable: str = ""
     abort_asked_by: str = ""
@@ -83,6 +86,8 @@ class ActionState:
     by: str
     started_at: float
     why: tuple[str, ...] = ()
+    began: Moment = field(default_factory=lambda: Moment(0.0))
+    """When it started, on both clocks of the engine that started it."""
     stopped_at_step: str = ""
     """The failed step on which it waits for a choice."""
     stopped_reason: str = ""
@@ -132,6 +137,13 @@ class Poll:
     by: str
     votes: Mapping[str, e.VoteCast] = field(default_factory=dict)
     result: str = ""
+
+    def tally(self) -> str:
+        """What the votes come to: `go`, `no-go` or `incomplete`."""
+        votes = [vote.vote for vote in self.votes.values()]
+        if e.Vote.NO_GO in votes:
+            return "no-go"
+        return "go" if len(votes) == len(self.roles) else "incomplete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +223,12 @@ class WindowState:
         if not action_run or (self.runbook and self.runbook.phase_of(step_id)):
             return step_id
         return f"{action_run}/{step_id}"
+
+    def moment(self, entry: e.Entry) -> Moment:
+        """When an entry of the engine that runs now was made, on both its clocks."""
+        engine = self.engine
+        boot = boot_name(engine.host, engine.boot_id) if engine else ""
+        return Moment(entry.at, entry.mono, boot)
 
     def active_runs(self) -> tuple[RunState, ...]:
         """The runs of which no end is known, in the order of their start."""

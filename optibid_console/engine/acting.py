@@ -7,6 +7,7 @@ from typing import Any
 
 from optibid_console import entries as e
 from optibid_console.action_plan import action_plan
+from optibid_console.engine.clocks import now
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.live_run import LiveRun
 from optibid_console.engine.running import StepRunner
@@ -140,7 +141,7 @@ class ActionRunner:
 
     async def _finish(self, action_run: str, outcome: e.Outcome, reason: str) -> None:
         under_way = self._ledger.state.actions[action_run]
-        took_s = round(self._ledger.state.at - under_way.started_at, 3)
+        took_s = round(now().since(under_way.began), 3)
         await self._ledger.keep(e.ActionFinished(action_run, outcome, reason, took_s))
 
     async def _preempt(self, by: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass, field
 
 from optibid_console import entries as e
+from optibid_console.engine.clocks import now
 from optibid_console.engine.output import OutputTrail
+from optibid_console.moment import Moment
 from optibid_console.runbook.model import Step
 from optibid_console.targets.target import Ending, RunEnd, RunSpec
 
@@ -18,7 +19,7 @@ class LiveRun:
 
     step: Step
     run_id: str
-    started_at: float
+    began: Moment
     spec: RunSpec
     trail: OutputTrail
     sent: bool = False
@@ -40,7 +41,11 @@ class LiveRun:
 
     def left_s(self) -> float:
         """How much of its time is left, in seconds."""
-        return self.started_at + self.spec.timeout_s - time.time()
+        return self.spec.timeout_s - self.took_s()
+
+    def took_s(self) -> float:
+        """For how long it has been under way, in seconds; no jump of the wall clock counts."""
+        return now().since(self.began)
 
 
 def judged(live: LiveRun, end: RunEnd) -> tuple[e.Outcome, str]:

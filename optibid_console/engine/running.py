@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 
 from optibid_console import entries as e
@@ -12,6 +11,7 @@ from optibid_console.engine.evidence import Evidence, TakeNow
 from optibid_console.engine.ledger import CONSOLE, Ledger
 from optibid_console.engine.live_run import LiveRun, judged
 from optibid_console.engine.output import OutputTrail
+from optibid_console.moment import Moment
 from optibid_console.runbook.model import Runbook, Step, StepKind
 from optibid_console.runbook.secrets import Secrets
 from optibid_console.runbook.shell_text import fill
@@ -58,9 +58,10 @@ class StepRunner:
             action_run,
         )
         reach("before-step-started")
-        entry = await self._ledger.record(fact, by)
+        await self._ledger.record(fact, by)
         reach("after-step-started")
-        return self._alive(step, run_id, command, state.epoch, entry.at)
+        began = self._ledger.state.runs[run_id].began
+        return self._alive(step, run_id, command, state.epoch, began)
 
     def reattach(self, run: RunState) -> LiveRun | None:
         """A run whose step an earlier engine left without an outcome; None when that step is
@@ -68,7 +69,7 @@ class StepRunner:
         step = self._runbook.step(run.step_id)
         if step is None:
             return None
-        live = self._alive(step, run.run_id, run.command, run.epoch, run.started_at)
+        live = self._alive(step, run.run_id, run.command, run.epoch, run.began)
         live.sent = True
         live.unreachable = step.kind is StepKind.RUN
         live.launched = run.launched
@@ -115,14 +116,12 @@ class StepRunner:
     def live(self) -> tuple[LiveRun, ...]:
         return tuple(self._live.values())
 
-    def _alive(
-        self, step: Step, run_id: str, command: str, epoch: int, started_at: float
-    ) -> LiveRun:
+    def _alive(self, step: Step, run_id: str, command: str, epoch: int, began: Moment) -> LiveRun:
         env = self._secrets.env_for(command)
         window = self._ledger.state.window_id
         spec = RunSpec(run_id, command, epoch, float(step.timeout), env, self._cwd(step), window)
         trail = OutputTrail(run_id, self._secrets.redactor)
-        live = LiveRun(step, run_id, started_at, spec, trail)
+        live = LiveRun(step, run_id, began, spec, trail)
         self._live[run_id] = live
         return live
 
@@ -208,7 +207,7 @@ class StepRunner:
             live.run_id, outcome, reason,
             exit_status=end.exit_status if end else None,
             signal=end.signal if end else "",
-            duration_s=round(time.time() - live.started_at, 3),
+            duration_s=round(live.took_s(), 3),
             output_bytes=live.trail.received,
             last_lines=live.trail.last_lines(),
         )  # fmt: skip
@@ -219,7 +218,7 @@ class StepRunner:
     ) -> e.Outcome:
         if not ended:
             await self._record_end(live, outcome, reason)
-        took_s = round(time.time() - live.started_at, 3)
+        took_s = round(live.took_s(), 3)
         fact = e.StepFinished(live.step.id, live.run_id, outcome, reason, took_s)
         reach("before-outcome-recorded")
         await self._ledger.keep(fact, CONSOLE)

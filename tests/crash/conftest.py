@@ -19,6 +19,7 @@ from optibid_console.commands import Command, Reply
 from optibid_console.entries import Entry, kind_of
 from optibid_console.feed.client import FeedSource
 from optibid_console.journal.file import entries_of
+from optibid_console.runbook.model import TargetSpec
 from optibid_console.source import CaughtUp, Event, Role
 from optibid_console.state import WindowState, fold
 from optibid_console.stop_points import VARIABLE
@@ -116,11 +117,11 @@ class Attached:
 class Place:
     """A directory with a runbook, a journal and what engines leave there."""
 
-    def __init__(self, path: Path, on: str = "here", ssh: str = "") -> None:
+    def __init__(self, path: Path, on: str = "here", ssh: str = "", prints: str = PRINTS) -> None:
         self.path = path
         self.config = path / "config.toml"
         self.journal = path / "a.journal"
-        given = {"dir": path, "on": on, "ssh": ssh, "prints": PRINTS}
+        given = {"dir": path, "on": on, "ssh": ssh, "prints": prints}
         self.config.write_text(RUNBOOK.format(**given))
         self.engines: list[subprocess.Popen[str]] = []
 
@@ -193,6 +194,15 @@ class Place:
             assert "Traceback" not in said
 
 
+def ssh_target(room: Path, spec: TargetSpec) -> str:
+    """The runbook's table of an SSH host that shares this machine's files."""
+    return (
+        f'[targets.there]\nkind = "ssh"\nhost = "{spec.host}"\nport = {spec.port}\n'
+        f'user = "{spec.user}"\nidentity = "{spec.identity}"\n'
+        f'known_hosts = "{spec.known_hosts}"\nrun_dir = "{room}/runs"\ncwd = "{room}"'
+    )
+
+
 @pytest.fixture
 def room(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     # not tmp_path: a socket's path has room for 107 bytes
@@ -225,14 +235,7 @@ def any_place(room: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
     keys = Keys(room)
     sshd = OpenSshServer(keys)
     keys.know(sshd.port)
-    spec = keys.spec(sshd.port)
-    place = Place(
-        room,
-        "there",
-        f'[targets.there]\nkind = "ssh"\nhost = "127.0.0.1"\nport = {sshd.port}\n'
-        f'user = "{spec.user}"\nidentity = "{spec.identity}"\n'
-        f'known_hosts = "{spec.known_hosts}"\nrun_dir = "{room}/runs"\ncwd = "{room}"',
-    )
+    place = Place(room, "there", ssh_target(room, keys.spec(sshd.port)))
     yield place
     place.clear()
     sshd.stop()
