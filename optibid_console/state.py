@@ -132,6 +132,13 @@ class Poll:
     votes: Mapping[str, e.VoteCast] = field(default_factory=dict)
     result: str = ""
 
+    def tally(self) -> str:
+        """What the votes come to: `go`, `no-go` or `incomplete`."""
+        votes = [vote.vote for vote in self.votes.values()]
+        if e.Vote.NO_GO in votes:
+            return "no-go"
+        return "go" if len(votes) == len(self.roles) else "incomplete"
+
 
 @dataclass(frozen=True, slots=True)
 class Escalation:

@@ -20,14 +20,17 @@ from optibid_console.engine.observing import Observers
 from optibid_console.engine.recalling import Recall
 from optibid_console.engine.running import StepRunner
 from optibid_console.engine.tailing import Tails
+from optibid_console.engine.tidying import Tidying
 from optibid_console.journal import lease
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.lease import Deposed
+from optibid_console.known_windows import open_windows
 from optibid_console.permit import ROLLBACK, forced_words, permit
 from optibid_console.runbook.load import Loaded
 from optibid_console.runbook.model import Runbook, StepKind
 from optibid_console.signals import Link
 from optibid_console.source import Role
+from optibid_console.targets import without_link
 from optibid_console.targets.target import LinkState, Target
 
 
@@ -53,6 +56,7 @@ class Engine:
         self._recall = Recall(ledger, targets, loaded.secrets)
         self._steps = StepRunner(runbook, ledger, targets, loaded.secrets, self._observers.take_now)
         self._actions = ActionRunner(runbook, ledger, self._steps)
+        self._tidying = Tidying(ledger, targets, without_link(runbook), open_windows)
         self._busy = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stop: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -85,6 +89,7 @@ class Engine:
             self.pulse.run,
             Heartbeat(self.ledger).run,
             self._recall.run,
+            self._tidying.run,
         ):
             self._spawn(work())
         try:
@@ -104,6 +109,8 @@ class Engine:
         self.ledger.signal(
             Link(state.target, state.state, state.detail, state.latency_ms, state.attempt)
         )
+        if state.state == "connected":
+            self._tidying.answers(state.target)
         if self._links.get(state.target) != state.state:
             self._links[state.target] = state.state
             fact = e.LinkChanged(state.target, state.state, state.detail)
@@ -221,7 +228,7 @@ class Engine:
             case c.CastVote(poll_id, role, vote, note):
                 return e.VoteCast(poll_id, role, vote, note)
             case c.ClosePoll(poll_id):
-                return e.PollClosed(poll_id, _poll_result(self.ledger, poll_id))
+                return e.PollClosed(poll_id, state.polls[poll_id].tally())
             case c.StartEscalation(reason):
                 return e.EscalationStarted(reason)
             case c.AcknowledgeEscalation(rung, note):
@@ -280,14 +287,6 @@ class Engine:
             await self.ledger.record(e.EngineStopped(reason))
         except JournalError as error:
             self.ledger.problem = str(error)
-
-
-def _poll_result(ledger: Ledger, poll_id: str) -> str:
-    poll = ledger.state.polls[poll_id]
-    votes = [vote.vote for vote in poll.votes.values()]
-    if e.Vote.NO_GO in votes:
-        return "no-go"
-    return "go" if len(votes) == len(poll.roles) else "incomplete"
 
 
 def _forcing(runbook: Runbook, command: c.Command) -> str:

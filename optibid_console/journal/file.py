@@ -147,14 +147,17 @@ def last_head(connection: sqlite3.Connection, path: Path) -> tuple[int, str]:
 
 def is_closed(path: Path) -> bool:
     """Whether the window of this journal was closed. Raises `JournalError`."""
-    with closing(connect(path, create=False, writable=False)) as connection:
-        try:
-            found = connection.execute(
-                "SELECT 1 FROM entries WHERE kind = 'window-closed' LIMIT 1"
-            ).fetchone()
-        except sqlite3.Error as error:
-            raise explain(path, "read", error) from error
-    return found is not None
+    return bool(_first_value(path, "SELECT 1 FROM entries WHERE kind = 'window-closed' LIMIT 1"))
+
+
+def open_window(path: Path) -> str:
+    """The id of the journal's window; empty when it was closed or none was opened. Raises
+    `JournalError`."""
+    query = (
+        "SELECT json_extract(body, '$.window_id') FROM entries WHERE kind = 'window-opened' "
+        "AND NOT EXISTS (SELECT 1 FROM entries WHERE kind = 'window-closed') LIMIT 1"
+    )
+    return _first_value(path, query)
 
 
 def runbook_digest(path: Path) -> str:
@@ -164,6 +167,11 @@ def runbook_digest(path: Path) -> str:
         "SELECT json_extract(body, '$.digest') FROM entries "
         "WHERE kind IN ('window-opened', 'runbook-accepted') ORDER BY seq DESC LIMIT 1"
     )
+    return _first_value(path, query)
+
+
+def _first_value(path: Path, query: str) -> str:
+    """The first value of the first row that a query gives; empty when it gives none."""
     with closing(connect(path, create=False, writable=False)) as connection:
         try:
             found = connection.execute(query).fetchone()

@@ -220,8 +220,9 @@ StartEngine = Callable[[], contextlib.AbstractAsyncContextManager[Bench]]
 
 
 @pytest.fixture
-def start_engine(tmp_path: Path) -> StartEngine:
+def start_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StartEngine:
     """Starts an engine on the test's own directory; again, it goes on with the journal there."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     room = tmp_path / "room"
     room.mkdir()
     (room / "load").write_text("10\n")
