@@ -9,6 +9,7 @@ from typing import Any
 from optibid_console.commands import RunStep
 from optibid_console.entries import Outcome, RunEnded, StepFinished, StepStarted
 from optibid_console.journal.chain import verify
+from optibid_console.journal.file import entries_of
 from optibid_console.state import ACTIVE, StepStatus
 from optibid_console.stop_points import STOP_POINTS
 
@@ -27,7 +28,8 @@ async def killed_at(point: str, place: Any) -> None:
         await engine_killed_at(point, place)
         recorded_once(place)
     except Exception as error:
-        error.add_note(f"the engine was killed at {point}")
+        recorded = [one.fact for one in entries_of(place.journal)][1:]
+        error.add_note(f"the engine was to be killed at {point}; recorded: {recorded}")
         raise
 
 

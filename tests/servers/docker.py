@@ -37,8 +37,10 @@ class DockerServer:
         folder = self._folder
         argv = ["dockerd", "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"]
         argv += ["--pidfile", f"{folder}/pid", "-H", self.url]
+        # runc would keep files where a test has its XDG_RUNTIME_DIR, which goes with the test
+        env = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
         with (folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(argv, stdout=log, stderr=log)
+            self._process = subprocess.Popen(argv, stdout=log, stderr=log, env=env)
         deadline = time.monotonic() + 20
         while not answers(self.url):
             if self._process.poll() is not None or time.monotonic() > deadline:
