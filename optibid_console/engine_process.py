@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +62,11 @@ async def find_or_start(wanted: Wanted) -> EngineRecord:
     Of several that ask at once one starts it and all get it. Raises `EngineStartError`,
     `SourceError`, `JournalError`.
     """
+    return (await found_or_started(wanted))[0]
+
+
+async def found_or_started(wanted: Wanted) -> tuple[EngineRecord, bool]:
+    """As `find_or_start`, and whether it was this call that started it."""
     key = paths.journal_key(wanted.journal) if wanted.journal else _family(wanted)
     async with _starting(paths.engines_dir() / f"{key}.starting"):
         journal = wanted.journal
@@ -71,14 +76,22 @@ async def find_or_start(wanted: Wanted) -> EngineRecord:
         if found is not None and await _answering(found):
             if await asyncio.to_thread(responds, Path(found.socket), ANSWER_S):
                 _check_runbook(found, wanted)
-                return found
+                return found, False
             if not wanted.take_over:
                 raise EngineStartError(await asyncio.to_thread(silent, found), 3)
         await _start(wanted, journal)
         record = find(journal)
         if record is None or not await _answering(record):
             raise EngineStartError(_ended(journal, "it ended as soon as it was ready"), 1)
-        return record
+        return record, True
+
+
+async def until_gone(record: EngineRecord) -> None:
+    """Wait until this engine has ended, at most as long as one may take to be ready."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(READY_S):
+            while find(Path(record.journal)) == record:  # noqa: ASYNC110 (another process ends)
+                await asyncio.sleep(_LOOK_S)
 
 
 def silent(record: EngineRecord) -> str:

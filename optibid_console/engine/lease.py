@@ -87,6 +87,10 @@ class Lease:
     def drives(self, screen: Attached) -> bool:
         return screen.id == self._holder
 
+    def others(self, screen: Attached) -> tuple[str, ...]:
+        """The names of all other screens that are attached."""
+        return tuple(one.name for one in self._screens.values() if one.id != screen.id)
+
     def holder_name(self) -> str:
         """Empty when nobody drives."""
         return self._name(self._holder) if self._holder else ""
