@@ -30,6 +30,12 @@ from optibid_console.state import (
 F = TypeVar("F")
 
 
+_ENDED = {
+    e.Outcome.SUCCEEDED: StepStatus.DONE,
+    e.Outcome.REHEARSED: StepStatus.REHEARSED,
+}
+
+
 def _on(kind: type[F]) -> Callable[[Callable[[WindowState, e.Entry, F], WindowState]], Fold]:
     def register(fold_one: Callable[[WindowState, e.Entry, F], WindowState]) -> Fold:
         FOLDS[kind] = fold_one
@@ -43,7 +49,7 @@ def _(s: WindowState, entry: e.Entry, f: e.WindowOpened) -> WindowState:
     return replace(
         s, window_id=f.window_id, name=f.name, version=f.version, stamp=f.stamp, t0=f.t0,
         speed=f.speed, digest=f.digest, runbook=from_plain(Runbook, f.runbook),
-        opened_at=entry.at,
+        opened_at=entry.at, rehearsal=f.rehearsal,
         facts={"window.id": f.window_id, "window.stamp": f.stamp, "window.version": f.version},
     )  # fmt: skip
 
@@ -61,6 +67,11 @@ def _(s: WindowState, entry: e.Entry, f: e.RunbookAccepted) -> WindowState:
         s, digest=f.digest, runbook=runbook, name=window.name, version=window.version,
         speed=window.speed, facts={**s.facts, "window.version": window.version},
     )  # fmt: skip
+
+
+@_on(e.RehearsalMeasured)
+def _(s: WindowState, entry: e.Entry, f: e.RehearsalMeasured) -> WindowState:
+    return replace(s, rehearsed=f)
 
 
 @_on(e.EngineStopped)
@@ -158,7 +169,7 @@ def _(s: WindowState, entry: e.Entry, f: e.EvidenceTaken) -> WindowState:
 
 @_on(e.StepFinished)
 def _(s: WindowState, entry: e.Entry, f: e.StepFinished) -> WindowState:
-    status = StepStatus.DONE if f.outcome is e.Outcome.SUCCEEDED else StepStatus.FAILED
+    status = _ENDED.get(f.outcome, StepStatus.FAILED)
     return _step_of_run(
         s, f.run_id, status=status, outcome=f.outcome, reason=f.reason, finished_at=entry.at
     )

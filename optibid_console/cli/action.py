@@ -16,12 +16,19 @@ from optibid_console.cli.action_report import Report, Result, report_for
 from optibid_console.cli.action_talk import ActionTalk, Wish, unconfirmed
 from optibid_console.cli.person import name_of
 from optibid_console.engine.opening import opening
-from optibid_console.engine_process import Wanted, find_or_start, found_or_started, until_gone
+from optibid_console.engine_process import (
+    Wanted,
+    find_or_start,
+    found_or_started,
+    own_journal,
+    until_gone,
+)
 from optibid_console.entries import GENESIS, seal
 from optibid_console.feed.client import FeedSource
-from optibid_console.journal.file import entries_of, is_closed
+from optibid_console.journal.file import entries_of
 from optibid_console.journal.journal import JournalError
 from optibid_console.plan import preview
+from optibid_console.rehearsing import mismatch
 from optibid_console.runbook.load import Loaded, RunbookError, load
 from optibid_console.source import SourceError
 from optibid_console.state import WindowState, fold
@@ -43,8 +50,8 @@ def action(options: Namespace) -> int:
 
 def _action(options: Namespace, report: Report) -> Result:
     loaded = load(options.config, os.environ)
-    journal: Path = options.journal or paths.journal_for(
-        options.config, loaded.runbook.window.name, is_closed
+    journal: Path = options.journal or own_journal(
+        options.config, loaded.runbook.window.name, loaded.digest, rehearsal=options.rehearse
     )
     try:
         state = _window(loaded, journal, options)
@@ -64,7 +71,7 @@ def _window(loaded: Loaded, journal: Path, options: Namespace) -> WindowState:
     state = fold(entries_of(journal)) if journal.exists() else WindowState()
     if state.seq == 0:
         now = time.time()
-        opened = opening(loaded, options.t0 or "", now)
+        opened = opening(loaded, options.t0 or "", now, rehearsal=options.rehearse)
         return fold([seal(1, now, 0.0, name_of(options), opened, GENESIS)])
     if options.accept_runbook and state.digest != loaded.digest:
         return replace(state, runbook=loaded.runbook, digest=loaded.digest)
@@ -73,6 +80,8 @@ def _window(loaded: Loaded, journal: Path, options: Namespace) -> WindowState:
 
 def _before(options: Namespace, state: WindowState, journal: Path, report: Report) -> Result | None:
     """Why no engine is needed: no such action, nothing to attach to, or not confirmed."""
+    if state.rehearsal != options.rehearse:
+        return Result(3, mismatch(options.rehearse))
     runbook = state.runbook
     spec = runbook.action(options.action) if runbook else None
     if runbook is None or spec is None:
@@ -103,10 +112,12 @@ async def _with_engine(
     name = name_of(options)
     wanted = Wanted(
         options.config, loaded.runbook.window.name, name, journal, options.t0, options.take_over,
-        options.accept_runbook, loaded.digest,
+        options.accept_runbook, loaded.digest, options.rehearse,
     )  # fmt: skip
     record, started = await found_or_started(wanted)
-    same = Wanted(options.config, loaded.runbook.window.name, name, journal)
+    same = Wanted(
+        options.config, loaded.runbook.window.name, name, journal, rehearsal=options.rehearse
+    )
 
     async def dial() -> Path:
         """The engine again; one that was killed is started again, for the same journal."""
@@ -128,10 +139,11 @@ async def _with_engine(
 def _wish(options: Namespace, journal: Path, seen: str) -> Wish:
     again = shlex.join(
         [paths.APP, "action", options.action, "-c", str(options.config), "--journal", str(journal)]
+        + ["--rehearse"] * options.rehearse
     )
     return Wish(
         options.action, options.confirm, options.decide or "", options.reason, options.take_over,
-        seen, again,
+        seen, again, options.rehearse,
     )  # fmt: skip
 
 

@@ -50,6 +50,9 @@ class Report(Protocol):
         """The last of it."""
 
 
+_GLYPHS = {e.Outcome.SUCCEEDED: "✓", e.Outcome.UNKNOWN: "⁇", e.Outcome.REHEARSED: "↷"}
+
+
 def report_for(*, as_json: bool) -> Report:
     return ForMachines() if as_json else ForPeople()
 
@@ -92,6 +95,8 @@ class ForPeople:
     def following(self, state: WindowState, action: ActionState, attached: bool) -> None:
         how = "attached to" if attached else "started"
         name = one_line(f"{state.name} {state.version}")
+        if state.rehearsal:
+            name = f"{name} (REHEARSAL: nothing is changed)"
         _lines([f"{how} {action.action_run} of {name}: {', '.join(action.steps)}"])
 
     def entry(self, entry: e.Entry, state: WindowState) -> None:
@@ -156,7 +161,7 @@ def _step_of(state: WindowState, run_id: str) -> str:
 
 
 def _glyph(outcome: e.Outcome) -> str:
-    return {e.Outcome.SUCCEEDED: "✓", e.Outcome.UNKNOWN: "⁇"}.get(outcome, "✗")
+    return _GLYPHS.get(outcome, "✗")
 
 
 def _json(kind: str, body: Any) -> None:

@@ -10,6 +10,7 @@ from optibid_console import entries as e
 from optibid_console.cli.action_report import Report, Result
 from optibid_console.launch_clock import format_span
 from optibid_console.permit import ROLLBACK, awaits_confirmation, forced_words, permit
+from optibid_console.rehearsing import mismatch
 from optibid_console.runbook.model import Action
 from optibid_console.signals import Output
 from optibid_console.source import CaughtUp, ControlSource, Ended, Lost, Role
@@ -34,6 +35,7 @@ class Wish:
     meanwhile, it is that one which is followed."""
     again: str = ""
     """The command line that comes back to this action, for what to do next."""
+    rehearsal: bool = False
 
 
 class ActionTalk:
@@ -147,6 +149,8 @@ class ActionTalk:
             await self._next()
         if self._ended:
             return Result(4, f"the engine ended: {self._ended}")
+        if self.state.rehearsal != self._wish.rehearsal:
+            return Result(3, mismatch(self._wish.rehearsal))
         under_way = self.state.action()
         if under_way is None or under_way.action_id != self._wish.action_id:
             seen = self.state.actions.get(self._wish.seen)
@@ -247,7 +251,7 @@ class ActionTalk:
         if action.stopped_at_step:
             return stopped(self.state, action, self._wish.again)
         waiting = awaits_confirmation(self.state)
-        if waiting in action.steps:
+        if waiting in action.steps and not self.state.rehearsal:  # there it is only walked
             return by_hand(self.state, action, waiting, self._wish.again)
         return None
 
@@ -267,7 +271,7 @@ def over(action: ActionState) -> Result:
     took = format_span(action.finished_at - action.started_at)
     why = f": {action.reason}" if action.reason else ""
     said = f"{action.action_id} {outcome.value if outcome else ''} after {took}{why}"
-    statuses = {e.Outcome.SUCCEEDED: 0, e.Outcome.UNKNOWN: 4}
+    statuses = {e.Outcome.SUCCEEDED: 0, e.Outcome.REHEARSED: 0, e.Outcome.UNKNOWN: 4}
     return Result(statuses.get(outcome, 1) if outcome else 4, said)
 
 

@@ -127,6 +127,11 @@ def _window(parser: argparse.ArgumentParser) -> None:
         "--accept-runbook", action="store_true",
         help="go on with a runbook that has changed; the difference is recorded",
     )  # fmt: skip
+    parser.add_argument(
+        "--rehearse", action="store_true",
+        help="a window of its own that walks everything and can't change anything: only what "
+        "the runbook marks read-only is launched",
+    )  # fmt: skip
     _name(parser)
 
 

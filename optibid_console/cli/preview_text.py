@@ -15,6 +15,8 @@ def preview_text(shown: Preview) -> Iterator[str]:
     safe for any terminal."""
     included = [one for one in shown.steps if one.included]
     yield one_line(shown.title)
+    if shown.rehearsal:
+        yield "REHEARSAL: only what is marked read-only is done, all else is walked"
     if included:
         yield from _part("Why now", shown.why_now, "no criterion has tripped")
         yield from ("", "What will happen")
@@ -23,6 +25,8 @@ def preview_text(shown: Preview) -> Iterator[str]:
         yield from _left_out(shown)
         yield from _part("What it costs", shown.costs, "nothing is lost")
         yield from ("", "How long", f"  {_time(shown)}")
+        if shown.measured:
+            yield f"  {shown.measured}"
     else:
         yield from ("", "Nothing to do", *_left_out(shown))
     yield from _part("What is not ready", shown.not_ready, "everything is ready")

@@ -11,6 +11,7 @@ from optibid_console.engine.live_run import LiveRun
 from optibid_console.engine.running import StepRunner
 from optibid_console.permit import ROLLBACK
 from optibid_console.plan import preview
+from optibid_console.rehearsing import walked_through
 from optibid_console.runbook.model import Action, Runbook, Step
 from optibid_console.state import OVER, ActionState
 
@@ -67,18 +68,20 @@ class ActionRunner:
             waiting = stopped_at == step_id
             if not await self._step(step, action_run, by, waiting=waiting):
                 return
-        await self._finish(action_run, e.Outcome.SUCCEEDED, "")
+        await self._finish(action_run, *walked_through(self._ledger.state, action_run))
 
     async def _step(self, step: Step, action_run: str, by: str, *, waiting: bool) -> bool:
         """One step until it is done or skipped; False when the action ends with it."""
         while True:
             if not waiting:
                 outcome = await self._steps.see_through(await self._begun(step, action_run, by))
-                if outcome is e.Outcome.SUCCEEDED:
+                if outcome in (e.Outcome.SUCCEEDED, e.Outcome.REHEARSED):
                     return True
                 if action_run in self._preempted:
                     await self._finish(action_run, e.Outcome.ABORTED, "rollback outranks it")
                     return False
+                if self._ledger.state.rehearsal:  # a finding: nothing is at stake, all is walked
+                    return True
                 reason = self._ledger.state.step(step.id, action_run).reason
                 said = f"{outcome.value}: {reason}" if reason else outcome.value
                 await self._ledger.keep(e.ActionStopped(action_run, step.id, said))

@@ -16,6 +16,7 @@ from optibid_console.engine.judging import Judge, PulseTaker
 from optibid_console.engine.lease import Attached, Lease
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.live_run import LiveRun
+from optibid_console.engine.measures import Measures
 from optibid_console.engine.observing import Observers
 from optibid_console.engine.running import StepRunner
 from optibid_console.engine.tailing import Tails
@@ -27,6 +28,7 @@ from optibid_console.runbook.load import Loaded
 from optibid_console.runbook.model import Runbook, StepKind
 from optibid_console.signals import Link
 from optibid_console.source import Role
+from optibid_console.targets.rehearsal import check_rehearsed
 from optibid_console.targets.target import LinkState, Target
 
 
@@ -62,6 +64,8 @@ class Engine:
         `epoch`: of the journal's lease, taken from a living engine of `took_over_from` for
         that `reason`.
         """
+        if self.ledger.state.rehearsal:
+            check_rehearsed(self._targets)
         me = lease.this_engine()
         await self.ledger.record(
             e.EngineStarted(__version__, me.host, me.pid, me.boot_id, epoch, took_over_from, reason)
@@ -77,6 +81,7 @@ class Engine:
         taken the journal over: nothing more is done or recorded then.
         """
         for work in (
+            Measures(self.ledger).run,
             self._observers.run,
             self._judge.run,
             self._tails.run,

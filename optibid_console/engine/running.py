@@ -12,6 +12,7 @@ from optibid_console.engine.evidence import Evidence, TakeNow
 from optibid_console.engine.ledger import CONSOLE, Ledger
 from optibid_console.engine.live_run import LiveRun, judged
 from optibid_console.engine.output import OutputTrail
+from optibid_console.rehearsing import stand_in, why_walked, with_stand_ins
 from optibid_console.runbook.model import Runbook, Step, StepKind
 from optibid_console.runbook.secrets import Secrets
 from optibid_console.runbook.shell_text import fill
@@ -56,7 +57,7 @@ class StepRunner:
         attempt = state.step(step.id, action_run).attempt + 1
         part = f"{action_run}-{step.id}" if action_run else step.id
         run_id = f"{state.window_id}-{part}-{attempt}"
-        command = fill(step.run, state.facts) if step.kind is StepKind.RUN else ""
+        command = fill(step.run, with_stand_ins(state, step.run)) if step.kind is StepKind.RUN else ""
         timeout_s = 0.0 if step.kind is StepKind.MANUAL else float(step.timeout)
         fact = e.StepStarted(
             step.id,
@@ -94,6 +95,8 @@ class StepRunner:
         try:
             if live.ended is not None:
                 return await self._after_end(live, live.ended.outcome, live.ended.reason)
+            if why := why_walked(self._ledger.state, live.step):
+                return await self._walk(live, why)
             if live.step.kind is StepKind.RUN:
                 return await self._command(live)
             if live.step.kind is StepKind.WAIT:
@@ -131,7 +134,10 @@ class StepRunner:
     ) -> LiveRun:
         env = self._secrets.env_for(command)
         window = self._ledger.state.window_id
-        spec = RunSpec(run_id, command, epoch, float(step.timeout), env, self._cwd(step), window)
+        spec = RunSpec(
+            run_id, command, epoch, float(step.timeout), env, self._cwd(step), window,
+            step.read_only,
+        )  # fmt: skip
         trail = OutputTrail(run_id, self._secrets.redactor())
         live = LiveRun(step, run_id, started_at, spec, trail)
         self._live[run_id] = live
@@ -236,6 +242,17 @@ class StepRunner:
                 await asyncio.sleep(_ASK_AGAIN_S)
             else:
                 return
+
+    async def _walk(self, live: LiveRun, why: str) -> e.Outcome:
+        """A step of a rehearsal that isn't done: its evidence is read once and decides nothing,
+        what it would record gets a stand-in."""
+        names = live.step.wait_for or live.step.evidence
+        if names:
+            await self._evidence.until_ok(live, names, 0.0)
+        if live.step.record:
+            value = stand_in(live.step.record)
+            await self._ledger.keep(e.FactRecorded(live.step.record, value, live.step.id))
+        return await self._finish(live, e.Outcome.REHEARSED, why)
 
     # Waiting, and people
 

@@ -54,7 +54,13 @@ def _what(view: View) -> list[Segment]:
     state = view.state
     name = Span(state.name, "title")
     version = f" {state.version}" if state.version else ""
-    return [Segment((spans(name, version), spans(name), ()), 6)]
+    what = Segment((spans(name, version), spans(name), ()), 6)
+    return [*_rehearsal(view), what]
+
+
+def _rehearsal(view: View) -> list[Segment]:
+    """First in the first line, at every size, for who drives and who watches."""
+    return [Segment((spans(Span("REHEARSAL", "warn.banner")),), 0)] if view.state.rehearsal else []
 
 
 def _offset(view: View, clock: LaunchClock, now: float) -> list[Segment]:

@@ -96,9 +96,8 @@ def run_tail(view: View, run: RunState, width: int) -> list[Line]:
         )
     if step is not None and step.status not in (StepStatus.RUNNING, StepStatus.CHECKING):
         well = step.status is StepStatus.DONE
-        look = glyph(
-            "done" if well else "unknown" if step.status is StepStatus.UNKNOWN else "failed"
-        )
+        looks = {StepStatus.UNKNOWN: "unknown", StepStatus.REHEARSED: "rehearsed"}
+        look = glyph("done" if well else looks.get(step.status, "failed"))
         word = step.outcome.value if step.outcome else step.status.value
         said = f"{look.drawn} step {run.step_id} {word}"
         lines += wrapped(f"{said}: {step.reason}" if step.reason else said, width, look.style)

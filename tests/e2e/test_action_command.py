@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -94,6 +93,17 @@ class Actions:
         until(lambda: self.home.launches() == 1)
         return process
 
+    def attached(self, process: subprocess.Popen[str]) -> str:
+        """The first line of it, once there is one."""
+        assert process.stdout is not None
+        return process.stdout.readline()
+
+    def rest(self, process: subprocess.Popen[str]) -> tuple[int, str]:
+        """What it prints after `attached`."""
+        assert process.stdout is not None
+        out = process.stdout.read()
+        return process.wait(30), out
+
     def ended(self, process: subprocess.Popen[str]) -> tuple[int, str, str]:
         out, err = process.communicate(timeout=30)
         assert "Traceback" not in out + err
@@ -101,9 +111,9 @@ class Actions:
 
 
 @pytest.fixture
-def actions(home: Home) -> Iterator[Actions]:
+def actions(home: Home) -> Actions:
     home.config.write_text(RUNBOOK)
-    yield Actions(home)
+    return Actions(home)
 
 
 def objects(out: str) -> list[dict[str, Any]]:
@@ -155,10 +165,9 @@ def test_for_machines_each_line_is_an_object_and_the_last_is_the_result(actions:
 def test_a_second_process_attaches_and_nothing_starts_again(actions: Actions) -> None:
     first = actions.backup_under_way()
     second = actions.start("backup", "--confirm", "backup", "--json")
-    assert second.stdout is not None
-    assert json.loads(second.stdout.readline())["following"]["attached"]
+    assert json.loads(actions.attached(second))["following"]["attached"]
     actions.home.go()
-    status, out, _ = actions.ended(second)
+    status, out = actions.rest(second)
     assert status == 0
     kinds = [one["entry"]["kind"] for one in objects(out) if "entry" in one]
     assert {"action-started", "step-started", "action-finished"} <= set(kinds)
@@ -173,10 +182,9 @@ def test_killed_with_its_engine_it_comes_back_to_the_same_run(actions: Actions) 
     first.kill()
     os.kill(actions.home.engine().pid, signal.SIGKILL)
     second = actions.start("backup")
-    assert second.stdout is not None
-    assert second.stdout.readline().startswith("attached to backup1")
+    assert actions.attached(second).startswith("attached to backup1")
     actions.home.go()
-    status, out, _ = actions.ended(second)
+    status, out = actions.rest(second)
     assert status == 0
     assert "backup succeeded" in out
     assert actions.home.launches() == 1
