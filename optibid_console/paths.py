@@ -51,8 +51,12 @@ def family(config: Path, window: str) -> str:
 
 
 def journal_for(
-    config: Path, window: str, is_closed: Callable[[Path], bool], now: float | None = None,
-    *, where: Path | None = None,
+    config: Path,
+    window: str,
+    is_closed: Callable[[Path], bool],
+    now: float | None = None,
+    *,
+    where: Path | None = None,
 ) -> Path:
     """The journal of this config's open window, or the path of a new one: a closed window's
     journal is never written again. What `is_closed` raises passes through.

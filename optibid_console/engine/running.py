@@ -57,7 +57,9 @@ class StepRunner:
         attempt = state.step(step.id, action_run).attempt + 1
         part = f"{action_run}-{step.id}" if action_run else step.id
         run_id = f"{state.window_id}-{part}-{attempt}"
-        command = fill(step.run, with_stand_ins(state, step.run)) if step.kind is StepKind.RUN else ""
+        command = (
+            fill(step.run, with_stand_ins(state, step.run)) if step.kind is StepKind.RUN else ""
+        )
         timeout_s = 0.0 if step.kind is StepKind.MANUAL else float(step.timeout)
         fact = e.StepStarted(
             step.id,

@@ -13,9 +13,7 @@ __all__ = ["open_targets"]
 LOCAL = "local"
 
 
-def open_targets(
-    runbook: Runbook, on_link: LinkListener, rehearsal: str = ""
-) -> dict[str, Target]:
+def open_targets(runbook: Runbook, on_link: LinkListener, rehearsal: str = "") -> dict[str, Target]:
     """The runbook's targets by id, and always `local`. They connect when first used.
 
     `rehearsal`: the id of the window in which nothing may be changed; empty: it is real.

@@ -92,7 +92,14 @@ def preview_lines(shown: Preview, width: int) -> list[Line]:
         heading("What it costs"),
         *_bullets(shown.costs, "nothing is lost", width, "warn"),
     ]
-    return [*lines, BLANK, heading("How long"), _time_line(shown, width), *_measured(shown, width), *ready]
+    return [
+        *lines,
+        BLANK,
+        heading("How long"),
+        _time_line(shown, width),
+        *_measured(shown, width),
+        *ready,
+    ]
 
 
 def _measured(shown: Preview, width: int) -> list[Line]:

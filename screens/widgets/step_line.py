@@ -20,8 +20,9 @@ def look_of(status: StepStatus) -> str:
 def step_spans(step: Step, seen: StepState, now: float, is_next: bool) -> tuple[Spans, Spans]:
     """A step's left and right part: glyph and title; word, time and expected time."""
     look = glyph(look_of(seen.status))
-    tone = {StepStatus.DONE: "plain", StepStatus.SKIPPED: "dim",
-            StepStatus.REHEARSED: "dim"}.get(seen.status, "plain")
+    tone = {StepStatus.DONE: "plain", StepStatus.SKIPPED: "dim", StepStatus.REHEARSED: "dim"}.get(
+        seen.status, "plain"
+    )
     if seen.status in ACTIVE or is_next:
         tone = "strong"
     mark = Span(f" {sign('next')} ", "accent") if is_next else Span("   ")

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from optibid_console.plan import Move
 
 
-
 def _next_move(state: WindowState) -> Move:
     from optibid_console.plan import next_move  # needed by no empty window: not at the start
 
