@@ -280,11 +280,12 @@ def stopped(state: WindowState, action: ActionState, again: str) -> Result:
     step_id = action.stopped_at_step
     skip = c.Decide(action.action_run, e.Choice.SKIP, "given next")
     why_not = permit(state, skip)
+    skipping = f'skip it      {again} --decide skip --reason "WHY"'
     way_on = (
         f"retry it     {again} --decide retry",
-        f"can't skip   {why_not}" if why_not else f'skip it      {again} --decide skip --reason "WHY"',
+        f"can't skip   {why_not}" if why_not else skipping,
         f'stop here    {again} --decide stop --reason "WHY"',
-    )  # fmt: skip
+    )
     unknown = state.step(step_id, action.action_run).outcome is e.Outcome.UNKNOWN
     said = f"{action.action_id} stopped at {step_id}: {action.stopped_reason}"
     return Result(4 if unknown else 1, said, way_on)

@@ -59,8 +59,11 @@ def _what(view: View) -> list[Segment]:
 
 
 def _rehearsal(view: View) -> list[Segment]:
-    """First in the first line, at every size, for who drives and who watches."""
-    return [Segment((spans(Span("REHEARSAL", "warn.banner")),), 0)] if view.state.rehearsal else []
+    """First in the first line, at every size, for who drives and for who watches."""
+    if not view.state.rehearsal:
+        return []
+    said = (" REHEARSAL: nothing is changed ", " REHEARSAL ")
+    return [Segment(tuple(spans(Span(one, "rehearsal")) for one in said), 0)]
 
 
 def _offset(view: View, clock: LaunchClock, now: float) -> list[Segment]:

@@ -101,6 +101,8 @@ def _phase_line(
     fold = sign("closed" if closed else "open")
     if any(one.status is StepStatus.FAILED for one in states):
         look = glyph("failed")
+    elif over == len(states) and any(one.status is StepStatus.REHEARSED for one in states):
+        look = glyph("rehearsed")
     elif index < current or over == len(states):
         look = glyph("done")
     else:

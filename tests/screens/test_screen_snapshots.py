@@ -15,7 +15,13 @@ from tests.screens import recording as rec
 
 @pytest.mark.parametrize(
     ("state", "size"),
-    [("good_day", (160, 45)), ("tripped", (160, 45)), ("tripped", (80, 24))],
+    [
+        ("good_day", (160, 45)),
+        ("tripped", (160, 45)),
+        ("tripped", (80, 24)),
+        ("rehearsal", (160, 45)),
+        ("rehearsal", (80, 24)),
+    ],
 )
 def test_the_window_looks_as_it_did(
     snap_compare: Callable[..., bool], state: str, size: tuple[int, int]
