@@ -51,12 +51,16 @@ def walked_through(state: WindowState, action_run: str) -> tuple[Outcome, str]:
     seen = {one: state.step(one, action_run) for one in state.actions[action_run].steps}
     walked = sum(one.status is StepStatus.REHEARSED for one in seen.values())
     done = sum(one.status is StepStatus.DONE for one in seen.values())
-    said = f"{walked} steps walked, {done} reads done"
+    said = f"{_count(walked, 'step')} walked, {_count(done, 'read')} done"
     failed = [f"{step_id} {one.reason}" for step_id, one in seen.items()
               if one.status is StepStatus.FAILED]  # fmt: skip
     if failed:
         return Outcome.FAILED, f"{said}; {'; '.join(failed)}"
     return Outcome.REHEARSED, said
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def mismatch(rehearsal: bool) -> str:

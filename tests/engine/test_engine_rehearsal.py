@@ -338,7 +338,7 @@ async def test_a_window_is_walked_on_a_real_directory_that_stays_as_it_was(
         state = await bench.until(lambda state: state.actions and idle(state))
     assert digest(tmp_path) == before
     done = state.actions["rollback1"]
-    assert (done.outcome, done.reason) == (e.Outcome.REHEARSED, "2 steps walked, 1 reads done")
+    assert (done.outcome, done.reason) == (e.Outcome.REHEARSED, "2 steps walked, 1 read done")
     assert state.step("R2", "rollback1").status is StepStatus.DONE
 
 
