@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from optibid_console import engine_record, paths
-from optibid_console.cli.action_report import Report, Result, report_for
-from optibid_console.cli.action_talk import ActionTalk, Wish, unconfirmed
+from optibid_console.cli.action_report import Report, report_for
+from optibid_console.cli.action_result import Result, unconfirmed
+from optibid_console.cli.action_talk import ActionTalk, Wish
 from optibid_console.cli.person import name_of
 from optibid_console.engine.opening import opening
 from optibid_console.engine_process import (

@@ -6,10 +6,10 @@ import json
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from optibid_console import entries as e
+from optibid_console.cli.action_result import Result
 from optibid_console.cli.preview_text import preview_text
 from optibid_console.codec import to_plain
 from optibid_console.launch_clock import format_span
@@ -17,17 +17,6 @@ from optibid_console.plan import Preview
 from optibid_console.signals import Output
 from optibid_console.state import ActionState, WindowState
 from probes.text import one_line, plain_line
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """How the command ends."""
-
-    exit_status: int
-    said: str
-    """In a sentence."""
-    way_on: tuple[str, ...] = ()
-    """What can be done next: a line each."""
 
 
 class Report(Protocol):

@@ -177,7 +177,7 @@ class Engine:
                 said = f"aborting {', '.join(asked)}" if asked else "nothing is running"
                 return self._accepted(said)
             case c.StopEngine(reason, if_idle):
-                used = self._used(screen) if if_idle else ""
+                used = self.lease.needed_besides(screen) if if_idle else ""
                 if used:
                     return c.Refused(f"{used}: the engine goes on")
                 self.stop(f"{by}: {reason}")
@@ -189,18 +189,6 @@ class Engine:
             case _:
                 await self.ledger.record(self._fact(command, by), by)
                 return self._accepted()
-
-    def _used(self, screen: Attached) -> str:
-        """By whom or for what else than this screen the engine is needed; empty: nothing."""
-        others = self.lease.others(screen)
-        if others:
-            return f"{', '.join(others)} is attached"
-        state = self.ledger.state
-        under_way = state.action()
-        if under_way is not None:
-            return f"{under_way.action_id} is under way"
-        runs = [run.step_id for run in state.unfinished_runs()]
-        return f"{', '.join(runs)} is under way" if runs else ""
 
     async def _run_step(self, command: c.RunStep, by: str) -> c.Reply:
         if self._steps.confirm(command.step_id, by, command.note):
