@@ -50,8 +50,6 @@ def test_a_rollback_is_rehearsed_and_feeds_the_estimate(actions: Actions) -> Non
     assert "rollback rehearsed after" in done.stdout
     assert (home.path / "launches").read_text() == "as it was\n"
     assert len(rehearsals(home)) == 1
-    home.run("action", "rollback", "--rehearse", "--confirm", "rollback")
-    assert len(rehearsals(home)) == 1  # it goes on with the one that is open
     until(home.nothing_is_left)
     assert file_of("Little window").exists()
     home.go()
