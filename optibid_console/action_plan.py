@@ -46,7 +46,8 @@ def action_plan(state: WindowState, action: Action) -> tuple[PreviewStep, ...]:
     """The action's steps, each with whether it would be done and why.
 
     Computed from the journal: a step that undoes others is done when one of them was
-    begun in this window and not undone since; nothing else is touched.
+    begun in this window and not undone since; nothing else is touched. In a rehearsal the
+    steps that were walked count as begun; where none was, as if all had been.
     """
     runbook = state.runbook
     if runbook is None:
@@ -77,6 +78,9 @@ def _of_phase(state: WindowState, step: Step) -> PreviewStep:
 
 
 def _of_action(state: WindowState, action: Action, step: Step, nothing: bool) -> PreviewStep:
+    if nothing and state.rehearsal:
+        done = f"as if {', '.join(step.undoes)} had been done" if step.undoes else "always"
+        return _preview_step(state, step, True, done)
     if nothing:
         return _preview_step(
             state, step, False, "nothing was done in this window that it would undo"
@@ -104,7 +108,7 @@ def _begun(state: WindowState, action: Action, step: Step) -> tuple[str, ...]:
         (
             one.finished_at
             for one in state.actions.values()
-            if one.action_id == action.id and one.outcome is Outcome.SUCCEEDED
+            if one.action_id == action.id and one.outcome in (Outcome.SUCCEEDED, Outcome.REHEARSED)
         ),
         default=0.0,
     )
@@ -118,7 +122,17 @@ def _measured_s(state: WindowState, step: Step) -> float:
         for run in state.runs.values()
         if run.step_id == step.id and run.ended and run.ended.outcome is Outcome.SUCCEEDED
     ]
-    return took[-1] if took else float(step.expect_duration)
+    return took[-1] if took else rehearsed_s(state, step.id) or float(step.expect_duration)
+
+
+def rehearsed_s(state: WindowState, step_id: str) -> float:
+    """How long a step took in the last rehearsal, in seconds; 0: it wasn't measured there."""
+    return state.rehearsed.durations_s.get(step_id, 0.0) if state.rehearsed else 0.0
+
+
+def facts_named(text: str) -> tuple[str, ...]:
+    """The facts that a command or a setting names, recorded or not."""
+    return tuple(dict.fromkeys(_FACT.findall(text)))
 
 
 def not_recorded(state: WindowState, name: str) -> str:
@@ -129,9 +143,11 @@ def not_recorded(state: WindowState, name: str) -> str:
 
 
 def facts_missing(state: WindowState, action: Action) -> tuple[str, ...]:
-    """The facts that the steps to be done name, and that nothing before them records."""
+    """The facts that the steps to be done name, and that nothing before them records.
+
+    None in a rehearsal: there something stands in for each."""
     runbook = state.runbook
-    if runbook is None:
+    if runbook is None or state.rehearsal:
         return ()
     known: set[str] = set()
     missing: list[str] = []

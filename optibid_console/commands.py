@@ -159,6 +159,8 @@ class CloseWindow:
 @dataclass(frozen=True, slots=True)
 class StopEngine:
     reason: str = "told to stop"
+    if_idle: bool = False
+    """Only when nobody else is attached and nothing is under way."""
 
 
 Command = (

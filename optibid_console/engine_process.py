@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from optibid_console.feed.socket_file import answers, responds
 from optibid_console.file_lock import FileLock
 from optibid_console.journal import lease_table
 from optibid_console.journal.lease import Standing, holding
+from optibid_console.rehearsing import mismatch
 from optibid_console.source import SourceError
 from probes.text import one_line
 
@@ -54,6 +55,8 @@ class Wanted:
     accept_runbook: bool = False
     digest: str = ""
     """Of the runbook; for `accept_runbook`."""
+    rehearsal: bool = False
+    """A window in which nothing is changed."""
 
 
 async def find_or_start(wanted: Wanted) -> EngineRecord:
@@ -62,6 +65,11 @@ async def find_or_start(wanted: Wanted) -> EngineRecord:
     Of several that ask at once one starts it and all get it. Raises `EngineStartError`,
     `SourceError`, `JournalError`.
     """
+    return (await found_or_started(wanted))[0]
+
+
+async def found_or_started(wanted: Wanted) -> tuple[EngineRecord, bool]:
+    """As `find_or_start`, and whether it was this call that started it."""
     key = paths.journal_key(wanted.journal) if wanted.journal else _family(wanted)
     async with _starting(paths.engines_dir() / f"{key}.starting"):
         journal = wanted.journal
@@ -71,14 +79,22 @@ async def find_or_start(wanted: Wanted) -> EngineRecord:
         if found is not None and await _answering(found):
             if await asyncio.to_thread(responds, Path(found.socket), ANSWER_S):
                 _check_runbook(found, wanted)
-                return found
+                return found, False
             if not wanted.take_over:
                 raise EngineStartError(await asyncio.to_thread(silent, found), 3)
         await _start(wanted, journal)
         record = find(journal)
         if record is None or not await _answering(record):
             raise EngineStartError(_ended(journal, "it ended as soon as it was ready"), 1)
-        return record
+        return record, True
+
+
+async def until_gone(record: EngineRecord) -> None:
+    """Wait until this engine has ended, at most as long as one may take to be ready."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(READY_S):
+            while find(Path(record.journal)) == record:  # noqa: ASYNC110 (another process ends)
+                await asyncio.sleep(_LOOK_S)
 
 
 def silent(record: EngineRecord) -> str:
@@ -94,8 +110,10 @@ def silent(record: EngineRecord) -> str:
 
 def _check_runbook(record: EngineRecord, wanted: Wanted) -> None:
     """A running engine goes by the runbook with which it was started."""
-    from optibid_console.journal.file import runbook_digest
+    from optibid_console.journal.file import is_rehearsal, runbook_digest
 
+    if is_rehearsal(Path(record.journal)) != wanted.rehearsal:
+        raise EngineStartError(mismatch(wanted.rehearsal), 3)
     if wanted.accept_runbook and runbook_digest(Path(record.journal)) != wanted.digest:
         raise EngineStartError(
             f"the engine (process {record.pid}) runs this window with the runbook as it was: end "
@@ -105,13 +123,26 @@ def _check_runbook(record: EngineRecord, wanted: Wanted) -> None:
 
 
 def _family(wanted: Wanted) -> str:
-    return paths.family(wanted.config, wanted.window)
+    begins = paths.family(wanted.config, wanted.window)
+    return f"{begins}.rehearsal" if wanted.rehearsal else begins
 
 
 def _own_journal(wanted: Wanted) -> Path:
-    from optibid_console.journal.file import is_closed
+    return own_journal(wanted.config, wanted.window, wanted.digest, rehearsal=wanted.rehearsal)
 
-    return paths.journal_for(wanted.config, wanted.window, is_closed)
+
+def own_journal(config: Path, window: str, digest: str, *, rehearsal: bool) -> Path:
+    """The journal of this config's open window, or of its rehearsal, or a new one's path.
+
+    A rehearsal of another runbook isn't gone on with: a new one costs nothing."""
+    from optibid_console.journal.file import is_closed, runbook_digest
+
+    def is_over(journal: Path) -> bool:
+        return is_closed(journal) or bool(digest and runbook_digest(journal) != digest)
+
+    if rehearsal:
+        return paths.journal_for(config, window, is_over, where=paths.rehearsals_dir())
+    return paths.journal_for(config, window, is_closed)
 
 
 @asynccontextmanager
@@ -196,6 +227,8 @@ def _command(wanted: Wanted, journal: Path, ready_fd: int) -> list[str]:
         command += [f"--take-over={wanted.take_over}"]
     if wanted.accept_runbook:
         command += ["--accept-runbook"]
+    if wanted.rehearsal:
+        command += ["--rehearse"]
     return command
 
 

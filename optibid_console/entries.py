@@ -27,6 +27,8 @@ class Outcome(StrEnum):
     ABORTED = "aborted"
     UNKNOWN = "unknown"
     REFUSED = "refused"
+    REHEARSED = "rehearsed"
+    """Walked in a rehearsal: what it would do is recorded, nothing was done."""
 
 
 class Verdict(StrEnum):
@@ -77,6 +79,8 @@ class WindowOpened:
     """SHA-256 of the runbook's canonical document."""
     runbook: Mapping[str, Any]
     """The runbook's document, its secrets still as `${NAME}`."""
+    rehearsal: bool = False
+    """Nothing is changed in it: its targets launch what is marked read-only, nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,18 @@ class RunbookAccepted:
     digest: str
     differences: tuple[str, ...]
     runbook: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RehearsalMeasured:
+    """How long steps took in this window's last rehearsal: it feeds the estimates."""
+
+    window_id: str
+    """The rehearsal's."""
+    at: float
+    """When the last of them ended: seconds since the epoch, UTC."""
+    durations_s: Mapping[str, float]
+    """Step id → seconds; only those whose command is still the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -477,6 +493,7 @@ Fact = (
     | CriterionAsserted
     | ReadinessChanged
     | LinkChanged
+    | RehearsalMeasured
 )
 
 

@@ -32,6 +32,13 @@ from optibid_console.state import (
 F = TypeVar("F")
 
 
+_ENDED = {
+    e.Outcome.SUCCEEDED: StepStatus.DONE,
+    e.Outcome.UNKNOWN: StepStatus.UNSETTLED,
+    e.Outcome.REHEARSED: StepStatus.REHEARSED,
+}
+
+
 def _on(kind: type[F]) -> Callable[[Callable[[WindowState, e.Entry, F], WindowState]], Fold]:
     def register(fold_one: Callable[[WindowState, e.Entry, F], WindowState]) -> Fold:
         FOLDS[kind] = fold_one
@@ -45,7 +52,7 @@ def _(s: WindowState, entry: e.Entry, f: e.WindowOpened) -> WindowState:
     return changed(
         s, window_id=f.window_id, name=f.name, version=f.version, stamp=f.stamp, t0=f.t0,
         speed=f.speed, digest=f.digest, runbook=from_plain(Runbook, f.runbook),
-        opened_at=entry.at,
+        opened_at=entry.at, rehearsal=f.rehearsal,
         facts={"window.id": f.window_id, "window.stamp": f.stamp, "window.version": f.version},
     )  # fmt: skip
 
@@ -63,6 +70,11 @@ def _(s: WindowState, entry: e.Entry, f: e.RunbookAccepted) -> WindowState:
         s, digest=f.digest, runbook=runbook, name=window.name, version=window.version,
         speed=window.speed, facts={**s.facts, "window.version": window.version},
     )  # fmt: skip
+
+
+@_on(e.RehearsalMeasured)
+def _(s: WindowState, entry: e.Entry, f: e.RehearsalMeasured) -> WindowState:
+    return changed(s, rehearsed=f)
 
 
 @_on(e.EngineStopped)
@@ -171,16 +183,10 @@ def _(s: WindowState, entry: e.Entry, f: e.EvidenceTaken) -> WindowState:
 @_on(e.StepFinished)
 def _(s: WindowState, entry: e.Entry, f: e.StepFinished) -> WindowState:
     after = _step_of_run(
-        s, f.run_id, status=_FINISHED.get(f.outcome, StepStatus.FAILED), outcome=f.outcome,
+        s, f.run_id, status=_ENDED.get(f.outcome, StepStatus.FAILED), outcome=f.outcome,
         reason=f.reason, finished_at=entry.at,
     )  # fmt: skip
     return s if after is s else _stop_answered(after, f.run_id, f.outcome, f.reason)
-
-
-_FINISHED = {
-    e.Outcome.SUCCEEDED: StepStatus.DONE,
-    e.Outcome.UNKNOWN: StepStatus.UNSETTLED,
-}
 
 
 @_on(e.StepSettled)
@@ -189,7 +195,7 @@ def _(s: WindowState, entry: e.Entry, f: e.StepSettled) -> WindowState:
     if run is None or step is None or f.outcome is e.Outcome.UNKNOWN:
         return s
     settled = changed(
-        step, status=_FINISHED.get(f.outcome, StepStatus.FAILED), outcome=f.outcome,
+        step, status=_ENDED.get(f.outcome, StepStatus.FAILED), outcome=f.outcome,
         reason=f.reason, finished_at=entry.at, settled_by=entry.actor,
     )  # fmt: skip
     after = changed(s, steps=s.steps.put(run.step_key, settled))

@@ -29,6 +29,11 @@ def windows_dir() -> Path:
     return state_dir() / "windows"
 
 
+def rehearsals_dir() -> Path:
+    """Where the journals of rehearsals are made, and what they have measured is kept."""
+    return state_dir() / "rehearsals"
+
+
 def engines_dir() -> Path:
     """Where each running engine has its record."""
     return state_dir() / "engines"
@@ -46,19 +51,27 @@ def family(config: Path, window: str) -> str:
 
 
 def journal_for(
-    config: Path, window: str, is_closed: Callable[[Path], bool], now: float | None = None
+    config: Path,
+    window: str,
+    is_closed: Callable[[Path], bool],
+    now: float | None = None,
+    *,
+    where: Path | None = None,
 ) -> Path:
     """The journal of this config's open window, or the path of a new one: a closed window's
-    journal is never written again. What `is_closed` raises passes through."""
+    journal is never written again. What `is_closed` raises passes through.
+
+    `where`: the directory; None: that of real windows."""
+    place = windows_dir() if where is None else where
     begins = family(config, window)
-    kept = sorted(windows_dir().glob(f"{begins}-*.journal"))
+    kept = sorted(place.glob(f"{begins}-*.journal"))
     if kept and not is_closed(kept[-1]):
         return kept[-1]
     stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime(now))
-    fresh = windows_dir() / f"{begins}-{stamp}.journal"
+    fresh = place / f"{begins}-{stamp}.journal"
     number = 2
     while fresh.exists():
-        fresh = windows_dir() / f"{begins}-{stamp}_{number}.journal"
+        fresh = place / f"{begins}-{stamp}_{number}.journal"
         number += 1
     return fresh
 

@@ -57,7 +57,7 @@ def _run_step(runbook: Runbook, state: WindowState, command: c.RunStep) -> str:
             break
         if earlier.required and state.step(earlier.id).status not in OVER:
             return f"{earlier.id} {earlier.title} comes first (phase {earlier_phase.title})"
-    missing = missing_facts(state, step.run)
+    missing = () if state.rehearsal else missing_facts(state, step.run)
     return f"it needs {', '.join(missing)}, which no step has recorded yet" if missing else ""
 
 
@@ -90,7 +90,7 @@ def _skip_step(runbook: Runbook, state: WindowState, command: c.SkipStep) -> str
     step = runbook.step(command.step_id)
     if step is None or runbook.phase_of(command.step_id) is None:
         return f"no step {command.step_id!r} in the phases"
-    if step.required:
+    if step.required and not state.rehearsal:
         return f"{step.id} is required: it can't be skipped"
     if not command.reason.strip():
         return "skipping needs a reason"
@@ -124,7 +124,7 @@ def _start_action(runbook: Runbook, state: WindowState, command: c.StartAction) 
         why = plan[0].because if plan else "it has no steps"
         return f"there is nothing to do: {why}"
     needed = [name for name in action.needs_facts if name not in state.facts]
-    if action.id != ROLLBACK and needed:
+    if action.id != ROLLBACK and needed and not state.rehearsal:
         return f"it needs {', '.join(needed)}, which no step has recorded yet"
     missing = facts_missing(state, action)
     return f"it needs {', '.join(missing)}, which no step has recorded" if missing else ""

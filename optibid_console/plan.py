@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from optibid_console import commands as c
 from optibid_console.action_plan import (
@@ -11,6 +12,7 @@ from optibid_console.action_plan import (
     estimate_s,
     facts_missing,
     not_recorded,
+    rehearsed_s,
     told,
 )
 from optibid_console.launch_clock import current_phase, plan_end
@@ -48,6 +50,9 @@ class Preview:
     """What has to be typed."""
     refused: str = ""
     """Why it can't be started at all; empty when it can."""
+    measured: str = ""
+    """What of the estimate was measured in a rehearsal, and when; empty: nothing."""
+    rehearsal: bool = False
 
 
 def next_move(state: WindowState) -> Move:
@@ -102,8 +107,16 @@ def preview(state: WindowState, action_id: str, now: float) -> Preview:
         action_id, action.title, _why_now(state), steps,
         tuple(told(state, action.costs).splitlines()), estimate_s(state, action),
         left_s, tuple(missing), confirm,
-        permit(state, c.StartAction(action_id, confirm)),
+        permit(state, c.StartAction(action_id, confirm)), _measured(state, steps), state.rehearsal,
     )  # fmt: skip
+
+
+def _measured(state: WindowState, steps: tuple[PreviewStep, ...]) -> str:
+    found = [one.step_id for one in steps if one.included and rehearsed_s(state, one.step_id)]
+    if state.rehearsed is None or not found:
+        return ""
+    at = datetime.fromtimestamp(state.rehearsed.at, UTC).strftime("%Y-%m-%d %H:%MZ")
+    return f"{', '.join(found)} measured in rehearsal {at}"
 
 
 def _why_now(state: WindowState) -> tuple[str, ...]:

@@ -27,10 +27,11 @@ class StepStatus(StrEnum):
     DONE = "done"
     FAILED = "failed"
     SKIPPED = "skipped"
+    REHEARSED = "rehearsed"
 
 
 ACTIVE = frozenset({StepStatus.RUNNING, StepStatus.CHECKING, StepStatus.UNKNOWN})
-OVER = frozenset({StepStatus.DONE, StepStatus.SKIPPED})
+OVER = frozenset({StepStatus.DONE, StepStatus.SKIPPED, StepStatus.REHEARSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +188,9 @@ class WindowState:
     """For how long the clock was held until now, in wall seconds."""
     closed: e.WindowClosed | None = None
     closed_at: float = 0.0
+    rehearsal: bool = False
+    rehearsed: e.RehearsalMeasured | None = None
+    """What this window's last rehearsal has measured."""
     engine: e.EngineStarted | None = None
     spill: str = ""
     """The file in which a forced rollback is recorded while the journal is away, or empty."""

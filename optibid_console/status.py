@@ -48,6 +48,7 @@ class WindowStatus:
     entries: int
     at: float
     """When the last entry was made: seconds since the epoch, UTC."""
+    rehearsal: bool = False
 
     def to_plain(self) -> dict[str, Any]:
         plain: dict[str, Any] = to_plain(self)
@@ -90,6 +91,7 @@ def describe(
         closed=state.closed.outcome if state.closed else "",
         entries=state.seq,
         at=state.at,
+        rehearsal=state.rehearsal,
     )
 
 
@@ -97,6 +99,8 @@ def lines(status: WindowStatus) -> Iterator[str]:
     """The status for a person, safe for any terminal."""
     name = f"{status.window} {status.version}".strip()
     yield _joined(name or "no window was opened", status.clock, *_phase(status))
+    if status.rehearsal:
+        yield "REHEARSAL: nothing is changed in this window"
     if status.closed:
         yield one_line(f"closed: {status.closed}")
     elif status.engine is None and status.at:

@@ -16,6 +16,7 @@ _ESCAPE = re.compile(
 """ECMA-48 §5: control functions, in their 7-bit and 8-bit forms."""
 
 _UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\s]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 """Zero-width and direction-changing characters: they make text read as what it isn't."""
 
@@ -32,3 +33,11 @@ def one_line(text: str | bytes, limit: int = 120) -> str:
     text = _INVISIBLE.sub("", _ESCAPE.sub("", text))
     text = _UNSHOWN.sub(" ", text).strip()
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def plain_line(text: str, limit: int = 500) -> str:
+    """A line of output with its spacing kept: escapes and control characters go, a tab becomes
+    spaces up to the next eighth column, at most `limit` characters are left."""
+    text = _INVISIBLE.sub("", _ESCAPE.sub("", text[: limit * 64])).expandtabs(8)
+    text = _CONTROL.sub("", text).rstrip()
+    return text if len(text) <= limit else text[: limit - 1] + "…"

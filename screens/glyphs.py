@@ -32,6 +32,7 @@ GLYPHS: Mapping[str, Glyph] = {
     "running": Glyph("…", ">", "running", "running"),
     "pending": Glyph("○", "o", "pending", "pending"),
     "skipped": Glyph("⊘", "/", "skipped", "skipped"),
+    "rehearsed": Glyph("↷", "~", "rehearsed", "skipped"),
     "stale": Glyph("~", "~", "stale", "stale"),
     "unknown": Glyph("⁇", "%", "unknown", "unknown"),
     "unsettled": Glyph("⁇", "%", "unknown, settle", "unsettled"),

@@ -74,6 +74,7 @@ def _variables(p: _Palette) -> dict[str, str]:
         "state-unsettled": p.error,
         "state-recording": p.failing,
         "state-watching": p.accent,
+        "state-rehearsal": p.warn,
         "state-text": p.text,
         "state-muted": p.muted,
         "state-accent": p.accent,
@@ -123,8 +124,9 @@ THEMES: tuple[Theme, ...] = (
 DEFAULT_VARIABLES: Mapping[str, str] = _variables(_DARK)
 """For `App.get_theme_variable_defaults`: a theme that isn't ours has all of them too."""
 
-_BOLD = frozenset({"failing", "error", "warn", "unknown"})
+_BOLD = frozenset({"failing", "error", "warn", "unknown", "rehearsal"})
 _ITALIC = frozenset({"stale", "skipped"})
+_REVERSE = frozenset({"rehearsal"})
 """What still tells states apart where colours are off (NO_COLOR)."""
 
 
@@ -134,12 +136,12 @@ def state_style(variables: Mapping[str, str], name: str) -> Style:
     `variables` are the app's `theme_variables`. Raises `KeyError` for an unknown name.
     """
     colour = variables.get(f"state-{name}") or DEFAULT_VARIABLES[f"state-{name}"]
-    return _style(colour, name in _BOLD, name in _ITALIC)
+    return _style(colour, name in _BOLD, name in _ITALIC, name in _REVERSE)
 
 
 @lru_cache(maxsize=256)
-def _style(colour: str, bold: bool, italic: bool = False) -> Style:
-    return Style(color=colour, bold=bold or None, italic=italic or None)
+def _style(colour: str, bold: bool, italic: bool = False, reverse: bool = False) -> Style:
+    return Style(color=colour, bold=bold or None, italic=italic or None, reverse=reverse or None)
 
 
 def selected_style(variables: Mapping[str, str]) -> Style:

@@ -10,12 +10,11 @@ from argparse import Namespace
 from pathlib import Path
 from types import FrameType
 
-from optibid_console import paths
 from optibid_console.cli.main import unexpected
 from optibid_console.cli.person import name_of
 from optibid_console.engine.serve import Asked, CannotServe, serve
+from optibid_console.engine_process import own_journal
 from optibid_console.engine_record import EngineRuns, claimed, record_for
-from optibid_console.journal.file import is_closed
 from optibid_console.journal.journal import JournalError
 from optibid_console.runbook.load import Loaded, RunbookError, load
 from optibid_console.source import SourceError
@@ -76,7 +75,8 @@ def _engine(options: Namespace, starter: _Starter) -> int:
     loaded = load(options.config, os.environ)
     journal = _journal(options, loaded)
     record = record_for(journal, loaded.runbook.window.name, options.config)
-    asked = Asked(name_of(options), options.t0 or "", options.take_over, options.accept_runbook)
+    asked = Asked(name_of(options), options.t0 or "", options.take_over, options.accept_runbook,
+                  options.rehearse)  # fmt: skip
     with claimed(record, take_over=bool(options.take_over)):
         return asyncio.run(serve(loaded, journal, Path(record.socket), asked, starter.ready))
 
@@ -85,7 +85,8 @@ def _journal(options: Namespace, loaded: Loaded) -> Path:
     if options.journal is not None:
         given: Path = options.journal
         return given
-    return paths.journal_for(options.config, loaded.runbook.window.name, is_closed)
+    window = loaded.runbook.window.name
+    return own_journal(options.config, window, loaded.digest, rehearsal=options.rehearse)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

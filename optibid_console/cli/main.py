@@ -51,6 +51,12 @@ def _attach(options: Namespace) -> int:
     return attach(options)
 
 
+def _action(options: Namespace) -> int:
+    from optibid_console.cli.action import action
+
+    return action(options)
+
+
 def _engine(options: Namespace) -> int:
     from optibid_console.cli.engine import engine
 
@@ -89,7 +95,7 @@ def _probe(options: Namespace) -> int:
 
 _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "run": _run, "attach": _attach, "engine": _engine, "status": _status, "demo": _demo,
-    "check": _check, "probe": _probe, "verify": _verify,
+    "check": _check, "probe": _probe, "verify": _verify, "action": _action,
 }  # fmt: skip
 
 

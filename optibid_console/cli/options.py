@@ -8,6 +8,10 @@ from pathlib import Path
 from optibid_console import __version__
 
 _EXITS = "exit status: 0 done, 1 failed, 2 bad input, 3 refused, 4 unknown"
+_ACTION_EXITS = (
+    "exit status: 0 done, 1 failed or stopped at a failed step, 2 bad input, 3 refused (or not "
+    "confirmed), 4 unknown, or waiting for a person; 130: interrupted, and it goes on"
+)
 _TOP_LEVEL = ("-h", "--help", "--version")
 
 
@@ -44,6 +48,16 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     attach.add_argument("--watch", action="store_true", help="only watch")
     _screen(attach)
+    _action(
+        commands.add_parser(
+            "action",
+            help="do an action (backup, migrate, rollback, …) without a screen",
+            description="Do an action of the runbook: the same guards and the same journal as its "
+            "key. Without --confirm it shows the plan and does nothing. An action that is under "
+            "way is attached to, never started again.",
+            epilog=_ACTION_EXITS,
+        )
+    )
     engine = commands.add_parser(
         "engine", help="run the window's engine in the foreground, without a screen", epilog=_EXITS
     )
@@ -81,6 +95,23 @@ def _config(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def _action(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", metavar="NAME", help="backup, migrate, rollback, …")
+    _window(parser)
+    parser.add_argument(
+        "--confirm", default="", metavar="WORD",
+        help="what the key asks to be typed, as a rule the action's name; without it the plan "
+        "is shown and nothing is done",
+    )  # fmt: skip
+    parser.add_argument(
+        "--decide", choices=("retry", "skip", "stop", "done"),
+        help="the way on of an action that stopped at a failed step; done: what a person had "
+        "to do is done",
+    )  # fmt: skip
+    parser.add_argument("--reason", default="", help="why, for --decide")
+    _json(parser)
+
+
 def _window(parser: argparse.ArgumentParser) -> None:
     _config(parser)
     parser.add_argument(
@@ -95,6 +126,11 @@ def _window(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept-runbook", action="store_true",
         help="go on with a runbook that has changed; the difference is recorded",
+    )  # fmt: skip
+    parser.add_argument(
+        "--rehearse", action="store_true",
+        help="a window of its own that walks everything and can't change anything: only what "
+        "the runbook marks read-only is launched",
     )  # fmt: skip
     _name(parser)
 

@@ -42,13 +42,15 @@ def run(options: Namespace) -> int:
         given.take(options.config.name, loaded)
         window = loaded.runbook.window.name
         if options.watch:
-            return await asyncio.to_thread(_watched, options, window, name)
+            return await asyncio.to_thread(_watched, options, loaded, name)
         wanted = Wanted(
             options.config, window, name, options.journal, options.t0, options.take_over,
-            options.accept_runbook, loaded.digest,
+            options.accept_runbook, loaded.digest, options.rehearse,
         )  # fmt: skip
         record = await find_or_start(wanted)
-        same = Wanted(options.config, window, name, Path(record.journal))
+        same = Wanted(
+            options.config, window, name, Path(record.journal), rehearsal=options.rehearse
+        )
 
         async def dial() -> Path:
             """The engine again; one that was killed is started again, for the same journal."""
@@ -119,16 +121,17 @@ def _loaded(config: Path) -> Loaded:
     return load(config, os.environ)
 
 
-def _watched(options: Namespace, window: str, name: str) -> ControlSource:
+def _watched(options: Namespace, loaded: Loaded, name: str) -> ControlSource:
     """The window's engine for who only watches, or its journal where none answers."""
-    from optibid_console import engine_record, paths
-    from optibid_console.engine_process import ANSWER_S
+    from optibid_console import engine_record
+    from optibid_console.engine_process import ANSWER_S, own_journal
     from optibid_console.feed.client import FeedSource
     from optibid_console.feed.socket_file import responds
-    from optibid_console.journal.file import is_closed
     from optibid_console.journal.following import JournalSource
 
-    journal = options.journal or paths.journal_for(options.config, window, is_closed)
+    journal = options.journal or own_journal(
+        options.config, loaded.runbook.window.name, loaded.digest, rehearsal=options.rehearse
+    )
     record = engine_record.find(journal)
     if record is not None and responds(Path(record.socket), ANSWER_S):
         return FeedSource(Path(record.socket), name, "watch")

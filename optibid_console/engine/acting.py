@@ -13,6 +13,7 @@ from optibid_console.engine.live_run import LiveRun
 from optibid_console.engine.running import StepRunner
 from optibid_console.permit import ROLLBACK
 from optibid_console.plan import preview
+from optibid_console.rehearsing import walked_through
 from optibid_console.runbook.model import Action, Runbook, Step
 from optibid_console.state import ACTIVE, OVER, ActionState, StepStatus
 
@@ -73,7 +74,7 @@ class ActionRunner:
             waiting = stopped_at == step_id and not active
             if not await self._step(step, action_run, by, waiting=waiting):
                 return
-        await self._finish(action_run, e.Outcome.SUCCEEDED, "")
+        await self._finish(action_run, *walked_through(self._ledger.state, action_run))
 
     def _ended_badly(self, step_id: str, action_run: str) -> bool:
         """Whether this action has run the step already, and it didn't succeed."""
@@ -93,11 +94,13 @@ class ActionRunner:
         while True:
             if not waiting:
                 outcome = await self._steps.see_through(await self._begun(step, action_run, by))
-                if outcome is e.Outcome.SUCCEEDED:
+                if outcome in (e.Outcome.SUCCEEDED, e.Outcome.REHEARSED):
                     return True
                 if action_run in self._preempted:
                     await self._finish(action_run, e.Outcome.ABORTED, "rollback outranks it")
                     return False
+                if self._ledger.state.rehearsal:  # a finding: nothing is at stake, all is walked
+                    return True
                 await self._stopped(step, action_run)
             waiting = False
             answer = await self._answer(step, action_run)

@@ -17,6 +17,7 @@ from optibid_console.engine.late_answers import LateAnswers
 from optibid_console.engine.lease import Attached, Lease
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.live_run import LiveRun
+from optibid_console.engine.measures import Measures
 from optibid_console.engine.observing import Observers
 from optibid_console.engine.operations import operations_of
 from optibid_console.engine.recalling import Recall
@@ -33,6 +34,7 @@ from optibid_console.runbook.model import Runbook, StepKind
 from optibid_console.signals import Link
 from optibid_console.source import Role
 from optibid_console.targets import without_link
+from optibid_console.targets.rehearsal import check_rehearsed
 from optibid_console.targets.target import LinkState, Target
 
 
@@ -78,6 +80,8 @@ class Engine:
         `epoch`: of the journal's lease, taken from a living engine of `took_over_from` for
         that `reason`.
         """
+        if self.ledger.state.rehearsal:
+            check_rehearsed(self._targets)
         me = lease.this_engine()
         await self.ledger.record(
             e.EngineStarted(__version__, me.host, me.pid, me.boot_id, epoch, took_over_from, reason)
@@ -93,6 +97,7 @@ class Engine:
         taken the journal over: nothing more is done or recorded then.
         """
         for work in (
+            Measures(self.ledger).run,
             self._observers.run,
             self._judge.run,
             self._tails.run,
@@ -193,7 +198,10 @@ class Engine:
                 asked = await self._steps.abort(by, run_id)
                 said = f"aborting {', '.join(asked)}" if asked else "nothing is running"
                 return self._accepted(said)
-            case c.StopEngine(reason):
+            case c.StopEngine(reason, if_idle):
+                used = self.lease.needed_besides(screen) if if_idle else ""
+                if used:
+                    return c.Refused(f"{used}: the engine goes on")
                 self.stop(f"{by}: {reason}")
                 return self._accepted("the engine ends; runs under way go on on their targets")
             case c.CloseWindow(outcome, note):

@@ -87,6 +87,18 @@ class Lease:
     def drives(self, screen: Attached) -> bool:
         return screen.id == self._holder
 
+    def needed_besides(self, screen: Attached) -> str:
+        """By whom or for what else than this screen the engine is needed; empty: nothing."""
+        others = [one.name for one in self._screens.values() if one.id != screen.id]
+        if others:
+            return f"{', '.join(others)} is attached"
+        state = self._ledger.state
+        action = state.action()
+        if action is not None:
+            return f"{action.action_id} is under way"
+        runs = [run.step_id for run in state.unfinished_runs()]
+        return f"{', '.join(runs)} is under way" if runs else ""
+
     def holder_name(self) -> str:
         """Empty when nobody drives."""
         return self._name(self._holder) if self._holder else ""

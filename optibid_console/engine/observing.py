@@ -17,12 +17,14 @@ from optibid_console.action_plan import missing_facts
 from optibid_console.codec import from_plain
 from optibid_console.criteria import Sample
 from optibid_console.engine.ledger import Ledger
+from optibid_console.rehearsing import unknown_facts
 from optibid_console.runbook.load import Loaded
 from optibid_console.runbook.model import PanelSpec, ProbeSpec
 from optibid_console.runbook.secrets import Secrets
 from optibid_console.runbook.shell_text import fill
 from optibid_console.signals import Sampled
 from optibid_console.state import WindowState
+from optibid_console.targets.rehearsal import for_probes
 from optibid_console.targets.target import Target
 from probes import registry
 from probes.probe import Probe, Reading, Status, take
@@ -126,7 +128,7 @@ class Observers:
         return reading
 
     def _missing(self, observed: Observed) -> tuple[str, ...]:
-        return missing_facts(self._ledger.state, _all_text(observed.spec.settings))
+        return unknown_facts(self._ledger.state, _all_text(observed.spec.settings))
 
     async def _built(self, observed: Observed) -> Probe:
         facts = _facts_used(self._ledger.state, observed.spec.settings)
@@ -179,7 +181,8 @@ def build(
     if isinstance(command, str):
         env = {**given.get("env", {}), **secrets.env_for(command)}
         given = {**given, "run": command, "env": env}
-    host = targets[spec.on] if spec.on else (targets["local"] if command else None)
+    on = spec.on or ("local" if command else "")
+    host = for_probes(targets[on]) if on else None
     return registry.build(kind, spec.id, from_plain(registry.settings_class(kind), given), host)
 
 

@@ -11,7 +11,7 @@ from optibid_console.runbook.load import Loaded
 from optibid_console.runbook.model import Runbook
 
 
-def opening(loaded: Loaded, t0: str, now: float) -> WindowOpened:
+def opening(loaded: Loaded, t0: str, now: float, *, rehearsal: bool = False) -> WindowOpened:
     """The first fact of a window that opens at `now` (epoch seconds).
 
     `t0`: as `moment` reads it; empty: the runbook's, else so that the first phase is due
@@ -29,6 +29,7 @@ def opening(loaded: Loaded, t0: str, now: float) -> WindowOpened:
         speed=runbook.window.speed,
         digest=loaded.digest,
         runbook=to_plain(runbook),
+        rehearsal=rehearsal,
     )
 
 

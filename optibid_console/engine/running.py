@@ -14,6 +14,7 @@ from optibid_console.engine.operating import Operating
 from optibid_console.engine.operations.operation import Operation
 from optibid_console.engine.output import OutputTrail
 from optibid_console.moment import Moment
+from optibid_console.rehearsing import stand_in, why_walked, with_stand_ins
 from optibid_console.runbook.model import Runbook, Step, StepKind
 from optibid_console.runbook.secrets import Secrets
 from optibid_console.runbook.shell_text import fill
@@ -48,7 +49,7 @@ class StepRunner:
         attempt = state.step(step.id, action_run).attempt + 1
         part = f"{action_run}-{step.id}" if action_run else step.id
         run_id = f"{state.window_id}-{part}-{attempt}"
-        command = fill(step.run, state.facts) if step.kind.launches else ""
+        command = fill(step.run, with_stand_ins(state, step.run)) if step.kind.launches else ""
         timeout_s = 0.0 if step.kind is StepKind.MANUAL else float(step.timeout)
         fact = e.StepStarted(
             step.id,
@@ -90,6 +91,8 @@ class StepRunner:
                 if live.step.kind.is_operation:
                     await self._driver.read_again(live)
                 return await self._after_end(live, live.ended.outcome, live.ended.reason)
+            if why := why_walked(self._ledger.state, live.step):
+                return await self._walk(live, why)
             if live.step.kind.launches:
                 return await self._command(live)
             if live.step.kind is StepKind.WAIT:
@@ -125,7 +128,10 @@ class StepRunner:
     def _alive(self, step: Step, run_id: str, command: str, epoch: int, began: Moment) -> LiveRun:
         env = self._secrets.env_for(command)
         window = self._ledger.state.window_id
-        spec = RunSpec(run_id, command, epoch, float(step.timeout), env, self._cwd(step), window)
+        spec = RunSpec(
+            run_id, command, epoch, float(step.timeout), env, self._cwd(step), window,
+            step.read_only,
+        )  # fmt: skip
         trail = OutputTrail(run_id, self._secrets.redactor)
         live = LiveRun(step, run_id, began, spec, trail)
         self._live[run_id] = live
@@ -185,6 +191,17 @@ class StepRunner:
         elif outcome is e.Outcome.UNKNOWN and live.step.evidence:
             await self._evidence.once(live)
         return await self._finish(live, outcome, reason, ended=True)
+
+    async def _walk(self, live: LiveRun, why: str) -> e.Outcome:
+        """A step of a rehearsal that isn't done: its evidence is read once and decides nothing,
+        what it would record gets a stand-in."""
+        names = live.step.wait_for or live.step.evidence
+        if names:
+            await self._evidence.until_ok(live, names, 0.0)
+        if live.step.record:
+            value = stand_in(live.step.record)
+            await self._ledger.keep(e.FactRecorded(live.step.record, value, live.step.id))
+        return await self._finish(live, e.Outcome.REHEARSED, why)
 
     # Waiting, and people
 

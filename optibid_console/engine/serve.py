@@ -14,6 +14,7 @@ from pathlib import Path
 from optibid_console.codec import to_plain
 from optibid_console.engine.engine import Engine
 from optibid_console.engine.ledger import Ledger
+from optibid_console.engine.measures import last_measured
 from optibid_console.engine.opening import opening
 from optibid_console.entries import RunbookAccepted
 from optibid_console.feed.hub import Hub
@@ -30,6 +31,7 @@ from optibid_console.journal.lease import (
 )
 from optibid_console.journal.spilling import SpillingJournal
 from optibid_console.journal.sqlite import SqliteJournal
+from optibid_console.rehearsing import mismatch
 from optibid_console.runbook.changes import differences
 from optibid_console.runbook.load import Loaded
 from optibid_console.source import Role
@@ -56,6 +58,8 @@ class Asked:
     """Why the journal is to be taken from an engine that lives; empty: it isn't."""
     accept_runbook: bool = False
     """Whether to go on with a runbook that has changed."""
+    rehearsal: bool = False
+    """Whether the window is a rehearsal: nothing is changed in it."""
 
 
 async def serve(
@@ -116,7 +120,8 @@ async def _serve(
     def tell(screen_id: str, role: Role) -> None:
         server.tell(screen_id, role)
 
-    targets = open_targets(loaded.runbook, linked)
+    rehearsal = ledger.state.window_id if ledger.state.rehearsal else ""
+    targets = open_targets(loaded.runbook, linked, rehearsal)
     engine = Engine(loaded, ledger, targets, tell)
     server = FeedServer(socket_path, hub, journal, engine)
     _end_on_signals(engine)
@@ -156,6 +161,8 @@ def _check_window(ledger: Ledger, loaded: Loaded, asked: Asked) -> tuple[str, ..
     if state.closed is not None:
         why = f"this window is closed ({state.closed.outcome}): give another --journal"
         raise CannotServe(why, 3)
+    if state.rehearsal != asked.rehearsal:
+        raise CannotServe(mismatch(asked.rehearsal), 3)
     if asked.t0:
         raise CannotServe("this window is open already, with its T-0: leave out --t0", 2)
     if state.digest == loaded.digest:
@@ -179,13 +186,16 @@ async def _open_window(
     """Open the window in an empty journal; in an open one record a runbook that was accepted."""
     if ledger.state.seq == 0:
         try:
-            fact = opening(loaded, asked.t0, time.time())
+            fact = opening(loaded, asked.t0, time.time(), rehearsal=asked.rehearsal)
         except ValueError as error:
             raise CannotServe(str(error), 2) from error
         await ledger.record(fact, asked.by)
     elif ledger.state.digest != loaded.digest:
         accepted = RunbookAccepted(loaded.digest, changed, to_plain(loaded.runbook))
         await ledger.record(accepted, asked.by)
+    measured = await asyncio.to_thread(last_measured, loaded.runbook)
+    if measured is not None and measured != ledger.state.rehearsed and not asked.rehearsal:
+        await ledger.record(measured)
 
 
 def _end_on_signals(engine: Engine) -> None:

@@ -13,6 +13,7 @@ from optibid_console.engine.ledger import Ledger
 from optibid_console.runbook.load import Loaded
 from optibid_console.runbook.model import TailSpec
 from optibid_console.signals import LogLines
+from optibid_console.targets.rehearsal import for_probes
 from optibid_console.targets.target import Target
 from probes import registry
 from probes.probe import Tail, TailBatch
@@ -58,5 +59,5 @@ class Tails:
         names = {one.name for one in fields(wanted)}
         given = {key: one for key, one in to_plain(spec).items() if key in names}
         settings: object = from_plain(wanted, self._loaded.secrets.reveal_all(given))
-        host = self._targets[spec.on or "local"]
+        host = for_probes(self._targets[spec.on or "local"])
         return registry.build_tail(spec.kind, spec.id, settings, host)

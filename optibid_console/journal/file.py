@@ -201,6 +201,17 @@ def _first_value(path: Path, query: str) -> str:
     return str(found[0]) if found else ""
 
 
+def is_rehearsal(path: Path) -> bool:
+    """Whether the journal is a rehearsal's. Raises `JournalError`."""
+    query = "SELECT json_extract(body, '$.rehearsal') FROM entries WHERE kind = 'window-opened'"
+    with closing(connect(path, create=False, writable=False)) as connection:
+        try:
+            found = connection.execute(query).fetchone()
+        except sqlite3.Error as error:
+            raise explain(path, "read", error) from error
+    return bool(found and found[0])
+
+
 def entries_of(path: Path) -> Iterator[Entry]:
     """All entries of a journal, in order, also while an engine writes it. Raises
     `JournalError`."""

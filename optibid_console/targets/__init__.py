@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from optibid_console.runbook.model import Runbook, TargetSpec
+from optibid_console.targets.rehearsal import rehearsed
 from optibid_console.targets.target import LinkListener, Target
 
 __all__ = ["open_targets", "without_link"]
@@ -12,8 +13,10 @@ __all__ = ["open_targets", "without_link"]
 LOCAL = "local"
 
 
-def open_targets(runbook: Runbook, on_link: LinkListener) -> dict[str, Target]:
+def open_targets(runbook: Runbook, on_link: LinkListener, rehearsal: str = "") -> dict[str, Target]:
     """The runbook's targets by id, and always `local`. They connect when first used.
+
+    `rehearsal`: the id of the window in which nothing may be changed; empty: it is real.
 
     `on_link` is called whenever a connection changes. Close each target at the end, those
     of kind `container` before the others: they use the connection of the machine they are on.
@@ -22,7 +25,8 @@ def open_targets(runbook: Runbook, on_link: LinkListener) -> dict[str, Target]:
     made: dict[str, Target] = {}
     for spec in sorted(specs.values(), key=lambda one: one.kind == "container"):
         made[spec.id] = _open(spec, on_link, made)
-    return {name: made[name] for name in sorted(specs, key=lambda one: specs[one].kind)}
+    found = {name: made[name] for name in sorted(specs, key=lambda one: specs[one].kind)}
+    return rehearsed(found, rehearsal) if rehearsal else found
 
 
 def without_link(runbook: Runbook) -> tuple[str, ...]:

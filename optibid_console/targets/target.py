@@ -25,6 +25,8 @@ class RunSpec:
     cwd: str = ""
     window: str = ""
     """The window's id: epochs are compared among launches of one window."""
+    read_only: bool = False
+    """The runbook says that it changes nothing: a rehearsal launches nothing else."""
 
 
 class Ending(StrEnum):

@@ -81,6 +81,9 @@ def preview_lines(shown: Preview, width: int) -> list[Line]:
     if not included:
         return [*_nothing(shown, width), *ready]
     lines: list[Line] = []
+    if shown.rehearsal:
+        text = "REHEARSAL: only what is marked read-only is done, all else is walked."
+        lines += [*wrapped(text, width, "warn"), BLANK]
     if shown.refused:
         lines += [*wrapped(f"It can't be started: {shown.refused}", width, "failing"), BLANK]
     lines += [
@@ -99,7 +102,18 @@ def preview_lines(shown: Preview, width: int) -> list[Line]:
         heading("What it costs"),
         *_bullets(shown.costs, "nothing is lost", width, "warn"),
     ]
-    return [*lines, BLANK, heading("How long"), _time_line(shown, width), *ready]
+    return [
+        *lines,
+        BLANK,
+        heading("How long"),
+        _time_line(shown, width),
+        *_measured(shown, width),
+        *ready,
+    ]
+
+
+def _measured(shown: Preview, width: int) -> list[Line]:
+    return wrapped(shown.measured, width, "dim", "  ") if shown.measured else []
 
 
 def _nothing(shown: Preview, width: int) -> list[Line]:

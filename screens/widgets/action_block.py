@@ -56,6 +56,8 @@ def _action_line(
         word = "stopped"
     elif action.outcome is Outcome.SUCCEEDED:
         look, word = glyph("done"), "done"
+    elif action.outcome is Outcome.REHEARSED:
+        look, word = glyph("rehearsed"), "rehearsed"
     elif ended and action.outcome is not None:
         look, word = glyph("failed"), action.outcome.value
     else:

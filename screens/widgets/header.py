@@ -54,7 +54,16 @@ def _what(view: View) -> list[Segment]:
     state = view.state
     name = Span(state.name, "title")
     version = f" {state.version}" if state.version else ""
-    return [Segment((spans(name, version), spans(name), ()), 6)]
+    what = Segment((spans(name, version), spans(name), ()), 6)
+    return [*_rehearsal(view), what]
+
+
+def _rehearsal(view: View) -> list[Segment]:
+    """First in the first line, at every size, for who drives and for who watches."""
+    if not view.state.rehearsal:
+        return []
+    said = (" REHEARSAL: nothing is changed ", " REHEARSAL ")
+    return [Segment(tuple(spans(Span(one, "rehearsal")) for one in said), 0)]
 
 
 def _offset(view: View, clock: LaunchClock, now: float) -> list[Segment]:

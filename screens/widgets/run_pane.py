@@ -103,8 +103,12 @@ def run_tail(view: View, run: RunState, width: int) -> list[Line]:
         )
     if step is not None and step.status not in (StepStatus.RUNNING, StepStatus.CHECKING):
         well = step.status is StepStatus.DONE
-        unknown = {StepStatus.UNKNOWN: "unknown", StepStatus.UNSETTLED: "unsettled"}
-        look = glyph("done" if well else unknown.get(step.status, "failed"))
+        looks = {
+            StepStatus.UNKNOWN: "unknown",
+            StepStatus.UNSETTLED: "unsettled",
+            StepStatus.REHEARSED: "rehearsed",
+        }
+        look = glyph("done" if well else looks.get(step.status, "failed"))
         word = step.outcome.value if step.outcome else step.status.value
         said = f"{look.drawn} step {run.step_id} {word}"
         by = f", settled by {step.settled_by}" if step.settled_by else ""

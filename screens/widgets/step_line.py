@@ -20,7 +20,8 @@ def look_of(status: StepStatus) -> str:
 def step_spans(step: Step, seen: StepState, now: float, is_next: bool) -> tuple[Spans, Spans]:
     """A step's left and right part: glyph and title; word, time and expected time."""
     look = glyph(look_of(seen.status))
-    tone = {StepStatus.DONE: "plain", StepStatus.SKIPPED: "dim"}.get(seen.status, "plain")
+    quiet = (StepStatus.SKIPPED, StepStatus.REHEARSED)
+    tone = "dim" if seen.status in quiet else "plain"
     if seen.status in ACTIVE or seen.status is StepStatus.UNSETTLED or is_next:
         tone = "strong"
     mark = Span(f" {sign('next')} ", "accent") if is_next else Span("   ")
@@ -54,6 +55,8 @@ def _step_end(step: Step, seen: StepState, now: float, is_next: bool) -> Spans:
             return spans(Span(f"{again}{word} {spent}", glyph("failed").style))
         case StepStatus.SKIPPED:
             return spans(Span("skipped", glyph("skipped").style))
+        case StepStatus.REHEARSED:
+            return spans(Span("rehearsed", glyph("rehearsed").style))
     kind = {StepKind.MANUAL: "by hand", StepKind.WAIT: f"wait ~{expected}"}.get(
         step.kind, f"~{expected}"
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from optibid_console.launch_clock import current_phase, format_span
 from optibid_console.runbook.model import Phase, Runbook
-from optibid_console.state import StepState, StepStatus, WindowState
+from optibid_console.state import OVER, StepState, StepStatus, WindowState
 from screens.glyphs import glyph
 from screens.lines import Line, Span, Spans, row, sign, spans
 from screens.view import View
@@ -19,7 +19,6 @@ from screens.widgets.step_line import step_spans, why_lines
 if TYPE_CHECKING:
     from optibid_console.plan import Move
 
-_OVER = frozenset({StepStatus.DONE, StepStatus.SKIPPED})
 _TROUBLED = frozenset({StepStatus.FAILED, StepStatus.UNKNOWN, StepStatus.UNSETTLED})
 
 
@@ -100,12 +99,14 @@ def _phase_line(
     now: float, closed: bool, current: int,
 ) -> Line:  # fmt: skip
     phase = runbook.phases[index]
-    over = sum(one.status in _OVER for one in states)
+    over = sum(one.status in OVER for one in states)
     fold = sign("closed" if closed else "open")
     if any(one.status is StepStatus.UNSETTLED for one in states):
         look = glyph("unsettled")
     elif any(one.status is StepStatus.FAILED for one in states):
         look = glyph("failed")
+    elif over == len(states) and any(one.status is StepStatus.REHEARSED for one in states):
+        look = glyph("rehearsed")
     elif index < current or over == len(states):
         look = glyph("done")
     else:
@@ -157,7 +158,7 @@ class Timeline(Folding):
         if runbook is None:
             return "Timeline"
         states = [self.view.state.step(step.id).status for _, step in runbook.steps()]
-        over = sum(one in _OVER for one in states)
+        over = sum(one in OVER for one in states)
         failed = sum(one is StepStatus.FAILED for one in states)
         word = f"  {glyph('failed').drawn} {failed} failed" if failed else ""
         open_ones = len(self.view.state.unsettled_runs())

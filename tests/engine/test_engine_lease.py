@@ -77,3 +77,17 @@ async def test_people_are_recorded_by_name(bench: Any) -> None:
     reply = await bench.do(c.CloseWindow("abandoned", "storm"))
     assert isinstance(reply, c.Accepted)
     assert bench.state.closed == e.WindowClosed("abandoned", "storm")
+
+
+async def test_an_engine_that_somebody_needs_does_not_end_for_who_is_done(bench: Any) -> None:
+    done, bob = c.StopEngine("backup is over", if_idle=True), second_screen(bench)
+    await bench.engine.joined(bob)
+    assert await bench.do(done) == c.Refused("oncall-2 is attached: the engine goes on")
+    await bench.engine.left(bob, clean=True)
+    for step_id in ("1a", "1b", "2a"):
+        await bench.step(step_id)
+    await bench.do(c.RunStep("2b"))
+    assert await bench.do(done) == c.Refused("2b is under way: the engine goes on")
+    await bench.do(c.Abort())
+    await bench.finished("2b")
+    assert isinstance(await bench.do(done), c.Accepted)

@@ -207,15 +207,30 @@ def reading(probe: str, status: Status, summary: str, at: float, **more: object)
     return Reading(probe, status, summary, at, 3.0, **more)  # type: ignore[arg-type]
 
 
-def opened(runbook: Runbook | None = None, operator: str = "oncall-1") -> Recorder:
+def opened(
+    runbook: Runbook | None = None, operator: str = "oncall-1", *, rehearsal: bool = False
+) -> Recorder:
     """A window that was just opened, at T-62 minutes."""
     book = runbook or small_runbook()
     r = Recorder(T0 - 62 * 60)
     window = e.WindowOpened("w-1", book.window.name, book.window.version, "20261124_195800", T0,
-                            1.0, "d" * 64, to_plain(book))  # fmt: skip
+                            1.0, "d" * 64, to_plain(book), rehearsal)  # fmt: skip
     r.add(window, actor="console")
     r.add(e.EngineStarted("0.1", "bastion", 4711), actor="console")
     r.add(e.OperatorTook(operator, 1))
+    return r
+
+
+def rehearsal(runbook: Runbook | None = None) -> Recorder:
+    """A rehearsal: a read was done, the step after it was only walked."""
+    r = opened(runbook, rehearsal=True)
+    r.step("1.1a", 12)
+    why = "rehearsed: it isn't marked read-only, so nothing was started"
+    command = "pg_dump -Fc optibid"
+    r.add(e.StepStarted("1.2a", "run-1.2a", 1, "run", "db-1", command, 1, 600.0))
+    r.add(e.RunEnded("run-1.2a", e.Outcome.REHEARSED, why), actor="console")
+    r.add(e.StepFinished("1.2a", "run-1.2a", e.Outcome.REHEARSED, why), actor="console")
+    r.add(e.FactRecorded("backup.path", "(rehearsed: backup.path)", "1.2a"), actor="console")
     return r
 
 

@@ -122,3 +122,12 @@ async def test_every_theme_draws(console: Start, theme: str) -> None:
     async with console(rec.tripped(), theme=theme) as it:
         assert it.app.theme == f"optibid-{theme}"
         assert "Error rate exceeds 5%" in it.seen("banner")
+
+
+@pytest.mark.parametrize("operator", [True, False], ids=["drives", "watches"])
+@pytest.mark.parametrize("size", [(160, 45), (80, 24), (40, 12)])
+async def test_a_rehearsal_says_so_first_of_all(
+    console: Start, size: tuple[int, int], operator: bool
+) -> None:
+    async with console(rec.rehearsal(), size=size, operator=operator) as it:
+        assert it.seen("header").lstrip().startswith("REHEARSAL")

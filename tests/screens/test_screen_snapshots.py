@@ -21,6 +21,8 @@ from tests.screens import recording as rec
         ("tripped", (80, 24)),
         ("unsettled", (160, 45)),
         ("unsettled", (80, 24)),
+        ("rehearsal", (160, 45)),
+        ("rehearsal", (80, 24)),
     ],
 )
 def test_the_window_looks_as_it_did(

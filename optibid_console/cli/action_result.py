@@ -1,0 +1,67 @@
+"""How a headless action ends: its exit status, a sentence, and the ways on. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from optibid_console import commands as c
+from optibid_console import entries as e
+from optibid_console.launch_clock import format_span
+from optibid_console.permit import ROLLBACK, forced_words, permit
+from optibid_console.runbook.model import Action
+from optibid_console.state import ActionState, WindowState
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How the command ends."""
+
+    exit_status: int
+    said: str
+    """In a sentence."""
+    way_on: tuple[str, ...] = ()
+    """What can be done next: a line each."""
+
+
+def unconfirmed(action: Action, typed: str) -> str:
+    """Why this word doesn't start the action; empty: it does."""
+    confirm = action.confirm or action.id
+    if typed == confirm or (action.id == ROLLBACK and typed == forced_words(action)):
+        return ""
+    word = confirm if confirm.isalnum() else f'"{confirm}"'
+    return f"type --confirm {word} to do it"
+
+
+def over(action: ActionState) -> Result:
+    """The result of an action with an outcome."""
+    outcome = action.outcome
+    took = format_span(action.finished_at - action.started_at)
+    why = f": {action.reason}" if action.reason else ""
+    said = f"{action.action_id} {outcome.value if outcome else ''} after {took}{why}"
+    statuses = {e.Outcome.SUCCEEDED: 0, e.Outcome.REHEARSED: 0, e.Outcome.UNKNOWN: 4}
+    return Result(statuses.get(outcome, 1) if outcome else 4, said)
+
+
+def stopped(state: WindowState, action: ActionState, again: str) -> Result:
+    """The result of an action that waits for a choice, with the choices."""
+    step_id = action.stopped_at_step
+    skip = c.Decide(action.action_run, e.Choice.SKIP, "given next")
+    why_not = permit(state, skip)
+    skipping = f'skip it      {again} --decide skip --reason "WHY"'
+    way_on = (
+        f"retry it     {again} --decide retry",
+        f"can't skip   {why_not}" if why_not else skipping,
+        f'stop here    {again} --decide stop --reason "WHY"',
+    )
+    unknown = state.step(step_id, action.action_run).outcome is e.Outcome.UNKNOWN
+    said = f"{action.action_id} stopped at {step_id}: {action.stopped_reason}"
+    return Result(4 if unknown else 1, said, way_on)
+
+
+def by_hand(state: WindowState, action: ActionState, step_id: str, again: str) -> Result:
+    """The result of an action that waits for what a person does."""
+    step = state.runbook.step(step_id) if state.runbook else None
+    what = f"{step_id} {step.title}" if step else step_id
+    note = f": {step.note}" if step and step.note else ""
+    said = f"{action.action_id} waits for a person: {what}{note}"
+    return Result(4, said, (f'it is done   {again} --decide done --reason "NOTE"',))
