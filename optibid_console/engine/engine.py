@@ -19,6 +19,7 @@ from optibid_console.engine.live_run import LiveRun
 from optibid_console.engine.observing import Observers
 from optibid_console.engine.running import StepRunner
 from optibid_console.engine.tailing import Tails
+from optibid_console.engine.telling import Telling
 from optibid_console.journal import lease
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.lease import Deposed
@@ -51,6 +52,7 @@ class Engine:
         self._tails = Tails(loaded, targets, ledger)
         self._steps = StepRunner(runbook, ledger, targets, loaded.secrets, self._observers.take_now)
         self._actions = ActionRunner(runbook, ledger, self._steps)
+        self._telling = Telling(loaded, ledger)
         self._busy = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stop: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -80,12 +82,14 @@ class Engine:
             self._observers.run,
             self._judge.run,
             self._tails.run,
+            self._telling.run,
             self.pulse.run,
             Heartbeat(self.ledger).run,
         ):
             self._spawn(work())
         try:
             reason = await self._stop
+            await self._telling.finish()
         finally:
             await self._end_tasks()
         await self._say_goodbye(reason)

@@ -1,0 +1,232 @@
+"""People told of what happens: a line of messages for each channel, beside everything else.
+
+Nothing waits for it. What is told, failed or given up is an entry, so that no restart tells
+anything twice; what an engine left untold, the next one tells late or says that it doesn't.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from optibid_console import entries as e
+from optibid_console.engine.ledger import Ledger
+from optibid_console.engine.sending import NotTold, send
+from optibid_console.journal.journal import JournalError
+from optibid_console.runbook.channels import Channel
+from optibid_console.runbook.load import Loaded
+from optibid_console.runbook.secrets import Secrets
+from optibid_console.state import WindowState
+from optibid_console.telling import TOO_OLD_S, Message, marked_late, messages
+from probes.text import one_line
+
+Send = Callable[[Channel, Message, Secrets], Awaitable[None]]
+_AT_ONCE = 200
+"""How many entries of the past are looked at before others have their turn."""
+_AGAIN_S = 1.0
+"""After so long the journal is read again where it couldn't be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a channel is given. All in seconds."""
+
+    delays_s: tuple[float, ...] = (5.0, 20.0, 60.0, 200.0)
+    """Between the tries, of which there is one more: five in five minutes."""
+    jitter: float = 0.25
+    """Each delay is up to this part of it shorter or longer."""
+    late_s: float = 60.0
+    """What is told later than this after it happened says so."""
+    too_old_s: float = TOO_OLD_S
+    grace_s: float = 2.0
+    """How long an engine that ends waits for what is being told."""
+
+
+@dataclass(order=True, slots=True)
+class _Waiting:
+    due: float
+    """On the loop's clock."""
+    about: int
+    message: Message = field(compare=False)
+    late: bool = field(compare=False, default=False)
+    attempts: int = field(compare=False, default=0)
+
+
+class _Line:
+    """The messages of one channel that wait for their time."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.waiting: list[_Waiting] = []
+        self.calm = asyncio.Event()
+        """Nothing is being told, and nothing is due."""
+        self._news = asyncio.Event()
+
+    def put(self, one: _Waiting) -> None:
+        heapq.heappush(self.waiting, one)
+        self.calm.clear()
+        self._news.set()
+
+    async def next(self) -> _Waiting:
+        """The message that is due first, at its time."""
+        loop = asyncio.get_running_loop()
+        while True:
+            left_s = self.waiting[0].due - loop.time() if self.waiting else None
+            if left_s is not None and left_s <= 0:
+                return heapq.heappop(self.waiting)
+            self.calm.set()
+            self._news.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), left_s)
+
+
+class Telling:
+    """Tells people through the runbook's channels."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        ledger: Ledger,
+        patience: Patience | None = None,
+        send_one: Send = send,
+    ) -> None:
+        self._loaded = loaded
+        self._ledger = ledger
+        self._patience = patience or Patience()
+        self._send = send_one
+        self._past = ledger.state.seq
+        """Entries up to here were made before this engine could hear them."""
+        self._lines = {
+            name: _Line(channel)
+            for name, channel in loaded.runbook.tell.items()
+            if name not in loaded.channels_off
+        }
+        if self._lines:
+            ledger.watch(self._heard)
+
+    async def run(self) -> None:
+        """Until cancelled. Raises `Deposed`."""
+        if self._ledger.state.telling.off != self._loaded.channels_off:
+            await self._ledger.keep(e.ChannelsSet(dict(self._loaded.channels_off)))
+        if not self._lines:
+            return
+        await self._look_back()
+        await asyncio.gather(*(self._work(line) for line in self._lines.values()))
+
+    async def finish(self) -> None:
+        """Before the engine ends: let what is being told get through, for a moment. Of a
+        closed window nobody tells the rest later: say so."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience.grace_s):
+                for line in self._lines.values():
+                    await line.calm.wait()
+        if self._ledger.state.closed is None:
+            return
+        for key, one in self._ledger.state.telling.untold.items():
+            if one.retry_at and key not in self._ledger.state.telling.settled:
+                why = f"the window is closed; the last try said: {one.reason}"
+                await self._ledger.keep_soon(
+                    e.TellingSkipped(one.about, one.channel, one.title, why)
+                )
+
+    # What is to be told
+
+    def _heard(self, before: WindowState, entry: e.Entry, after: WindowState) -> None:
+        for message in messages(before, entry, after, self._loaded.runbook):
+            self._put(message, late=False)
+
+    async def _look_back(self) -> None:
+        """Take up what engines before this one left untold."""
+        state, an_engine_ran = WindowState(), False
+        while state.seq < self._past:
+            for entry in await self._read(state.seq):
+                if entry.seq > self._past:
+                    return
+                before, state = state, state.apply(entry)
+                an_engine_ran = an_engine_ran or isinstance(entry.fact, e.EngineStarted)
+                for message in messages(before, entry, state, self._loaded.runbook):
+                    if self._was_to_be_told(message, state):
+                        self._put(message, late=an_engine_ran)
+            await asyncio.sleep(0)
+
+    async def _read(self, after: int) -> list[e.Entry]:
+        while True:
+            try:
+                return await self._ledger.read(after, _AT_ONCE)
+            except JournalError:
+                await asyncio.sleep(_AGAIN_S)
+
+    def _was_to_be_told(self, message: Message, then: WindowState) -> bool:
+        """A channel that came later, or could not be used then, is told nothing of before."""
+        channels = then.runbook.tell if then.runbook else {}
+        return (
+            message.channel in channels
+            and message.channel not in then.telling.off
+            and message.key not in self._ledger.state.telling.settled
+        )
+
+    def _put(self, message: Message, *, late: bool) -> None:
+        line = self._lines.get(message.channel)
+        if line is None:
+            return
+        before = self._ledger.state.telling.untold.get(message.key)
+        most = len(self._patience.delays_s)  # at least one try is left
+        attempts = min(before.attempts, most) if before else 0
+        due = asyncio.get_running_loop().time()
+        line.put(_Waiting(due, message.about, message, late, attempts))
+
+    # Telling it
+
+    async def _work(self, line: _Line) -> None:
+        while True:
+            await self._tell(line, await line.next())
+
+    async def _tell(self, line: _Line, one: _Waiting) -> None:
+        message, age_s = one.message, time.time() - one.message.at
+        if age_s > self._patience.too_old_s:
+            before = self._ledger.state.telling.untold.get(message.key)
+            why = f"it is {age_s / 60:.0f} min old: told now it would mislead"
+            why = f"{why}; the last try said: {before.reason}" if before else why
+            await self._ledger.keep_soon(
+                e.TellingSkipped(message.about, message.channel, message.title, why)
+            )
+            return
+        late = one.late or age_s > self._patience.late_s
+        told = marked_late(message, time.time()) if late else message
+        attempt = one.attempts + 1
+        try:
+            await self._send(line.channel, told, self._loaded.secrets)
+        except Exception as error:  # a bug in telling must never end the engine of a window
+            await self._failed(line, one, attempt, _why(error, self._loaded.secrets))
+        else:
+            await self._ledger.keep_soon(
+                e.Told(message.about, message.channel, message.title, attempt, late)
+            )
+
+    async def _failed(self, line: _Line, one: _Waiting, attempt: int, why: str) -> None:
+        delays = self._patience.delays_s
+        over = attempt > len(delays)
+        wait_s = 0.0 if over else delays[attempt - 1] * self._spread()
+        message = one.message
+        await self._ledger.keep_soon(
+            e.TellingFailed(
+                message.about, message.channel, message.title, why, attempt, round(wait_s, 1), over
+            )
+        )
+        if not over:
+            due = asyncio.get_running_loop().time() + wait_s
+            line.put(_Waiting(due, message.about, message, one.late, attempt))
+
+    def _spread(self) -> float:
+        return 1 + random.uniform(-self._patience.jitter, self._patience.jitter)
+
+
+def _why(error: Exception, secrets: Secrets) -> str:
+    if isinstance(error, NotTold):
+        return str(error)
+    return one_line(secrets.redact(f"unexpected {type(error).__name__}: {error}"), 300)
