@@ -125,6 +125,11 @@ class EndEscalation:
 
 
 @dataclass(frozen=True, slots=True)
+class TellAgain:
+    """Tell people now what could not be told, also what was given up."""
+
+
+@dataclass(frozen=True, slots=True)
 class TakeOver:
     """Become the operator; `reason` is needed when somebody else is."""
 
@@ -152,7 +157,8 @@ class StopEngine:
 Command = (
     RunStep | SkipStep | StartAction | Decide | Abort | Hold | Resume | SetT0 | MarkItem
     | WriteNote | AssertCriterion | CallPoll | CastVote | ClosePoll | StartEscalation
-    | AcknowledgeEscalation | EndEscalation | TakeOver | Leave | CloseWindow | StopEngine
+    | AcknowledgeEscalation | EndEscalation | TellAgain | TakeOver | Leave | CloseWindow
+    | StopEngine
 )  # fmt: skip
 
 COMMANDS: Mapping[str, type[Any]] = {kind_of(one): one for one in Command.__args__}

@@ -464,7 +464,8 @@ Fact = (
     | EvidenceTaken | StepFinished | StepSkipped | AbortAsked | FactRecorded | ActionStarted
     | ActionStopped | ActionDecided | ActionFinished | ItemMarked | NoteWritten | PollCalled
     | VoteCast | PollClosed | EscalationStarted | RungDue | EscalationAcknowledged
-    | EscalationEnded | Told | TellingFailed | TellingSkipped | ChannelsSet | ProbeChanged | BaselineTaken | CriterionJudged | CriterionAsserted | ReadinessChanged
+    | EscalationEnded | Told | TellingFailed | TellingSkipped | ChannelsSet
+    | ProbeChanged | BaselineTaken | CriterionJudged | CriterionAsserted | ReadinessChanged
     | LinkChanged
 )  # fmt: skip
 

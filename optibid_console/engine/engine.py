@@ -175,6 +175,8 @@ class Engine:
                 asked = await self._steps.abort(by, run_id)
                 said = f"aborting {', '.join(asked)}" if asked else "nothing is running"
                 return self._accepted(said)
+            case c.TellAgain():
+                return self._accepted(f"{self._telling.again()} told again now")
             case c.StopEngine(reason):
                 self.stop(f"{by}: {reason}")
                 return self._accepted("the engine ends; runs under way go on on their targets")

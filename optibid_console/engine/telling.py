@@ -55,6 +55,8 @@ class _Waiting:
     message: Message = field(compare=False)
     late: bool = field(compare=False, default=False)
     attempts: int = field(compare=False, default=0)
+    asked: bool = field(compare=False, default=False)
+    """Somebody asked for it: it is told however old it is."""
 
 
 class _Line:
@@ -71,6 +73,11 @@ class _Line:
         heapq.heappush(self.waiting, one)
         self.calm.clear()
         self._news.set()
+
+    def take_all(self) -> list[_Waiting]:
+        """What waits, which then doesn't wait any more."""
+        taken, self.waiting = self.waiting, []
+        return taken
 
     async def next(self) -> _Waiting:
         """The message that is due first, at its time."""
@@ -106,6 +113,8 @@ class Telling:
             for name, channel in loaded.runbook.tell.items()
             if name not in loaded.channels_off
         }
+        self._given_up: dict[tuple[int, str], Message] = {}
+        """What is tried again only when somebody asks for it."""
         if self._lines:
             ledger.watch(self._heard)
 
@@ -127,12 +136,23 @@ class Telling:
                     await line.calm.wait()
         if self._ledger.state.closed is None:
             return
-        for key, one in self._ledger.state.telling.untold.items():
-            if one.retry_at and key not in self._ledger.state.telling.settled:
+        for one in self._ledger.state.telling.untold.values():
+            if one.retry_at:
                 why = f"the window is closed; the last try said: {one.reason}"
                 await self._ledger.keep_soon(
                     e.TellingSkipped(one.about, one.channel, one.title, why)
                 )
+
+    def again(self) -> int:
+        """Tell now what failed or was given up; gives how many."""
+        now = asyncio.get_running_loop().time()
+        messages = [one for key, one in self._given_up.items() if key[1] in self._lines]
+        self._given_up.clear()
+        for line in self._lines.values():
+            messages += [one.message for one in line.take_all()]
+        for one in sorted(messages, key=lambda one: one.about):
+            self._lines[one.channel].put(_Waiting(now, one.about, one, asked=True))
+        return len(messages)
 
     # What is to be told
 
@@ -145,14 +165,23 @@ class Telling:
         state, an_engine_ran = WindowState(), False
         while state.seq < self._past:
             for entry in await self._read(state.seq):
-                if entry.seq > self._past:
-                    return
                 before, state = state, state.apply(entry)
                 an_engine_ran = an_engine_ran or isinstance(entry.fact, e.EngineStarted)
+                if state.seq > self._past:
+                    return
                 for message in messages(before, entry, state, self._loaded.runbook):
-                    if self._was_to_be_told(message, state):
-                        self._put(message, late=an_engine_ran)
+                    self._take_up(message, state, late=an_engine_ran)
             await asyncio.sleep(0)
+
+    def _take_up(self, message: Message, then: WindowState, *, late: bool) -> None:
+        """A channel that came later, or couldn't be used then, is told nothing of before."""
+        telling, key = self._ledger.state.telling, message.key
+        channels = then.runbook.tell if then.runbook else {}
+        if key in telling.settled:
+            if key in telling.untold:
+                self._given_up[key] = message
+        elif message.channel in channels and message.channel not in then.telling.off:
+            self._put(message, late=late)
 
     async def _read(self, after: int) -> list[e.Entry]:
         while True:
@@ -160,15 +189,6 @@ class Telling:
                 return await self._ledger.read(after, _AT_ONCE)
             except JournalError:
                 await asyncio.sleep(_AGAIN_S)
-
-    def _was_to_be_told(self, message: Message, then: WindowState) -> bool:
-        """A channel that came later, or could not be used then, is told nothing of before."""
-        channels = then.runbook.tell if then.runbook else {}
-        return (
-            message.channel in channels
-            and message.channel not in then.telling.off
-            and message.key not in self._ledger.state.telling.settled
-        )
 
     def _put(self, message: Message, *, late: bool) -> None:
         line = self._lines.get(message.channel)
@@ -188,7 +208,8 @@ class Telling:
 
     async def _tell(self, line: _Line, one: _Waiting) -> None:
         message, age_s = one.message, time.time() - one.message.at
-        if age_s > self._patience.too_old_s:
+        if age_s > self._patience.too_old_s and not one.asked:
+            self._given_up[message.key] = message
             before = self._ledger.state.telling.untold.get(message.key)
             why = f"it is {age_s / 60:.0f} min old: told now it would mislead"
             why = f"{why}; the last try said: {before.reason}" if before else why
@@ -218,9 +239,11 @@ class Telling:
                 message.about, message.channel, message.title, why, attempt, round(wait_s, 1), over
             )
         )
-        if not over:
-            due = asyncio.get_running_loop().time() + wait_s
-            line.put(_Waiting(due, message.about, message, one.late, attempt))
+        if over:
+            self._given_up[message.key] = message
+            return
+        due = asyncio.get_running_loop().time() + wait_s
+        line.put(_Waiting(due, message.about, message, one.late, attempt, one.asked))
 
     def _spread(self) -> float:
         return 1 + random.uniform(-self._patience.jitter, self._patience.jitter)

@@ -174,13 +174,13 @@ def _note_missing(
 
 def _channels_off(whole: Runbook, expansion: Expansion) -> dict[KeyPath, str]:
     """The optional channels that lack a value: key path → which."""
-    off: dict[KeyPath, str] = {}
+    lacking: dict[KeyPath, list[str]] = {}
     for name, paths in expansion.missing.items():
-        for path in paths:
-            channel = whole.tell.get(str(path[1])) if path[0] == "tell" else None
+        for where in dict.fromkeys(path[:2] for path in paths if path[0] == "tell"):
+            channel = whole.tell.get(str(where[1]))
             if channel is not None and channel.optional:
-                off.setdefault(path[:2], f"${{{name}}} has no value")
-    return off
+                lacking.setdefault(where, []).append(f"${{{name}}}")
+    return {where: f"no value for {', '.join(names)}" for where, names in lacking.items()}
 
 
 def _off_warnings(off: Mapping[KeyPath, str], problems: Problems) -> tuple[Problem, ...]:
