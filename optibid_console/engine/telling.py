@@ -21,7 +21,7 @@ from optibid_console.journal.journal import JournalError
 from optibid_console.runbook.channels import Channel
 from optibid_console.runbook.load import Loaded
 from optibid_console.runbook.secrets import Secrets
-from optibid_console.state import WindowState
+from optibid_console.state import Untold, WindowState
 from optibid_console.telling import TOO_OLD_S, Message, marked_late, messages
 from probes.text import one_line
 
@@ -65,6 +65,8 @@ class _Line:
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
         self.waiting: list[_Waiting] = []
+        self.current: _Waiting | None = None
+        """What is being told."""
         self.calm = asyncio.Event()
         """Nothing is being told, and nothing is due."""
         self._news = asyncio.Event()
@@ -75,8 +77,9 @@ class _Line:
         self._news.set()
 
     def take_all(self) -> list[_Waiting]:
-        """What waits, which then doesn't wait any more."""
-        taken, self.waiting = self.waiting, []
+        """What waits or is being told, in its order; afterwards nothing waits."""
+        taken = sorted([self.current, *self.waiting] if self.current else self.waiting)
+        self.waiting = []
         return taken
 
     async def next(self) -> _Waiting:
@@ -136,12 +139,11 @@ class Telling:
                     await line.calm.wait()
         if self._ledger.state.closed is None:
             return
-        for one in self._ledger.state.telling.untold.values():
-            if one.retry_at:
-                why = f"the window is closed; the last try said: {one.reason}"
-                await self._ledger.keep_soon(
-                    e.TellingSkipped(one.about, one.channel, one.title, why)
-                )
+        for line in self._lines.values():
+            for one in line.take_all():
+                before = self._ledger.state.telling.untold.get(one.message.key)
+                why = "the window is closed, and its engine ended before this was told"
+                await self._skip(one, f"{why}; {_last(before)}" if before else why)
 
     def again(self) -> int:
         """Tell now what failed or was given up; gives how many."""
@@ -149,7 +151,7 @@ class Telling:
         messages = [one for key, one in self._given_up.items() if key[1] in self._lines]
         self._given_up.clear()
         for line in self._lines.values():
-            messages += [one.message for one in line.take_all()]
+            messages += [one.message for one in line.take_all() if one is not line.current]
         for one in sorted(messages, key=lambda one: one.about):
             self._lines[one.channel].put(_Waiting(now, one.about, one, asked=True))
         return len(messages)
@@ -204,7 +206,9 @@ class Telling:
 
     async def _work(self, line: _Line) -> None:
         while True:
-            await self._tell(line, await line.next())
+            line.current = await line.next()
+            await self._tell(line, line.current)
+            line.current = None
 
     async def _tell(self, line: _Line, one: _Waiting) -> None:
         message, age_s = one.message, time.time() - one.message.at
@@ -212,10 +216,7 @@ class Telling:
             self._given_up[message.key] = message
             before = self._ledger.state.telling.untold.get(message.key)
             why = f"it is {age_s / 60:.0f} min old: told now it would mislead"
-            why = f"{why}; the last try said: {before.reason}" if before else why
-            await self._ledger.keep_soon(
-                e.TellingSkipped(message.about, message.channel, message.title, why)
-            )
+            await self._skip(one, f"{why}; {_last(before)}" if before else why)
             return
         late = one.late or age_s > self._patience.late_s
         told = marked_late(message, time.time()) if late else message
@@ -228,6 +229,12 @@ class Telling:
             await self._ledger.keep_soon(
                 e.Told(message.about, message.channel, message.title, attempt, late)
             )
+
+    async def _skip(self, one: _Waiting, why: str) -> None:
+        message = one.message
+        await self._ledger.keep_soon(
+            e.TellingSkipped(message.about, message.channel, message.title, why)
+        )
 
     async def _failed(self, line: _Line, one: _Waiting, attempt: int, why: str) -> None:
         delays = self._patience.delays_s
@@ -247,6 +254,10 @@ class Telling:
 
     def _spread(self) -> float:
         return 1 + random.uniform(-self._patience.jitter, self._patience.jitter)
+
+
+def _last(before: Untold) -> str:
+    return f"the last try said: {before.reason}"
 
 
 def _why(error: Exception, secrets: Secrets) -> str:

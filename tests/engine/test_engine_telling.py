@@ -54,11 +54,11 @@ async def test_channels_that_hang_hold_up_neither_a_rollback_nor_the_loop(
             )
             took_s = time.monotonic() - begun
             assert state.step("R1", "rollback1").outcome is e.Outcome.SUCCEEDED
-            assert took_s < 5, "the channel's limit is 20 s"
+            assert took_s < 10, "the channel's limit is 20 s"
             stopping = time.monotonic()
-        assert time.monotonic() - stopping < 6, "an engine that ends waits 2 s for its channels"
+        assert time.monotonic() - stopping < 10, "an engine that ends waits 2 s for its channels"
         lags = [one.lag_ms for one in bench.heard.signals if isinstance(one, Pulse)]
-        assert max(lags, default=0.0) < 1000
+        assert max(lags, default=0.0) < 2000
 
 
 async def test_closing_the_window_is_told_before_the_engine_ends(

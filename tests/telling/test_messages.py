@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optibid_console import entries as e
@@ -181,6 +181,7 @@ def test_a_test_message_says_that_nothing_happened(event: Event) -> None:
     assert "${" not in message.title + message.body
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from(["pass", "fail", "error", "inconclusive"]), max_size=12))
 def test_trips_and_clears_alternate_and_each_message_has_its_own_key(verdicts: list[str]) -> None:
     story = Story(runbook())
@@ -192,6 +193,7 @@ def test_trips_and_clears_alternate_and_each_message_has_its_own_key(verdicts: l
     assert len(set(keys)) == len(keys)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_filling_in_nothing_leaves_everything_but_escapes(value: Any) -> None:
     after = filled(value, lambda name: f"${{{name}}}")

@@ -256,5 +256,19 @@ async def test_a_closed_window_ends_within_the_grace_and_says_what_was_not_told(
         await one.telling.finish()
         assert time.monotonic() - begun < 5
         reasons = [untold.reason for untold in one.state.telling.untold.values()]
+    why = "the window is closed, and its engine ended before this was told"
     assert len(reasons) == 2
-    assert all(reason.startswith("the window is closed; the last try said") for reason in reasons)
+    assert all(reason.startswith(f"{why}; the last try said: status 500") for reason in reasons)
+
+
+async def test_what_a_closed_window_s_channel_never_answered_is_skipped_too(
+    desk: Any, page: Page
+) -> None:
+    page.hangs = True
+    async with desk(channel("page", f"http://{page.address}/")) as one:
+        await one.ledger.record(e.Held("in flight"), "ada")
+        await page.until(1)
+        await one.ledger.record(e.Held("waits"), "ada")
+        await one.ledger.record(e.WindowClosed("abandoned", "enough"), "ada")
+        await one.telling.finish()
+        assert list(one.state.telling.settled.values()) == [False] * 3
