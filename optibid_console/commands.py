@@ -137,6 +137,11 @@ class EndEscalation:
 
 
 @dataclass(frozen=True, slots=True)
+class TellAgain:
+    """Tell people now what could not be told, also what was given up."""
+
+
+@dataclass(frozen=True, slots=True)
 class TakeOver:
     """Become the operator; `reason` is needed when somebody else is."""
 
@@ -182,6 +187,7 @@ Command = (
     | StartEscalation
     | AcknowledgeEscalation
     | EndEscalation
+    | TellAgain
     | TakeOver
     | Leave
     | CloseWindow

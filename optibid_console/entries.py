@@ -384,6 +384,15 @@ class EscalationStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class RungDue:
+    """The time of a rung has come and nobody had acknowledged it."""
+
+    rung: int
+    action: str
+    contact: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class EscalationAcknowledged:
     rung: int
     note: str = ""
@@ -392,6 +401,51 @@ class EscalationAcknowledged:
 @dataclass(frozen=True, slots=True)
 class EscalationEnded:
     reason: str
+
+
+# Telling people
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A channel took the message about entry `about`."""
+
+    about: int
+    channel: str
+    title: str
+    attempt: int = 1
+    late: bool = False
+    """Whether an engine that started later told it, because the one before had ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class TellingFailed:
+    """A try to tell people of entry `about` failed; it is tried again unless it is `over`."""
+
+    about: int
+    channel: str
+    title: str
+    reason: str
+    attempt: int
+    retry_in_s: float = 0.0
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TellingSkipped:
+    """Nobody is told of entry `about` through this channel any more."""
+
+    about: int
+    channel: str
+    title: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelsSet:
+    """The channels that can't be used with this engine's environment, and why; none: empty."""
+
+    off: Mapping[str, str]
 
 
 # What is observed
@@ -485,8 +539,13 @@ Fact = (
     | VoteCast
     | PollClosed
     | EscalationStarted
+    | RungDue
     | EscalationAcknowledged
     | EscalationEnded
+    | Told
+    | TellingFailed
+    | TellingSkipped
+    | ChannelsSet
     | ProbeChanged
     | BaselineTaken
     | CriterionJudged

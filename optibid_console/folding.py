@@ -26,6 +26,7 @@ from optibid_console.state import (
     RunState,
     StepState,
     StepStatus,
+    Untold,
     WindowState,
 )
 
@@ -298,9 +299,55 @@ def _(s: WindowState, entry: e.Entry, f: e.EscalationAcknowledged) -> WindowStat
     return changed(s, escalation=changed(s.escalation, acknowledged=known))
 
 
+@_on(e.RungDue)
+def _(s: WindowState, entry: e.Entry, f: e.RungDue) -> WindowState:
+    if s.escalation is None:
+        return s
+    return changed(s, escalation=changed(s.escalation, due=s.escalation.due | {f.rung}))
+
+
 @_on(e.EscalationEnded)
 def _(s: WindowState, entry: e.Entry, f: e.EscalationEnded) -> WindowState:
-    return changed(s, escalation=None)
+    return changed(s, escalation=None, escalation_ended_seq=entry.seq)
+
+
+@_on(e.Told)
+def _(s: WindowState, entry: e.Entry, f: e.Told) -> WindowState:
+    key, told = (f.about, f.channel), s.telling
+    return changed(s, telling=changed(
+        told,
+        settled=told.settled.put(key, True),
+        untold={one: what for one, what in told.untold.items() if one != key},
+        last={**told.last, f.channel: (f.title, entry.at)},
+    ))  # fmt: skip
+
+
+@_on(e.TellingFailed)
+def _(s: WindowState, entry: e.Entry, f: e.TellingFailed) -> WindowState:
+    retry_at = 0.0 if f.over else entry.at + f.retry_in_s
+    untold = Untold(f.about, f.channel, f.title, entry.at, f.reason, f.attempt, retry_at)
+    return _untold(s, untold, settled=f.over)
+
+
+@_on(e.TellingSkipped)
+def _(s: WindowState, entry: e.Entry, f: e.TellingSkipped) -> WindowState:
+    before = s.telling.untold.get((f.about, f.channel))
+    attempts = before.attempts if before else 0
+    untold = Untold(f.about, f.channel, f.title, entry.at, f.reason, attempts)
+    return _untold(s, untold, settled=True)
+
+
+def _untold(s: WindowState, one: Untold, *, settled: bool) -> WindowState:
+    key, told = (one.about, one.channel), s.telling
+    after = changed(told, untold={**told.untold, key: one})
+    return changed(
+        s, telling=changed(after, settled=told.settled.put(key, False)) if settled else after
+    )
+
+
+@_on(e.ChannelsSet)
+def _(s: WindowState, entry: e.Entry, f: e.ChannelsSet) -> WindowState:
+    return changed(s, telling=changed(s.telling, off=dict(f.off)))
 
 
 @_on(e.ProbeChanged)
@@ -317,14 +364,25 @@ def _(s: WindowState, entry: e.Entry, f: e.BaselineTaken) -> WindowState:
 
 @_on(e.CriterionJudged)
 def _(s: WindowState, entry: e.Entry, f: e.CriterionJudged) -> WindowState:
-    judged = CriterionState(f.verdict, f.reason, f.since)
+    tripped = _tripped_seq(s, entry, f.criterion_id, f.verdict)
+    judged = CriterionState(f.verdict, f.reason, f.since, tripped_seq=tripped)
     return changed(s, criteria={**s.criteria, f.criterion_id: judged})
 
 
 @_on(e.CriterionAsserted)
 def _(s: WindowState, entry: e.Entry, f: e.CriterionAsserted) -> WindowState:
-    judged = CriterionState(f.verdict, f.reason, entry.at, entry.actor)
+    tripped = _tripped_seq(s, entry, f.criterion_id, f.verdict)
+    judged = CriterionState(f.verdict, f.reason, entry.at, entry.actor, tripped)
     return changed(s, criteria={**s.criteria, f.criterion_id: judged})
+
+
+def _tripped_seq(s: WindowState, entry: e.Entry, criterion_id: str, verdict: e.Verdict) -> int:
+    """No data clears nothing: only a pass does."""
+    before = s.criteria.get(criterion_id)
+    tripped = before.tripped_seq if before else 0
+    if verdict is e.Verdict.PASS:
+        return 0
+    return tripped or (entry.seq if verdict is e.Verdict.FAIL else 0)
 
 
 @_on(e.ReadinessChanged)

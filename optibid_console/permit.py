@@ -236,6 +236,10 @@ def _end_escalation(runbook: Runbook, state: WindowState, command: c.EndEscalati
     return "" if state.escalation else "the escalation clock doesn't run"
 
 
+def _tell_again(runbook: Runbook, state: WindowState, command: c.TellAgain) -> str:
+    return "" if state.telling.untold else "everything was told"
+
+
 def _close_window(runbook: Runbook, state: WindowState, command: c.CloseWindow) -> str:
     if command.outcome not in ("completed", "rolled back", "abandoned"):
         return f"no outcome {command.outcome!r}; outcomes are completed, rolled back, abandoned"
@@ -270,5 +274,6 @@ _RULES: dict[type[Any], Callable[[Runbook, WindowState, Any], str]] = {
     c.StartEscalation: _start_escalation,
     c.AcknowledgeEscalation: _acknowledge,
     c.EndEscalation: _end_escalation,
+    c.TellAgain: _tell_again,
     c.CloseWindow: _close_window,
 }

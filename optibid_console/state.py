@@ -122,6 +122,8 @@ class CriterionState:
     since: float = 0.0
     by: str = ""
     """Who asserted it; empty: judged by the console."""
+    tripped_seq: int = 0
+    """The entry with which it tripped, until it passes again; 0: it isn't tripped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,38 @@ class Escalation:
     reason: str
     acknowledged: Mapping[int, str] = field(default_factory=dict)
     """Rung → who acknowledged it."""
+    due: frozenset[int] = frozenset()
+    """The rungs whose time came before anybody had acknowledged them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """A message that a channel didn't take."""
+
+    about: int
+    """The number of the entry that it is about."""
+    channel: str
+    title: str
+    at: float
+    """When the last try failed, or when it was given up."""
+    reason: str
+    attempts: int = 0
+    retry_at: float = 0.0
+    """When it is tried again; 0: it isn't."""
+
+
+@dataclass(frozen=True, slots=True)
+class TellingState:
+    """What people were told, and what not."""
+
+    settled: Grown[tuple[int, str], bool] = field(default_factory=Grown)
+    """(entry, channel) → whether it was told; what is missing is still to be told."""
+    untold: Mapping[tuple[int, str], Untold] = field(default_factory=dict)
+    """Messages that failed and weren't told since, in the order in which they failed first."""
+    last: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    """Channel → the title it took last, and when."""
+    off: Mapping[str, str] = field(default_factory=dict)
+    """Channel → why it can't be used."""
 
 
 # not slotted: it is made anew with each entry, and a dict is copied in one go
@@ -218,6 +252,9 @@ class WindowState:
     links: Mapping[str, e.LinkChanged] = field(default_factory=dict)
     polls: Grown[str, Poll] = field(default_factory=Grown)
     escalation: Escalation | None = None
+    escalation_ended_seq: int = 0
+    """The entry that ended the last escalation."""
+    telling: TellingState = TellingState()
 
     def apply(self, entry: e.Entry) -> WindowState:
         """The state after `entry`; an unknown kind of fact changes nothing but the number."""

@@ -63,6 +63,9 @@ _TOPICS: dict[type[Any], frozenset[Topic]] = {
     e.CriterionAsserted: frozenset({Topic.HEADER, Topic.BANNER, Topic.PROBES}),
     e.ReadinessChanged: frozenset({Topic.HEADER}),
     e.LinkChanged: frozenset({Topic.HEADER, Topic.PROBES}),
+    **dict.fromkeys(
+        (e.Told, e.TellingFailed, e.TellingSkipped, e.ChannelsSet), frozenset({Topic.HEADER})
+    ),
     e.PollCalled: frozenset({Topic.BANNER}),
     e.VoteCast: frozenset({Topic.BANNER}),
     e.PollClosed: frozenset({Topic.BANNER}),
@@ -98,7 +101,8 @@ class View:
         self.missed_signals = 0
         self.missed_lines = 0
         self.tripped: list[str] = []
-        """Criteria that tripped after this screen had caught up and that nobody rang for yet."""
+        """Criteria that tripped, and rungs of the escalation that came due, after this screen
+        had caught up and that nobody rang for yet."""
         self._clock = clock
         self._skew_s = 0.0
 
@@ -152,6 +156,8 @@ class View:
             was_failing = before is not None and before.verdict is e.Verdict.FAIL
             if fact.verdict is e.Verdict.FAIL and not was_failing:
                 self.tripped.append(fact.criterion_id)
+        if self.caught_up and isinstance(fact, e.RungDue):
+            self.tripped.append(f"rung {fact.rung + 1}")
         self.state = self.state.apply(entry)
         return _TOPICS.get(type(fact), _WINDOW)
 

@@ -261,6 +261,9 @@ class WindowScreen(Screen[None]):
     def action_contacts(self) -> None:
         self._start(self.operator.people.contacts)
 
+    def action_acknowledge(self) -> None:
+        self._start(self.operator.people.acknowledge)
+
     def action_lease(self) -> None:
         self._start(self.operator.people.lease)
 

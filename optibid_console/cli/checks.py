@@ -111,4 +111,5 @@ def _counts(runbook: Runbook) -> dict[str, int]:
         "panels": len(runbook.panels),
         "tails": len(runbook.tails),
         "criteria": len(runbook.criteria),
+        "channels": len(runbook.tell),
     }

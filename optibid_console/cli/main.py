@@ -93,9 +93,15 @@ def _probe(options: Namespace) -> int:
     return probe(options)
 
 
+def _tell(options: Namespace) -> int:
+    from optibid_console.cli.telling import tell
+
+    return tell(options)
+
+
 _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "run": _run, "attach": _attach, "engine": _engine, "status": _status, "demo": _demo,
-    "check": _check, "probe": _probe, "verify": _verify, "action": _action,
+    "check": _check, "probe": _probe, "verify": _verify, "action": _action, "tell": _tell,
 }  # fmt: skip
 
 

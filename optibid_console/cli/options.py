@@ -85,6 +85,14 @@ def _parser() -> argparse.ArgumentParser:
     _config(probe)
     _json(probe)
     probe.add_argument("names", nargs="*", metavar="NAME", help="probes; none: all")
+    tell = commands.add_parser(
+        "tell", help="send a test message through one of the runbook's channels", epilog=_EXITS
+    )
+    tell.add_argument(
+        "--test", required=True, metavar="CHANNEL", help="the ID of a [tell.ID] in the runbook"
+    )
+    _config(tell)
+    _json(tell)
     return parser
 
 

@@ -38,6 +38,7 @@ def write_configuration(place: Place, ports: Ports, password: str, speed: float)
         "BACKEND_URL": f"http://127.0.0.1:{ports.backend}",
         "MARKET_URL": f"ws://127.0.0.1:{ports.backend}/api/ws/ws/market/PJM",
         "FRONTEND_URL": f"http://127.0.0.1:{ports.frontend}",
+        "STATUS_PAGE": f"127.0.0.1:{ports.status_page}",
         "PUBLIC_NAME": PUBLIC_NAME,
         "DB_HOST": "127.0.0.1",
         "DB_PORT": str(ports.postgres),

@@ -1,4 +1,4 @@
-"""Where a demo lives: one directory, four ports, and what is where in them."""
+"""Where a demo lives: one directory, five ports, and what is where in them."""
 
 from __future__ import annotations
 
@@ -34,6 +34,11 @@ class Place:
     @property
     def logs(self) -> Path:
         return self.host / "logs"
+
+    @property
+    def status_page(self) -> Path:
+        """What the status page and the chat room were told."""
+        return self.host / "status-page"
 
     @property
     def current(self) -> Path:
@@ -94,13 +99,14 @@ class Ports:
     postgres: int
     backend: int
     frontend: int
+    status_page: int
 
 
 def free_ports() -> Ports:
-    """Four ports that nobody listens on now."""
+    """Five ports that nobody listens on now."""
     with ExitStack() as held:
         found = []
-        for _ in range(4):
+        for _ in range(5):
             one = held.enter_context(socket.socket())
             one.bind(("127.0.0.1", 0))
             found.append(one.getsockname()[1])

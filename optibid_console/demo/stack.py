@@ -134,6 +134,12 @@ def _start(place: Place, speed: float, say: Say, children: ExitStack) -> Stack:
             root=place.root, log=place.logs / "sshd.log", stdout=subprocess.PIPE,
         )
     )  # fmt: skip
+    children.enter_context(
+        spawn_module(
+            "status_page", str(place.status_page), str(ports.status_page),
+            root=place.root, log=place.root / "status-page.log",
+        )
+    )  # fmt: skip
     postgres.start(place, ports.postgres, stack.password)
     say(f"postgres   127.0.0.1:{ports.postgres}, database {DATABASE}")
     _wait_for_sshd(place, sshd)
@@ -142,6 +148,7 @@ def _start(place: Place, speed: float, say: Say, children: ExitStack) -> Stack:
         _start_service(place, service)
     wait_until(stack.is_healthy, _START_S, "the demo's backend did not become healthy")
     say(f"backend    127.0.0.1:{ports.backend}, frontend 127.0.0.1:{ports.frontend}")
+    say(f"people     are told at http://127.0.0.1:{ports.status_page}/")
     children.enter_context(
         spawn_module(
             "traffic", str(ports.backend), str(ports.frontend),

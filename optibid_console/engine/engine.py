@@ -23,6 +23,7 @@ from optibid_console.engine.operations import operations_of
 from optibid_console.engine.recalling import Recall
 from optibid_console.engine.running import StepRunner
 from optibid_console.engine.tailing import Tails
+from optibid_console.engine.telling import Telling
 from optibid_console.engine.tidying import Tidying
 from optibid_console.journal import lease
 from optibid_console.journal.journal import JournalError
@@ -69,6 +70,7 @@ class Engine:
         self._actions = ActionRunner(runbook, ledger, self._steps)
         self._late = LateAnswers(ledger, targets, self._steps)
         self._tidying = Tidying(ledger, targets, without_link(runbook), open_windows)
+        self._telling = Telling(loaded, ledger)
         self._busy = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stop: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -102,6 +104,7 @@ class Engine:
             self._judge.run,
             self._tails.run,
             self._late.run,
+            self._telling.run,
             self.pulse.run,
             Heartbeat(self.ledger).run,
             self._tidying.run,
@@ -111,6 +114,7 @@ class Engine:
             self._spawn(work())
         try:
             reason = await self._stop
+            await self._telling.finish()
         finally:
             await self._end_tasks()
         await self._say_goodbye(reason)
@@ -198,6 +202,8 @@ class Engine:
                 asked = await self._steps.abort(by, run_id)
                 said = f"aborting {', '.join(asked)}" if asked else "nothing is running"
                 return self._accepted(said)
+            case c.TellAgain():
+                return self._accepted(f"{self._telling.again()} told again now")
             case c.StopEngine(reason, if_idle):
                 used = self.lease.needed_besides(screen) if if_idle else ""
                 if used:

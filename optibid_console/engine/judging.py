@@ -10,6 +10,7 @@ from optibid_console.action_plan import estimate_s, not_recorded
 from optibid_console.criteria import Judgement, judge
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.observing import Observers
+from optibid_console.escalation import newly_due, starting_reason
 from optibid_console.runbook.model import Action, Criterion, Runbook
 from optibid_console.signals import Pulse
 from optibid_console.state import CriterionState, StepStatus, WindowState
@@ -39,9 +40,18 @@ class Judge:
         await self._take_baseline()
         for criterion in self._runbook.criteria:
             await self._judge(criterion, now)
+        await self._escalate(now)
         for action in self._runbook.actions:
             if action.ready_when or action.needs_facts:
                 await self._ready(action)
+
+    async def _escalate(self, now: float) -> None:
+        """Start the escalation clock, and say which of its rungs are due."""
+        if reason := starting_reason(self._ledger.state):
+            await self._ledger.keep(e.EscalationStarted(reason))
+        for index in newly_due(self._ledger.state, now):
+            rung = self._runbook.escalation[index]
+            await self._ledger.keep(e.RungDue(index, rung.action, rung.contact))
 
     async def _take_baseline(self) -> None:
         state = self._ledger.state
@@ -71,9 +81,6 @@ class Judge:
         await self._ledger.keep(
             e.CriterionJudged(criterion.id, judged.verdict, judged.reason, since)
         )
-        if judged.verdict is e.Verdict.FAIL and state.escalation is None:
-            reason = f"{criterion.title}: {judged.reason}"
-            await self._ledger.keep(e.EscalationStarted(reason))
 
     def _worth_telling(
         self, criterion_id: str, before: CriterionState | None, judged: Judgement, now: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -34,6 +34,10 @@ class Publisher(Protocol):
     def signal(self, signal: Signal) -> None: ...
 
 
+Watcher = Callable[[WindowState, Entry, WindowState], None]
+"""Told of the state before an entry, the entry, and the state after it."""
+
+
 class Ledger:
     """Records facts: committed first, then folded, then told. Secrets never get in."""
 
@@ -49,6 +53,7 @@ class Ledger:
         self._late: set[asyncio.Task[Entry]] = set()
         self._told: set[Path] = set()
         """The spills of other engines that were noted."""
+        self._watchers: list[Watcher] = []
 
     async def restore(self) -> None:
         """Fold all that the journal holds. Raises `JournalError`."""
@@ -80,9 +85,19 @@ class Ledger:
             self._take(entry)
             return entry
 
+    def watch(self, watcher: Watcher) -> None:
+        """Let `watcher` know of each new entry; it must be quick and never raise."""
+        self._watchers.append(watcher)
+
+    async def read(self, after: int, limit: int) -> list[Entry]:
+        """Entries from the number `after` + 1 on. Raises `JournalError`."""
+        return await self._journal.read(after, limit)
+
     def _take(self, entry: Entry) -> None:
-        self.state = self.state.apply(entry)
+        before, self.state = self.state, self.state.apply(entry)
         self._hub.entry(entry)
+        for watcher in self._watchers:
+            watcher(before, entry, self.state)
         self._changed.set()
         self._changed = asyncio.Event()
 

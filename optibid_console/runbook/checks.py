@@ -12,6 +12,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from optibid_console.criteria import parse
+from optibid_console.runbook.channel_checks import check_channels
 from optibid_console.runbook.cycles import note_cycles
 from optibid_console.runbook.layout import LOCAL, SERVICES, Registry
 from optibid_console.runbook.model import (
@@ -53,6 +54,7 @@ def check(runbook: Runbook, problems: Problems, registry: Registry) -> None:
     checker.steps()
     checker.people()
     checker.criteria()
+    check_channels(runbook, problems)
 
 
 def steps_at(runbook: Runbook) -> Iterator[StepAt]:

@@ -115,7 +115,8 @@ class Expansion:
                 self.problems.add(
                     path,
                     f"${{{name}}} is a secret, and this is shown to people; secrets can stand in "
-                    f"run and in the settings of probes and panels. If its value may be shown, "
+                    f"run, in the settings of probes and panels, and in a channel's url, headers "
+                    f"and body. If its value may be shown, "
                     f'add "{name}" to environment.plain',
                 )
 

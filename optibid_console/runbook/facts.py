@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from optibid_console.runbook.channel_checks import check_message_facts, is_message
 from optibid_console.runbook.model import Runbook
 from optibid_console.runbook.positions import KeyPath
 from optibid_console.runbook.problems import Problems
@@ -32,7 +33,11 @@ def check_facts(
     elsewhere = set(_recorded(whole))
     for index, action in enumerate(whole.actions):
         used = [*used, *((name, ("actions", index, "needs_facts")) for name in action.needs_facts)]
+    said = [(name, path) for name, path in used if is_message(path)]
+    check_message_facts(chosen, said, known, problems)
     for full_name, path in used:
+        if is_message(path):
+            continue
         name = full_name if full_name in known else full_name.removesuffix(RECORDED_AT)
         if path[0] in _BEFORE_ANY_WINDOW:
             message = f"${{{name}}} is known only in a window, and this is read before it"

@@ -9,7 +9,7 @@ from optibid_console.runbook.problems import Problems
 
 COMMAND_KEYS: Mapping[str, str] = {
     "open": "enter", "tick": "space", "note": "n", "skip": "s", "abort": "x", "hold": "h",
-    "poll": "g", "contacts": "c", "zoom": "z", "back": "escape", "lease": "l",
+    "poll": "g", "contacts": "c", "acknowledge": "a", "zoom": "z", "back": "escape", "lease": "l",
     "help": "question_mark", "leave": "q", "next-pane": "tab", "previous-pane": "shift+tab",
     "pane-timeline": "1", "pane-checklist": "2", "pane-logs": "3", "pane-run": "4",
     "pane-probes": "5", "pane-metrics": "6",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 from optibid_console.codec import to_plain
+from optibid_console.runbook.channels import Channel
 from optibid_console.runbook.model import (
     CheckItem,
     CheckSection,
@@ -35,7 +36,7 @@ LOCAL = "local"
 LAYOUT = Layout(
     renamed={(Criterion, "hold_for"): "for"},
     offsets=frozenset({(Phase, "at"), (Phase, "until")}),
-    keyed={TargetSpec: "id", TailSpec: "id", Contact: "id", DatabaseSpec: "id"},
+    keyed={TargetSpec: "id", TailSpec: "id", Contact: "id", DatabaseSpec: "id", Channel: "id"},
 )
 
 _TOP = tuple(one.name for one in fields(Runbook))
@@ -55,10 +56,14 @@ class Registry(Protocol):
 
 
 COMMON_KEYS: Mapping[str, frozenset[str]] = {
-    section: frozenset(one.name for one in fields(kind)) - {"id", "settings"}
-    for section, kind in (("probes", ProbeSpec), ("panels", PanelSpec))
+    section: frozenset(one.name for one in fields(kind)) - {"id", *settings}
+    for section, kind, settings in (
+        ("probes", ProbeSpec, ("settings",)),
+        ("panels", PanelSpec, ("settings",)),
+        ("tell", Channel, ("url", "headers", "body")),
+    )
 }
-"""The keys of a probe's or panel's table that aren't settings of its kind."""
+"""The keys of a probe's, panel's or channel's table that aren't settings: no secret in them."""
 
 
 DATABASE_KEYS = frozenset(one.name for one in fields(DatabaseSpec)) - {"id", "password"}

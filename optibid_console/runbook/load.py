@@ -6,7 +6,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from optibid_console.runbook.layout import (
 )
 from optibid_console.runbook.model import Environment, Runbook
 from optibid_console.runbook.operations import with_texts
-from optibid_console.runbook.positions import KeyPath, positions
+from optibid_console.runbook.positions import KeyPath, line_of, positions
 from optibid_console.runbook.problems import Problem, Problems, RunbookError
 from optibid_console.runbook.redaction import SHORTEST
 from optibid_console.runbook.secrets import Secrets
@@ -49,6 +49,8 @@ class Loaded:
     path: Path
     warnings: tuple[Problem, ...] = ()
     """What a person should know although the runbook can be used."""
+    channels_off: Mapping[str, str] = field(default_factory=dict)
+    """Optional channel → why nobody is told there."""
 
 
 def load(path: Path, environ: Mapping[str, str], registry: Registry | None = None) -> Loaded:
@@ -69,8 +71,11 @@ def load(path: Path, environ: Mapping[str, str], registry: Registry | None = Non
     known_kinds = registry or _probes_registry()
     whole = Drafter(problems, known_kinds, secrets).runbook(expanded, environment)
     left_out = partial(is_left_out, document, whole=whole)
+    off = _channels_off(whole, expansion)
     if complete:
-        _note_missing(expansion, environment, left_out, problems)
+        _note_missing(
+            expansion, environment, lambda path: path[:2] in off or left_out(path), problems
+        )
     check(whole, problems, known_kinds)
     check_keys(whole, problems)
     runbook = chosen(whole, problems)
@@ -78,7 +83,9 @@ def load(path: Path, environ: Mapping[str, str], registry: Registry | None = Non
     if problems.found:
         raise RunbookError(problems.sorted())
     digest = hashlib.sha256(canonical(to_plain(runbook))).hexdigest()
-    return Loaded(runbook, secrets, digest, path, _warnings(secrets, path))
+    warnings = (*_warnings(secrets, path), *_off_warnings(off, problems))
+    channels_off = {str(where[1]): why for where, why in off.items()}
+    return Loaded(runbook, secrets, digest, path, warnings, channels_off)
 
 
 def _read(path: Path) -> str:
@@ -171,6 +178,27 @@ def _note_missing(
             used += f" and {len(places) - _MOST_PLACES} more"
         message = f"${{{name}}} has no value; used at {used}; set it in the environment{source}"
         problems.add(paths[0], message, f"${{{name}}}")
+
+
+def _channels_off(whole: Runbook, expansion: Expansion) -> dict[KeyPath, str]:
+    """The optional channels that lack a value: key path → which."""
+    lacking: dict[KeyPath, list[str]] = {}
+    for name, paths in expansion.missing.items():
+        for where in dict.fromkeys(path[:2] for path in paths if path[0] == "tell"):
+            channel = whole.tell.get(str(where[1]))
+            if channel is not None and channel.optional:
+                lacking.setdefault(where, []).append(f"${{{name}}}")
+    return {where: f"no value for {', '.join(names)}" for where, names in lacking.items()}
+
+
+def _off_warnings(off: Mapping[KeyPath, str], problems: Problems) -> tuple[Problem, ...]:
+    return tuple(
+        Problem(
+            problems.file, line_of(problems.positions, path), f"tell.{path[1]}", "",
+            f"{why}: nobody is told through this channel",
+        )
+        for path, why in off.items()
+    )  # fmt: skip
 
 
 def _warnings(secrets: Secrets, path: Path) -> tuple[Problem, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from optibid_console.runbook.channels import Channel, Template
 from optibid_console.runbook.sizes import ByteSize
 from probes.probe import Seconds
 
@@ -357,6 +358,10 @@ class Runbook:
     """Roles that vote in a go/no-go poll."""
     keys: Mapping[str, str] = field(default_factory=dict)
     """`[keys]`: another key for a console command: `rollback = "f9"`."""
+    tell: Mapping[str, Channel] = field(default_factory=dict)
+    """`[tell.ID]`: where people are told what happens."""
+    tell_templates: Mapping[str, Template] = field(default_factory=dict)
+    """`[tell_templates.EVENT]`: other words for the messages."""
 
     def steps(self) -> Iterator[tuple[Phase, Step]]:
         """Every step of every phase, in order."""

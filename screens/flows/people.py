@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from optibid_console import commands as c
+from optibid_console.escalation import in_words, next_rung, reach
 from screens.flows.desk import Desk
 from screens.view import open_poll
 
@@ -53,14 +54,13 @@ class People:
             await self.desk.send(said)
 
     async def contacts(self) -> None:
-        from screens.modals.contacts import contacts_sheet, next_rung
+        from screens.modals.contacts import contacts_sheet
 
         said = await self.desk.stage.ask(contacts_sheet(self.desk.view))
-        rung = next_rung(self.desk.view)
         if said is None or not self.desk.allowed():
             return
-        if said == "ack" and rung is not None:
-            await self.desk.send(c.AcknowledgeEscalation(rung))
+        if said == "ack":
+            await self.acknowledge()
         elif said == "start":
             why = await self.desk.reason("Escalation", "The escalation clock starts now.")
             if why:
@@ -69,6 +69,30 @@ class People:
             why = await self.desk.reason("End the escalation", "The escalation clock stops.")
             if why:
                 await self.desk.send(c.EndEscalation(why))
+        elif said == "again":
+            await self.desk.send(c.TellAgain())
+
+    async def acknowledge(self) -> None:
+        """`a`: whoever the next rung names was called."""
+        if not self.desk.allowed():
+            return
+        view = self.desk.view
+        coming = next_rung(view.state, view.now())
+        if coming is None:
+            runs = view.state.escalation is not None
+            why = "every rung is acknowledged" if runs else "the escalation clock doesn't run"
+            self.desk.stage.say(why)
+            return
+        from screens.modals.ask import Ask
+
+        call = reach(coming.contact)
+        text = f"Rung {coming.index + 1}, {in_words(coming.due_in_s)}: {coming.rung.action}."
+        note = await self.desk.stage.ask(
+            Ask(view, "Acknowledge: it was done", f"{text} {call}", "note (optional)",
+                required=False)
+        )  # fmt: skip
+        if note is not None:
+            await self.desk.send(c.AcknowledgeEscalation(coming.index, note))
 
     async def lease(self) -> None:
         from screens.modals.lease import lease_sheet

@@ -1,20 +1,22 @@
-"""Whom to call, and the escalation clock with its rungs."""
+"""Whom to call, the escalation clock with its rungs, and who was told."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from optibid_console.escalation import next_rung
 from optibid_console.launch_clock import format_span
 from optibid_console.runbook.model import Contact, Runbook, Rung
 from screens.glyphs import glyph
 from screens.lines import BLANK, Line, Span, row, spans
 from screens.modals.choose import Choose, Option
 from screens.modals.sheet import heading
+from screens.modals.told import tell_again, telling_lines
 from screens.view import View
 
 
 def contacts_sheet(view: View) -> Choose:
-    """`ack`, `start`, `end`, or only looked at."""
+    """`ack`, `start`, `end`, `again`, or only looked at."""
 
     def body(width: int, now: float) -> list[Line]:
         runbook = view.state.runbook
@@ -23,32 +25,27 @@ def contacts_sheet(view: View) -> Choose:
         return [
             *_clock_lines(view, runbook, width, now),
             *_contact_lines(runbook.contacts.values(), width),
+            *telling_lines(view, runbook, width, now),
         ]
 
     def options() -> tuple[Option, ...]:
         runbook = view.state.runbook
-        if not view.drives or runbook is None or not runbook.escalation:
+        if not view.drives or runbook is None:
             return ()
+        again = tell_again(view)
+        if not runbook.escalation:
+            return again
         if view.state.escalation is None:
-            return (Option("start", "start the escalation clock; asks why", "s"),)
-        rung = next_rung(view)
+            return (Option("start", "start the escalation clock; asks why", "s"), *again)
+        coming = next_rung(view.state, view.now())
         acknowledge = (
             ()
-            if rung is None
-            else (Option("ack", f"acknowledge rung {rung + 1}: it was done", "a"),)
+            if coming is None
+            else (Option("ack", f"acknowledge rung {coming.index + 1}: it was done", "a"),)
         )
-        return (*acknowledge, Option("end", "end the escalation; asks why", "e"))
+        return (*acknowledge, Option("end", "end the escalation; asks why", "e"), *again)
 
     return Choose(view, "Contacts and escalation", body, options)
-
-
-def next_rung(view: View) -> int | None:
-    """The first rung that nobody has acknowledged."""
-    runbook, escalation = view.state.runbook, view.state.escalation
-    if runbook is None or escalation is None:
-        return None
-    left = [i for i in range(len(runbook.escalation)) if i not in escalation.acknowledged]
-    return left[0] if left else None
 
 
 def _clock_lines(view: View, runbook: Runbook, width: int, now: float) -> list[Line]:
@@ -60,9 +57,10 @@ def _clock_lines(view: View, runbook: Runbook, width: int, now: float) -> list[L
     else:
         gone = format_span(now - escalation.started_at)
         lines = [heading(f"Escalation: {gone} since {escalation.reason}")]
-    current = next_rung(view)
+    coming = next_rung(view.state, now)
     for index, rung in enumerate(runbook.escalation):
-        lines.append(_rung_line(view, runbook, index, rung, index == current, width, now))
+        current = coming is not None and index == coming.index
+        lines.append(_rung_line(view, runbook, index, rung, current, width, now))
     return [*lines, BLANK]
 
 

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from optibid_console.entries import Verdict
+from optibid_console.escalation import in_words, next_rung, reach
 from optibid_console.launch_clock import format_span
 from optibid_console.permit import awaits_confirmation
 from optibid_console.runbook.model import Criterion
 from optibid_console.state import StepStatus
 from optibid_console.units import format_value
 from screens.glyphs import glyph
+from screens.keys import shown_key
 from screens.lines import Line, Span, row, sign, spans, width_of
 from screens.view import View, what_went_wrong
 from screens.widgets.pane import Pane
@@ -207,26 +209,19 @@ def _poll(view: View) -> list[Alert]:
 
 
 def _escalation(view: View, now: float) -> list[Alert]:
-    escalation, runbook = view.state.escalation, view.state.runbook
-    if escalation is None or runbook is None:
+    coming = next_rung(view.state, now)
+    if coming is None or view.state.escalation is None:
         return []
-    gone_s = now - escalation.started_at
-    open_rungs = [i for i in range(len(runbook.escalation)) if i not in escalation.acknowledged]
-    if not open_rungs:
-        return []
-    rung = runbook.escalation[open_rungs[0]]
-    contact = runbook.contacts.get(rung.contact)
-    whom = f": {contact.role} {contact.name}".rstrip() if contact else ""
-    due_s = rung.after - gone_s * view.state.speed
-    when = f"in {format_span(due_s)}" if due_s > 0 else f"DUE for {format_span(due_s)}"
-    return [
-        Alert(
-            "warn",
-            f"Escalation {format_span(gone_s)}",
-            f"{rung.action}{whom} {when}",
-            "c  contacts",
-        )
-    ]
+    gone = format_span(now - view.state.escalation.started_at)
+    call = reach(coming.contact)
+    text = f"{coming.rung.action} {in_words(coming.due_in_s)}{f': {call}' if call else ''}"
+    key = shown_key(_moved(view, "acknowledge", "a"))
+    look = "warn" if coming.due_in_s > 0 else "failing"
+    return [Alert(look, f"Escalation {gone}", text, _drives(view, f"{key}  acknowledge"))]
+
+
+def _moved(view: View, name: str, key: str) -> str:
+    return view.state.runbook.keys.get(name, key) if view.state.runbook else key
 
 
 def _changed_config(view: View) -> list[Alert]:

@@ -118,7 +118,7 @@ def _drift(view: View, clock: LaunchClock) -> list[Segment]:
 def _lamp_line(view: View, width: int, now: float) -> Line:
     segments = [
         *_engine(view), *_question(view), *_people(view), *_recording(view), *_rollback(view),
-        *_criteria(view), *_probes(view, now), *_links(view), *_missed(view),
+        *_criteria(view), *_probes(view, now), *_links(view), *_untold(view), *_missed(view),
     ]  # fmt: skip
     return fit_segments(segments, width)
 
@@ -292,6 +292,14 @@ def _links(view: View) -> list[Segment]:
         long = f"{link.target} {link.state}{tries}"
         segments.append(Segment((spans(Span(long, "warn")), spans(Span(link.target, "warn"))), 3))
     return segments
+
+
+def _untold(view: View) -> list[Segment]:
+    count = len(view.state.telling.untold)
+    if not count:
+        return []
+    look = glyph("warn")
+    return [Segment((spans(Span(f"{look.drawn} {count} not told", look.style)),), 4)]
 
 
 def _missed(view: View) -> list[Segment]:

@@ -139,5 +139,8 @@ def test_the_headless_story_ends_with_everything_back(tmp_path: Path) -> None:
     assert [one["outcome"] for one in bodies("action-finished")] == ["succeeded"]
     assert {one["outcome"] for one in bodies("step-finished")} == {"succeeded"}
     assert bodies("window-closed")[0]["outcome"] == "rolled back"
+    assert {one["channel"] for one in bodies("told")} == {"chat", "status-page"}
+    titles = [one["title"] for one in bodies("told") if one["channel"] == "status-page"]
+    assert "OptiBid v2.4.0 is being rolled back to v2.3.0" in titles
     assert "as before" in done.stderr
     assert marked(root) == []

@@ -156,12 +156,15 @@ class Heard:
         self.entries: list[Entry] = []
         self.signals: list[Signal] = []
         self.roles: list[tuple[str, Role]] = []
+        self.news = asyncio.Event()
+        """Set with each signal."""
 
     def entry(self, entry: Entry) -> None:
         self.entries.append(entry)
 
     def signal(self, signal: Signal) -> None:
         self.signals.append(signal)
+        self.news.set()
 
     def of(self, kind: type[Any]) -> list[Any]:
         facts = [one.fact for one in self.entries if isinstance(one.fact, kind)]
@@ -207,6 +210,13 @@ class Bench:
                     if true(self.state):
                         return self.state
                 await self.engine.ledger.changed()
+
+    async def until_signal(self, true: Callable[[], Any], limit_s: float = 15.0) -> None:
+        """Wait for signals until it is so."""
+        async with asyncio.timeout(limit_s):
+            while not true():
+                self.heard.news.clear()
+                await self.heard.news.wait()
 
     async def finished(self, step_id: str) -> WindowState:
         return await self.until(lambda state: state.step(step_id).outcome is not None)

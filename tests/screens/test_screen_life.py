@@ -106,6 +106,18 @@ async def test_a_tripping_criterion_takes_the_top_and_rings_once(
         assert rung == [1]
 
 
+async def test_a_rung_that_comes_due_rings(console: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    rung: list[int] = []
+    monkeypatch.setattr(ConsoleApp, "bell", lambda self: rung.append(1))
+    recorder = rec.tripped()
+    recorder.add(e.EscalationStarted("errors"))
+    async with console(recorder) as it:
+        recorder.add(e.RungDue(0, "Notify the deployment lead", "lead"))
+        it.source.push(recorder.entries[-1])
+        await it.settle()
+        assert rung == [1]
+
+
 async def test_what_tripped_before_this_screen_came_does_not_ring(
     console: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
