@@ -364,6 +364,9 @@ def _(s: WindowState, entry: e.Entry, f: e.BaselineTaken) -> WindowState:
 
 @_on(e.CriterionJudged)
 def _(s: WindowState, entry: e.Entry, f: e.CriterionJudged) -> WindowState:
+    before = s.criteria.get(f.criterion_id)
+    if before is not None and before.by:
+        return s  # judged a moment before a person said otherwise
     tripped = _tripped_seq(s, entry, f.criterion_id, f.verdict)
     judged = CriterionState(f.verdict, f.reason, f.since, tripped_seq=tripped)
     return changed(s, criteria={**s.criteria, f.criterion_id: judged})
@@ -372,7 +375,11 @@ def _(s: WindowState, entry: e.Entry, f: e.CriterionJudged) -> WindowState:
 @_on(e.CriterionAsserted)
 def _(s: WindowState, entry: e.Entry, f: e.CriterionAsserted) -> WindowState:
     tripped = _tripped_seq(s, entry, f.criterion_id, f.verdict)
+    criterion = s.runbook.criterion(f.criterion_id) if s.runbook else None
     judged = CriterionState(f.verdict, f.reason, entry.at, entry.actor, tripped)
+    if f.verdict is e.Verdict.PASS and criterion is not None and criterion.fail_when:
+        said = f"{entry.actor} takes the assertion back: {f.reason}"
+        judged = CriterionState(e.Verdict.INCONCLUSIVE, said, entry.at, tripped_seq=tripped)
     return changed(s, criteria={**s.criteria, f.criterion_id: judged})
 
 

@@ -53,7 +53,12 @@ class _Happened:
 def messages(
     before: WindowState, entry: e.Entry, after: WindowState, runbook: Runbook
 ) -> tuple[Message, ...]:
-    """What is to be told because of `entry`, which turned `before` into `after`."""
+    """What is to be told because of `entry`, which turned `before` into `after`.
+
+    Of a rehearsal nobody is told: nothing happens in it.
+    """
+    if after.rehearsal:
+        return ()
     tells = _TELLS.get(type(entry.fact))
     happened = tells(before, entry, after, runbook) if tells else None
     if happened is None:

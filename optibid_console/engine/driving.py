@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 
@@ -136,18 +137,30 @@ class Driver:
         self._operating.reported(live)
 
     async def _enforce(self, live: LiveRun, target: Target) -> None:
-        """End the run on its target when it is aborted or out of time, however long it takes."""
-        try:
+        """End the run on its target when it is aborted or out of time, however long it takes.
+
+        One that had ended before anybody could end it isn't out of time, whoever comes late.
+        """
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(live.left_s(), 0.0)):
                 await live.stop.wait()
-        except TimeoutError:
-            live.timed_out = True
-            live.stop.set()
+        if not live.sent:
+            _time_out(live)
         await live.answered.wait()  # before that there is nothing to end, or nobody to ask
         while True:
             try:
+                if not live.stop.is_set():
+                    if await target.ended(live.run_id) is not None:
+                        return
+                    _time_out(live)
                 await target.cancel(live.run_id, _KILL_GRACE_S)
             except TargetError:  # its follower has said so; here it only has to come through
                 await asyncio.sleep(_ASK_AGAIN_S)
             else:
                 return
+
+
+def _time_out(live: LiveRun) -> None:
+    if not live.stop.is_set():
+        live.timed_out = True
+        live.stop.set()

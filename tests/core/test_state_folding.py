@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from optibid_console import entries as e
 from optibid_console.state import FOLDS, StepStatus, WindowState, fold
 from probes.probe import Reading, Status
+from tests.core.conftest import Story
 
 
 def test_every_kind_of_fact_is_folded() -> None:
@@ -138,3 +139,22 @@ def test_folding_in_two_parts_is_folding_at_once(story: Any) -> None:
     story.do("1.2")
     half = fold(story.entries[:3])
     assert fold(story.entries[3:], half) == fold(story.entries)
+
+
+def test_a_judgement_never_overwrites_what_a_person_asserted(story: Story) -> None:
+    story.add(e.CriterionAsserted("errors", e.Verdict.FAIL, "three tickets"))
+    story.add(e.CriterionJudged("errors", e.Verdict.PASS, "errors 0 %", 0.0), "console")
+    judged = story.state.criteria["errors"]
+    assert (judged.verdict, judged.reason) == (e.Verdict.FAIL, "three tickets")
+
+
+def test_an_assertion_that_is_taken_back_leaves_the_criterion_to_the_console(story: Story) -> None:
+    story.add(e.CriterionAsserted("errors", e.Verdict.FAIL, "three tickets"))
+    story.add(e.CriterionAsserted("errors", e.Verdict.PASS, "another system"))
+    taken_back = story.state.criteria["errors"]
+    assert (taken_back.verdict, taken_back.by) == (e.Verdict.INCONCLUSIVE, "")
+    assert "another system" in taken_back.reason
+    story.add(e.CriterionJudged("errors", e.Verdict.FAIL, "errors 9 %", 0.0), "console")
+    assert story.state.failing_criteria() == ("errors",)
+    story.add(e.CriterionAsserted("approval", e.Verdict.PASS, "they agree"))
+    assert story.state.criteria["approval"].verdict is e.Verdict.PASS

@@ -14,10 +14,18 @@ import pytest
 
 from optibid_console import commands as c
 from optibid_console import entries as e
+from optibid_console.engine.live_run import LiveRun
 from optibid_console.signals import Output
 from optibid_console.state import StepStatus
 from optibid_console.targets.local import LocalTarget
-from optibid_console.targets.target import LinkLost, OutputChunk, RunEvent, RunSpec
+from optibid_console.targets.target import (
+    Launched,
+    LinkLost,
+    OutputChunk,
+    RunEnd,
+    RunEvent,
+    RunSpec,
+)
 
 
 async def begun(bench: Any) -> str:
@@ -126,8 +134,43 @@ async def test_a_launch_that_never_left_is_refused(
     assert state.step("1a").reason == "local: no route; nothing was started"
 
 
+async def test_a_run_that_was_done_in_time_is_not_timed_out_by_who_comes_late(
+    start_engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def cut_off(self: LocalTarget, run_id: str) -> RunEnd | None:
+        raise LinkLost("local: cut off")
+
+    with monkeypatch.context() as link:
+        async with start_engine() as first:
+            for step_id in ("1a", "1b"):
+                await first.step(step_id)
+            dropping(link, LinkLost("local: cut off"), after=Launched)
+            link.setattr(LocalTarget, "ended", cut_off)
+            await first.do(c.RunStep("2a"))
+            run_id = first.state.last_run
+            await first.until(lambda state: state.runs[run_id].unreachable)
+    async with asyncio.timeout(10):
+        while not (first.room / "runs" / run_id / "exit").exists():
+            await asyncio.sleep(0.02)
+    monkeypatch.setattr(LiveRun, "left_s", lambda live: -1.0)
+    async with start_engine() as second:
+        state = await second.finished("2a")
+        assert state.step("2a").outcome is e.Outcome.SUCCEEDED
+
+
+async def test_a_run_that_is_out_of_time_is_ended_on_its_target(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LiveRun, "left_s", lambda live: 1.0)
+    run_id = await begun(bench)
+    state = await bench.finished("2b")
+    assert state.step("2b").outcome is e.Outcome.TIMED_OUT
+    assert state.step("2b").reason == "after 70 s"
+    assert (bench.room / "runs" / run_id / "exit").exists()
+
+
 def dropping(
-    monkeypatch: pytest.MonkeyPatch, lost: LinkLost, after: type[OutputChunk] | None
+    monkeypatch: pytest.MonkeyPatch, lost: LinkLost, after: type[OutputChunk | Launched] | None
 ) -> None:
     """The target's `run` breaks off once, after its first event of that kind or before any;
     what it launched goes on."""

@@ -257,7 +257,8 @@ def demo(tmp_path: Path) -> Loaded:
     (tmp_path / "config.toml").write_text(text)
     given = {one: f"value-of-{one.lower()}" for one in values}
     given |= {"SPEED": "24", "DB_PORT": "5432", "BACKEND_URL": "http://127.0.0.1:1",
-              "MARKET_URL": "ws://127.0.0.1:1/x", "FRONTEND_URL": "http://127.0.0.1:1"}  # fmt: skip
+              "MARKET_URL": "ws://127.0.0.1:1/x", "FRONTEND_URL": "http://127.0.0.1:1",
+              "STATUS_PAGE": "127.0.0.1:1"}  # fmt: skip
     (tmp_path / "demo.env").write_text("".join(f"{k}={v}\n" for k, v in given.items()))
     return load(tmp_path / "config.toml", given)
 

@@ -72,6 +72,16 @@ def test_an_aborted_step_is_no_failed_step(story: Story) -> None:
     assert "step-failed" not in events(story)
 
 
+def test_of_a_rehearsal_nobody_is_told(story: Story) -> None:
+    story.do("1.1")
+    state, said = WindowState(), []
+    for entry in story.entries:
+        before, state = state, replace(state.apply(entry), rehearsal=True)
+        said += messages(before, entry, state, story.runbook)
+    assert told(story)
+    assert said == []
+
+
 def test_holds_and_resumes_say_who_and_why(story: Story) -> None:
     story.add(e.Held("slow"), "ada")
     story.add(e.Resumed(62.0, "fast again"), "grace")
