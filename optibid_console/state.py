@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from optibid_console import entries as e
+from optibid_console.changed import changed
 from optibid_console.moment import Moment, boot_name
 from optibid_console.persistent import Grown, GrownList
 from optibid_console.runbook.model import Runbook
@@ -21,6 +22,8 @@ class StepStatus(StrEnum):
     """The command ended well; its evidence is being taken."""
     UNKNOWN = "unknown"
     """The connection is lost; the target has to be asked."""
+    UNSETTLED = "unsettled"
+    """Its run is gone without a trace: the operator has to say how it ended."""
     DONE = "done"
     FAILED = "failed"
     SKIPPED = "skipped"
@@ -45,6 +48,8 @@ class StepState:
     reason: str = ""
     by: str = ""
     evidence: tuple[Reading, ...] = ()
+    settled_by: str = ""
+    """Who said how it ended, when its target couldn't; `reason` is then theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,8 @@ class RunState:
     epoch: int
     timeout_s: float
     kind: str
+    action_run: str = ""
+    """The action that started it, or empty."""
     began: Moment = field(default_factory=lambda: Moment(0.0))
     """When it started, on both clocks of the engine that started it."""
     launched: bool = False
@@ -88,6 +95,15 @@ class ActionState:
     finished_at: float = 0.0
     outcome: e.Outcome | None = None
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A backup, a tag or an image of this window, and when it was recorded."""
+
+    recorded: e.ArtifactRecorded
+    by: str
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +164,8 @@ class Escalation:
     """Rung → who acknowledged it."""
 
 
-@dataclass(frozen=True, slots=True)
+# not slotted: it is made anew with each entry, and a dict is copied in one go
+@dataclass(frozen=True)
 class WindowState:
     """Everything that is known of a window after entry `seq`."""
 
@@ -186,6 +203,8 @@ class WindowState:
     items: Mapping[str, ItemState] = field(default_factory=dict)
     notes: GrownList[Note] = field(default_factory=GrownList)
     facts: Mapping[str, str] = field(default_factory=dict)
+    artifacts: Mapping[str, Artifact] = field(default_factory=dict)
+    """What can be gone back to, by name: the last one of each."""
     readings: Mapping[str, Reading] = field(default_factory=dict)
     """Probe id → the reading at its last change of status."""
     panels: Mapping[str, Reading] = field(default_factory=dict)
@@ -201,7 +220,7 @@ class WindowState:
         fold_one = FOLDS.get(type(entry.fact))
         after = self if fold_one is None else fold_one(self, entry, entry.fact)
         if after is self:
-            return replace(self, seq=entry.seq, head=entry.hash, at=entry.at)
+            return changed(self, seq=entry.seq, head=entry.hash, at=entry.at)
         # it was made just now and nobody has it yet: a second copy would double the cost
         object.__setattr__(after, "seq", entry.seq)
         object.__setattr__(after, "head", entry.hash)
@@ -233,6 +252,14 @@ class WindowState:
         last = (self.runs.get(step.run_id) for step in self.steps.values() if step.status in ACTIVE)
         checked = {run.run_id: run for run in last if run is not None}
         return tuple(({run.run_id: run for run in self.active_runs()} | checked).values())
+
+    def unsettled_runs(self) -> tuple[RunState, ...]:
+        """The runs that are gone without a trace and whose step waits for the operator's word."""
+        return tuple(
+            self.runs[step.run_id]
+            for step in self.steps.values()
+            if step.status is StepStatus.UNSETTLED
+        )
 
     def action(self) -> ActionState | None:
         """The action that is under way."""

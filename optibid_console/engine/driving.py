@@ -9,6 +9,7 @@ from contextlib import aclosing
 from optibid_console import entries as e
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.live_run import LiveRun
+from optibid_console.engine.operating import Operating
 from optibid_console.signals import Output
 from optibid_console.stop_points import reach
 from optibid_console.targets.target import (
@@ -30,9 +31,10 @@ _BROKEN = "the target's disk was full: the end of the output is lost"
 class Driver:
     """Sees commands through, over dropped links and engine restarts. Never launches twice."""
 
-    def __init__(self, ledger: Ledger, targets: Mapping[str, Target]) -> None:
+    def __init__(self, ledger: Ledger, targets: Mapping[str, Target], operating: Operating) -> None:
         self._ledger = ledger
         self._targets = targets
+        self._operating = operating
 
     async def until_ended(self, live: LiveRun) -> RunEnd:
         """Launch, follow and ask until the target says how it ended.
@@ -54,7 +56,7 @@ class Driver:
                 end = await (self._resumed if live.sent else self._launched)(live, target)
                 if end is not None:
                     if end.output_broken:
-                        self.tell(live.trail.notice(_BROKEN))
+                        self.tell(live, live.trail.notice(_BROKEN))
                     return end
             except LaunchRefused:
                 raise
@@ -97,10 +99,26 @@ class Driver:
                 raise LaunchRefused(f"{target.name} never got it: nothing was started")
             live.unreachable = False
             await self._has_it(live, attached=True)
+        await self.read_all(live)
+        return await target.ended(live.run_id)
+
+    async def read_all(self, live: LiveRun) -> None:
+        """Follow what is left of a run's output to its end. Raises `TargetError`."""
+        target = self._targets[live.step.on]
         async with aclosing(target.follow(live.run_id, live.trail.received)) as chunks:
             async for chunk in chunks:
                 self._took(live, chunk)
-        return await target.ended(live.run_id)
+
+    async def read_again(self, live: LiveRun) -> None:
+        """Read the output of a run whose end an earlier engine has recorded: its reports."""
+        while not live.stop.is_set():
+            try:
+                await self.read_all(live)
+            except TargetError:  # its link says so on every screen
+                await asyncio.sleep(_ASK_AGAIN_S)
+            else:
+                self.tell(live, live.trail.end())
+                return
 
     async def _has_it(self, live: LiveRun, *, attached: bool) -> None:
         live.launched = True
@@ -108,13 +126,14 @@ class Driver:
         await self._ledger.keep(e.RunLaunched(live.run_id, attached=attached))
 
     def _took(self, live: LiveRun, chunk: OutputChunk) -> None:
-        self.tell(live.trail.take(chunk))
+        self.tell(live, live.trail.take(chunk))
         reach("while-following")
 
-    def tell(self, signals: Iterator[Output]) -> None:
-        """Tell the screens what a run printed."""
+    def tell(self, live: LiveRun, signals: Iterator[Output]) -> None:
+        """Tell the screens what a run printed, and take what its command reports."""
         for signal in signals:
             self._ledger.signal(signal)
+        self._operating.reported(live)
 
     async def _enforce(self, live: LiveRun, target: Target) -> None:
         """End the run on its target when it is aborted or out of time, however long it takes."""

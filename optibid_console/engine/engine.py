@@ -11,12 +11,14 @@ from optibid_console import __version__
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.engine.acting import ActionRunner
-from optibid_console.engine.heartbeat import Heartbeat
+from optibid_console.engine.heartbeat import Heartbeat, Scrubber
 from optibid_console.engine.judging import Judge, PulseTaker
+from optibid_console.engine.late_answers import LateAnswers
 from optibid_console.engine.lease import Attached, Lease
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.live_run import LiveRun
 from optibid_console.engine.observing import Observers
+from optibid_console.engine.operations import operations_of
 from optibid_console.engine.recalling import Recall
 from optibid_console.engine.running import StepRunner
 from optibid_console.engine.tailing import Tails
@@ -53,9 +55,17 @@ class Engine:
         self._observers = Observers(loaded, targets, ledger)
         self._judge = Judge(runbook, ledger, self._observers)
         self._tails = Tails(loaded, targets, ledger)
+        self._steps = StepRunner(
+            runbook,
+            ledger,
+            targets,
+            loaded.secrets,
+            self._observers.take_now,
+            operations_of(loaded, ledger, targets),
+        )
         self._recall = Recall(ledger, targets, loaded.secrets)
-        self._steps = StepRunner(runbook, ledger, targets, loaded.secrets, self._observers.take_now)
         self._actions = ActionRunner(runbook, ledger, self._steps)
+        self._late = LateAnswers(ledger, targets, self._steps)
         self._tidying = Tidying(ledger, targets, without_link(runbook), open_windows)
         self._busy = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -86,10 +96,12 @@ class Engine:
             self._observers.run,
             self._judge.run,
             self._tails.run,
+            self._late.run,
             self.pulse.run,
             Heartbeat(self.ledger).run,
-            self._recall.run,
             self._tidying.run,
+            Scrubber(self.ledger).run,
+            self._recall.run,
         ):
             self._spawn(work())
         try:
@@ -209,6 +221,8 @@ class Engine:
         match command:
             case c.SkipStep(step_id, reason):
                 return e.StepSkipped(step_id, reason)
+            case c.Settle(step_id, run_id, outcome, reason):
+                return e.StepSettled(step_id, run_id, outcome, reason)
             case c.Hold(reason):
                 return e.Held(reason)
             case c.Resume(note):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from optibid_console import entries as e
 from optibid_console.engine.clocks import now
 from optibid_console.engine.output import OutputTrail
+from optibid_console.engine.reports import Report
 from optibid_console.moment import Moment
 from optibid_console.runbook.model import Step
 from optibid_console.targets.target import Ending, RunEnd, RunSpec
@@ -38,6 +39,8 @@ class LiveRun:
     confirmed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a person confirmed a manual step."""
     note: str = ""
+    reports: list[Report] = field(default_factory=list)
+    """What its command has reported that is no progress, in order."""
 
     def left_s(self) -> float:
         """How much of its time is left, in seconds."""

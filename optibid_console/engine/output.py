@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from optibid_console.engine.reports import ReportFilter
 from optibid_console.runbook.redaction import Redactor
-from optibid_console.signals import Output
+from optibid_console.signals import NOTICE, Output
 from optibid_console.targets.streams import Stream
 from optibid_console.targets.target import OutputChunk
 from probes.text import one_line
@@ -29,6 +30,8 @@ class OutputTrail:
         self._told = 0
         self._last = b""
         self._last_of_stdout = b""
+        self.reports = ReportFilter(run_id)
+        """What the command reports to the console itself; it is no output."""
 
     def take(self, chunk: OutputChunk) -> Iterator[Output]:
         """The signals for a chunk: none while all of it might be part of a secret, and one
@@ -47,6 +50,7 @@ class OutputTrail:
         """The signals for what was held back."""
         for stream, redactor in self._redactors.items():
             yield from self._tell(redactor.flush(), stream)
+        yield from self._signals(self.reports.flush(), Stream.OUTPUT)
 
     def last_lines(self) -> tuple[str, ...]:
         """The last lines that say something, each made one safe line of at most 200 characters."""
@@ -63,9 +67,14 @@ class OutputTrail:
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
     def _tell(self, clean: bytes, stream: Stream | None) -> Iterator[Output]:
+        if stream in (Stream.OUTPUT, Stream.STDOUT):
+            clean = self.reports.feed(clean)
+        return self._signals(clean, stream)
+
+    def _signals(self, clean: bytes, stream: Stream | None) -> Iterator[Output]:
         if not clean:
             return
-        signal = Output(self._run_id, self._told, clean, stream or Stream.OUTPUT)
+        signal = Output(self._run_id, self._told, clean, stream or NOTICE)
         self._told += len(clean)
         self._last = (self._last + clean)[-_KEPT_BYTES:]
         if stream in (Stream.OUTPUT, Stream.STDOUT):

@@ -10,6 +10,8 @@ from optibid_console.engine.driving import Driver
 from optibid_console.engine.evidence import Evidence, TakeNow
 from optibid_console.engine.ledger import CONSOLE, Ledger
 from optibid_console.engine.live_run import LiveRun, judged
+from optibid_console.engine.operating import Operating
+from optibid_console.engine.operations.operation import Operation
 from optibid_console.engine.output import OutputTrail
 from optibid_console.moment import Moment
 from optibid_console.runbook.model import Runbook, Step, StepKind
@@ -30,11 +32,13 @@ class StepRunner:
         targets: Mapping[str, Target],
         secrets: Secrets,
         take_now: TakeNow,
+        operations: Mapping[StepKind, Operation],
     ) -> None:
         self._runbook = runbook
         self._ledger = ledger
         self._secrets = secrets
-        self._driver = Driver(ledger, targets)
+        self._operating = Operating(ledger, operations)
+        self._driver = Driver(ledger, targets, self._operating)
         self._evidence = Evidence(ledger, take_now)
         self._live: dict[str, LiveRun] = {}
 
@@ -44,7 +48,7 @@ class StepRunner:
         attempt = state.step(step.id, action_run).attempt + 1
         part = f"{action_run}-{step.id}" if action_run else step.id
         run_id = f"{state.window_id}-{part}-{attempt}"
-        command = fill(step.run, state.facts) if step.kind is StepKind.RUN else ""
+        command = fill(step.run, state.facts) if step.kind.launches else ""
         timeout_s = 0.0 if step.kind is StepKind.MANUAL else float(step.timeout)
         fact = e.StepStarted(
             step.id,
@@ -71,7 +75,7 @@ class StepRunner:
             return None
         live = self._alive(step, run.run_id, run.command, run.epoch, run.began)
         live.sent = True
-        live.unreachable = step.kind is StepKind.RUN
+        live.unreachable = step.kind.launches
         live.launched = run.launched
         live.ended = run.ended
         if run.abort_asked_by:
@@ -83,8 +87,10 @@ class StepRunner:
         """Everything after the start, until the step's outcome is in the journal."""
         try:
             if live.ended is not None:
+                if live.step.kind.is_operation:
+                    await self._driver.read_again(live)
                 return await self._after_end(live, live.ended.outcome, live.ended.reason)
-            if live.step.kind is StepKind.RUN:
+            if live.step.kind.launches:
                 return await self._command(live)
             if live.step.kind is StepKind.WAIT:
                 return await self._wait(live)
@@ -132,12 +138,36 @@ class StepRunner:
     # A command
 
     async def _command(self, live: LiveRun) -> e.Outcome:
+        if not live.sent:  # else an earlier engine may have launched it
+            why_not = await self._operating.before(live)
+            if why_not:
+                return await self._finish(live, e.Outcome.REFUSED, why_not)
         try:
-            end = await self._driver.until_ended(live)
+            async with self._operating.watching(live):
+                end = await self._driver.until_ended(live)
         except LaunchRefused as refused:
             return await self._finish(live, e.Outcome.REFUSED, str(refused))
+        return await self._ended(live, end)
+
+    async def came_back(self, run: RunState, end: RunEnd) -> None:
+        """A run that was gone without a trace, and whose target has its `end` after all.
+
+        Raises `TargetError` when the link is lost again.
+        """
+        live = self.reattach(run)
+        if live is None:
+            return
+        try:
+            await self._driver.read_all(live)
+            if run in self._ledger.state.unsettled_runs():  # nobody has settled it meanwhile
+                await self._ended(live, end)
+        finally:
+            self._live.pop(live.run_id, None)
+
+    async def _ended(self, live: LiveRun, end: RunEnd) -> e.Outcome:
+        """Everything after the target has said how the command ended."""
         reach("after-end-known")
-        self._driver.tell(live.trail.end())
+        self._driver.tell(live, live.trail.end())
         outcome, reason = judged(live, end)
         if outcome is e.Outcome.SUCCEEDED and live.step.record:
             value = live.trail.last_line()
@@ -147,9 +177,13 @@ class StepRunner:
         return await self._after_end(live, outcome, reason)
 
     async def _after_end(self, live: LiveRun, outcome: e.Outcome, reason: str) -> e.Outcome:
-        """What is left once the run's end is in the journal: its evidence, and the outcome."""
-        if outcome is e.Outcome.SUCCEEDED and live.step.kind is StepKind.RUN and live.step.evidence:
+        """What is left once the run's end is in the journal: what was really done, its
+        evidence, and the outcome."""
+        outcome, reason = await self._operating.after(live, outcome, reason)
+        if outcome is e.Outcome.SUCCEEDED and live.step.kind.launches and live.step.evidence:
             outcome, reason = await self._evidence.after(live)
+        elif outcome is e.Outcome.UNKNOWN and live.step.evidence:
+            await self._evidence.once(live)
         return await self._finish(live, outcome, reason, ended=True)
 
     # Waiting, and people

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 
 from optibid_console.feed.wire import Frame
-from optibid_console.signals import Link, LogLines, Missed, Output, Presence, Pulse, Sampled, Signal
+from optibid_console.signals import (
+    Link,
+    LogLines,
+    Missed,
+    Output,
+    Presence,
+    Progress,
+    Pulse,
+    Sampled,
+    Signal,
+)
 
 TAIL_BYTES = 1_000_000
 OUTPUT_BYTES = 256 * 1024
@@ -51,6 +61,7 @@ class Recent:
         runs = [key for key in self._rings if key[0] == "output"]
         for key in runs[:-RUNS]:
             del self._rings[key]
+            self._rings.pop(("progress", key[1]), None)
 
 
 class _Ring(deque[Frame]):
@@ -77,6 +88,8 @@ def _place(signal: Signal) -> tuple[_Key, int, int]:
             return ("tail", signal.tail), 100_000, TAIL_BYTES
         case Output():
             return ("output", signal.run_id), 100_000, OUTPUT_BYTES
+        case Progress():
+            return ("progress", signal.run_id), 1, TAIL_BYTES
         case Sampled():
             count = PANEL_SAMPLES if signal.subject == "panel" else 1
             return (signal.subject, signal.reading.probe), count, TAIL_BYTES

@@ -28,6 +28,7 @@ from optibid_console.signals import (
     Missed,
     Output,
     Presence,
+    Progress,
     Pulse,
     Sampled,
     Signal,
@@ -42,7 +43,7 @@ HANDED_OVER = 4001
 """The close code of an engine that was deposed: another one has the window."""
 MAX_NAME = 64
 _SMALL: Mapping[str, type[Any]] = {
-    kind_of(one): one for one in (Sampled, Link, Presence, Pulse, Missed)
+    kind_of(one): one for one in (Sampled, Progress, Link, Presence, Pulse, Missed)
 }
 
 

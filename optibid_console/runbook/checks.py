@@ -46,6 +46,7 @@ def check(runbook: Runbook, problems: Problems, registry: Registry) -> None:
     checker = _Checker(runbook, problems)
     checker.window()
     checker.targets()
+    checker.databases()
     checker.observed(registry)
     checker.phases()
     checker.actions()
@@ -127,6 +128,18 @@ class _Checker:
         if target.docker and urlsplit(target.docker).scheme not in _DOCKER_SCHEMES:
             self.problems.add((*path, "docker"), "expected unix:///PATH or tcp://HOST:PORT",
                               target.docker)  # fmt: skip
+
+    def databases(self) -> None:
+        for database in self.book.databases.values():
+            path: KeyPath = ("databases", database.id)
+            self.name((*path, "on"), "target", database.on, self.book.targets)
+            for key, least, most in (("port", 1, 65535), ("jobs", 1, 64), ("keep", 1, 10_000)):
+                value = getattr(database, key)
+                if not least <= value <= most:
+                    self.problems.add((*path, key), f"expected {least} to {most}", value)
+            if database.jobs > 1 and database.format != "directory":
+                message = 'more than one job needs format = "directory"'
+                self.problems.add((*path, "jobs"), message, database.jobs)
 
     def observed(self, registry: Registry) -> None:
         for probe in self.book.probes.values():
@@ -211,14 +224,22 @@ class _Checker:
         self.names((*path, "undoes"), "step", step.undoes, self.all_steps)
         if path[0] == "phases" and step.undoes:
             self.problems.add((*path, "undoes"), "only belongs to a step of an action")
-        wanted = {StepKind.RUN: ("run", "on"), StepKind.WAIT: ("wait_for",), StepKind.MANUAL: ()}
-        for key in wanted[step.kind]:
+        wanted = {StepKind.RUN: ("run", "on"), StepKind.WAIT: ("wait_for",)}
+        if step.kind.is_operation:
+            wanted[step.kind] = ("database",)
+            self.name((*path, "database"), "database", step.database, self.book.databases)
+        for key in wanted.get(step.kind, ()):
             if not getattr(step, key):
                 self.problems.add((*path, key), f'{key} is missing: kind is "{step.kind.value}"')
-        for key, kind in (("run", StepKind.RUN), ("wait_for", StepKind.WAIT)):
-            if getattr(step, key) and step.kind is not kind:
-                message = f'only belongs to kind = "{kind.value}"; kind here is "{step.kind.value}"'
-                self.problems.add((*path, key), message, getattr(step, key))
+        here = f'kind here is "{step.kind.value}"'
+        if step.run and not step.kind.launches:
+            self.problems.add((*path, "run"), f'only belongs to kind = "run"; {here}', step.run)
+        if step.wait_for and step.kind is not StepKind.WAIT:
+            message = f'only belongs to kind = "wait"; {here}'
+            self.problems.add((*path, "wait_for"), message, step.wait_for)
+        if step.database and not step.kind.is_operation:
+            message = f'only belongs to kind = "backup", "migrate" or "restore"; {here}'
+            self.problems.add((*path, "database"), message, step.database)
         if step.timeout <= 0:
             self.problems.add((*path, "timeout"), "must be longer than 0", step.timeout)
         if step.record and not re.fullmatch(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)+", step.record):

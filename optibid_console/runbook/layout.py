@@ -12,6 +12,7 @@ from optibid_console.runbook.model import (
     CheckSection,
     Contact,
     Criterion,
+    DatabaseSpec,
     Environment,
     PanelSpec,
     Phase,
@@ -34,7 +35,7 @@ LOCAL = "local"
 LAYOUT = Layout(
     renamed={(Criterion, "hold_for"): "for"},
     offsets=frozenset({(Phase, "at"), (Phase, "until")}),
-    keyed={TargetSpec: "id", TailSpec: "id", Contact: "id"},
+    keyed={TargetSpec: "id", TailSpec: "id", Contact: "id", DatabaseSpec: "id"},
 )
 
 _TOP = tuple(one.name for one in fields(Runbook))
@@ -58,6 +59,10 @@ COMMON_KEYS: Mapping[str, frozenset[str]] = {
     for section, kind in (("probes", ProbeSpec), ("panels", PanelSpec))
 }
 """The keys of a probe's or panel's table that aren't settings of its kind."""
+
+
+DATABASE_KEYS = frozenset(one.name for one in fields(DatabaseSpec)) - {"id", "password"}
+"""The keys of a database's table that are shown to people."""
 
 
 def environment_of(document: Mapping[str, Any], problems: Problems) -> Environment:

@@ -18,8 +18,15 @@ from optibid_console.runbook.env_file import EnvFileError, parse_env_file, read_
 from optibid_console.runbook.expansion import Expansion
 from optibid_console.runbook.facts import check_facts
 from optibid_console.runbook.keys import check_keys
-from optibid_console.runbook.layout import COMMON_KEYS, Drafter, Registry, environment_of
+from optibid_console.runbook.layout import (
+    COMMON_KEYS,
+    DATABASE_KEYS,
+    Drafter,
+    Registry,
+    environment_of,
+)
 from optibid_console.runbook.model import Environment, Runbook
+from optibid_console.runbook.operations import with_texts
 from optibid_console.runbook.positions import KeyPath, positions
 from optibid_console.runbook.problems import Problem, Problems, RunbookError
 from optibid_console.runbook.redaction import SHORTEST
@@ -55,8 +62,9 @@ def load(path: Path, environ: Mapping[str, str], registry: Registry | None = Non
     problems = Problems(path.name, positions(text))
     environment = environment_of(document, problems)
     values, complete = _values(environment, path, environ, problems)
-    expansion = Expansion(values, frozenset(environment.plain), COMMON_KEYS, problems)
-    expanded = expansion.document(document)
+    keys = {**COMMON_KEYS, "databases": DATABASE_KEYS}
+    expansion = Expansion(values, frozenset(environment.plain), keys, problems)
+    expanded = expansion.document(with_texts(document))
     secrets = Secrets({name: values[name] for name in sorted(expansion.secrets)})
     known_kinds = registry or _probes_registry()
     whole = Drafter(problems, known_kinds, secrets).runbook(expanded, environment)

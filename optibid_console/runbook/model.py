@@ -30,6 +30,19 @@ class StepKind(StrEnum):
     RUN = "run"
     WAIT = "wait"
     MANUAL = "manual"
+    BACKUP = "backup"
+    MIGRATE = "migrate"
+    RESTORE = "restore"
+
+    @property
+    def launches(self) -> bool:
+        """Whether a step of this kind runs a command on a target."""
+        return self not in (StepKind.WAIT, StepKind.MANUAL)
+
+    @property
+    def is_operation(self) -> bool:
+        """Whether the console knows what the command does to a database, and judges that."""
+        return self in (StepKind.BACKUP, StepKind.MIGRATE, StepKind.RESTORE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +116,41 @@ class TargetSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class DatabaseSpec:
+    """`[databases.ID]`: a PostgreSQL database that steps back up, migrate and restore."""
+
+    id: str
+    on: str
+    """The target from which it is reached, where `pg_dump` and the files are."""
+    dbname: str
+    user: str = ""
+    password: str = ""
+    """`"${NAME}"` of a secret: it travels in the run's environment."""
+    host: str = "127.0.0.1"
+    """As seen from the target."""
+    port: int = 5432
+    bin: str = ""
+    """The directory of PostgreSQL's programs there; empty: they are on PATH."""
+    backups: str = "backups"
+    """The directory of backups there, relative to where commands start."""
+    migrations: str = ""
+    """The directory of `NNN_name.sql` files there."""
+    format: Literal["custom", "directory"] = "custom"
+    jobs: int = 1
+    """How many tables are dumped and restored at once: more than 1 with `directory`."""
+    tables: tuple[str, ...] = ()
+    """Tables (`name` or `schema.name`) whose data must be in a backup."""
+    rows: Mapping[str, int] = field(default_factory=dict)
+    """Table → how many rows it must have at least."""
+    try_restore: bool = False
+    """Restore each backup into a scratch database and compare before it counts."""
+    keep: int = 10
+    """How many backups stay at least; the open window's always do."""
+    keep_for: Seconds = _THIRTY_DAYS
+    """Backups older than this are removed, once there are more than `keep`."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeSpec:
     """`[probes.ID]`: something observed again and again; `settings` belong to its kind."""
 
@@ -165,6 +213,9 @@ class Step:
     kind: StepKind = StepKind.RUN
     on: str = ""
     run: str = ""
+    database: str = ""
+    """`kind = "backup"`, `"migrate"`, `"restore"`: which of `[databases]`. `run` is then made
+    from it, but for `migrate`, which may have a runner of its own."""
     cwd: str = ""
     expect_duration: Seconds = Seconds(10)
     timeout: Seconds = Seconds(600)
@@ -292,6 +343,7 @@ class Runbook:
     environment: Environment = Environment()
     services: tuple[str, ...] = ()
     targets: Mapping[str, TargetSpec] = field(default_factory=dict)
+    databases: Mapping[str, DatabaseSpec] = field(default_factory=dict)
     probes: Mapping[str, ProbeSpec] = field(default_factory=dict)
     panels: Mapping[str, PanelSpec] = field(default_factory=dict)
     tails: Mapping[str, TailSpec] = field(default_factory=dict)

@@ -64,7 +64,7 @@ def step_lines(view: View, step: Step, width: int) -> list[Line]:
     lines: list[Line] = []
     if step.note:
         lines += [*wrapped(step.note, width), BLANK]
-    if step.kind is StepKind.RUN:
+    if step.kind.launches:
         lines.append(row(width, spans(Span("on ", "dim"), Span(step.on or "local", "strong"))))
         lines += command_lines(shown(view.state, step.run), width)
         missing = missing_facts(view.state, step.run)

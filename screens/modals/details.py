@@ -8,7 +8,6 @@ from optibid_console import commands as c
 from optibid_console.entries import Mark, Verdict
 from optibid_console.launch_clock import format_span
 from optibid_console.plan import permit
-from optibid_console.runbook.model import StepKind
 from optibid_console.state import OVER
 from optibid_console.units import format_value
 from probes.probe import Reading
@@ -125,6 +124,8 @@ def _step(view: View, name: str, width: int, now: float) -> list[Line]:
     lines += [BLANK, *_fact("status", f"{look.drawn} {said}", width, look.style)]
     if seen.reason:
         lines += _fact("reason", seen.reason, width)
+    if seen.settled_by:
+        lines += _fact("settled by", seen.settled_by, width)
     if seen.started_at:
         spent = (
             f", took {format_span(seen.finished_at - seen.started_at)}" if seen.finished_at else ""
@@ -132,7 +133,7 @@ def _step(view: View, name: str, width: int, now: float) -> list[Line]:
         lines += _fact("started", f"{_clock(seen.started_at)} by {seen.by}{spent}", width)
     if seen.attempt > 1:
         lines += _fact("attempt", str(seen.attempt), width)
-    if step.kind is StepKind.RUN and seen.run_id:
+    if step.kind.launches and seen.run_id:
         lines += _fact("run", seen.run_id, width, "dim")
     for reading in seen.evidence:
         lines += _reading(reading, "evidence", width)

@@ -97,6 +97,7 @@ title = "Something long"
 on = "local"
 run = "echo begun; touch begun; sleep 60"
 timeout = "70s"
+evidence = ["flag"]
 
 [[phases]]
 id = "after"
@@ -119,7 +120,7 @@ ready_when = ["flag"]
 id = "R1"
 title = "Lower the flag"
 on = "local"
-run = "test -e may-roll-back && rm -f flag && echo ${{backup.path}}"
+run = "test ! -e slowly || sleep 60; test -e may-roll-back && rm -f flag && echo ${{backup.path}}"
 undoes = ["2a"]
 required = false
 

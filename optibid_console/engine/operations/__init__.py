@@ -1,0 +1,18 @@
+"""What backup, migrate and restore need and prove, around the command that each runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from optibid_console.engine.ledger import Ledger
+from optibid_console.engine.operations.operation import Operation
+from optibid_console.runbook.load import Loaded
+from optibid_console.runbook.model import StepKind
+from optibid_console.targets.target import Target
+
+
+def operations_of(
+    loaded: Loaded, ledger: Ledger, targets: Mapping[str, Target]
+) -> Mapping[StepKind, Operation]:
+    """The operation of each kind of step that has one."""
+    return {}
