@@ -46,7 +46,7 @@ def next_command(state: WindowState, now: float) -> Command | None:
             raise GivenUp(f"the rollback ended as {rollback.outcome}: {rollback.reason}")
         return CloseWindow("rolled back", "the new release leaks database connections")
     failing = state.failing_criteria()
-    if failing and not state.active_runs():
+    if failing and not state.unfinished_runs():
         action_to_take = runbook.action(ROLLBACK)
         if action_to_take is not None:
             return StartAction(ROLLBACK, action_to_take.confirm or ROLLBACK)

@@ -88,6 +88,9 @@ ROLLED = e.ActionFinished("r1", e.Outcome.SUCCEEDED)
         pytest.param(
             (*ONE_DONE, TRIPPED), 5, c.StartAction("rollback", "rollback v1"), id="rolls back"
         ),
+        pytest.param(
+            (*MARKED, *ONE_DONE[:2], TRIPPED), 5, None, id="lets evidence be taken first"
+        ),
         pytest.param((*ONE_DONE, TRIPPED, ROLLING), 5, None, id="waits for the rollback"),
         pytest.param(
             (*ONE_DONE, ROLLING, *ran("R", 1, e.Outcome.FAILED, "r1"),

@@ -20,6 +20,7 @@ from optibid_console import engine_record
 from optibid_console.engine_record import EngineRecord
 from optibid_console.entries import Entry
 from optibid_console.journal.file import entries_of
+from optibid_console.journal.journal import JournalError
 from optibid_console.state import fold
 from tests.e2e.terminal import WITHIN_S, Terminal
 
@@ -107,7 +108,12 @@ class Home:
         return one
 
     def entries(self, kind: str = "", journal: Path | None = None) -> list[Entry]:
-        found = entries_of(journal or self.journal)
+        try:
+            found = entries_of(journal or self.journal)
+        except JournalError as error:
+            if "no window was recorded in it" not in str(error):
+                raise
+            return []  # an engine is just making it
         return [one for one in found if kind in ("", one.to_plain()["kind"])]
 
     def launches(self) -> int:
