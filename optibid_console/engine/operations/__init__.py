@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from optibid_console.engine.ledger import Ledger
+from optibid_console.engine.operations.backup import BackupOperation
 from optibid_console.engine.operations.operation import Operation
 from optibid_console.runbook.load import Loaded
 from optibid_console.runbook.model import StepKind
@@ -15,4 +16,4 @@ def operations_of(
     loaded: Loaded, ledger: Ledger, targets: Mapping[str, Target]
 ) -> Mapping[StepKind, Operation]:
     """The operation of each kind of step that has one."""
-    return {}
+    return {StepKind.BACKUP: BackupOperation(loaded.runbook, ledger)}
