@@ -19,6 +19,7 @@ from optibid_console.runbook.backup_shell import (
 from optibid_console.runbook.durations import parse_duration
 from optibid_console.runbook.model import DatabaseSpec
 from optibid_console.runbook.operations import REPORTING, TEXTS, Table, word
+from optibid_console.runbook.summary import summarised
 
 _DAY_S = 86400.0
 
@@ -109,6 +110,7 @@ def backup_text(step: Table, database: Table) -> str:
     """
     password = _of(database, "password")
     lines = [
+        *summarised(_says(step, database)),
         f"id={word(_file_name(str(step['database'])))}",
         f"export PGHOST={word(_of(database, 'host'))}",
         f"export PGPORT={word(_of(database, 'port'))}",
@@ -131,6 +133,31 @@ def backup_text(step: Table, database: Table) -> str:
     return "\n".join((*lines, REPORTING.strip(), *(part.strip("\n") for part in parts)))
 
 
+def _says(step: Table, database: Table) -> list[str]:
+    """What it does, for people."""
+    form, jobs = _of(database, "format"), _of(database, "jobs")
+    suffix = "dir" if form == "directory" else "dump"
+    file = f"{_file_name(str(step['database']))}_${{window.stamp}}.{suffix}"
+    place = f"{_of(database, 'host')}:{_of(database, 'port')}"
+    tables, rows = _of(database, "tables"), _of(database, "rows")
+    wanted = [
+        *(
+            ["the tables " + ", ".join(map(str, tables))]
+            if isinstance(tables, list | tuple) and tables
+            else ()
+        ),
+        *(f"{least} rows of {table}" for table, least in _items(rows)),
+    ]
+    says = [
+        f"pg_dump --format={form} --jobs={jobs} of {_of(database, 'dbname')} at {place}",
+        f"read back with pg_restore, with a checksum{', must have ' if wanted else ''}"
+        f"{', '.join(wanted)}",
+    ]
+    if _of(database, "try_restore") is True:
+        says.append("restored into a scratch database, compared row for row, dropped")
+    return [*says, f"then named {_of(database, 'backups')}/{file}"]
+
+
 def _of(database: Table, key: str) -> Any:
     default = getattr(DatabaseSpec("", "", ""), key)
     return database.get(key, default)
@@ -145,8 +172,11 @@ def _lines(values: Any) -> str:
 
 
 def _rows(rows: Any) -> str:
-    pairs = rows.items() if isinstance(rows, Mapping) else ()
-    return "\n".join(f"{least} {table}" for table, least in pairs)
+    return "\n".join(f"{least} {table}" for table, least in _items(rows))
+
+
+def _items(rows: Any) -> list[tuple[Any, Any]]:
+    return list(rows.items()) if isinstance(rows, Mapping) else []
 
 
 def _days(value: Any) -> int:

@@ -49,7 +49,8 @@ async def test_a_backup_is_read_back_and_recorded_with_its_moment(place: Place) 
     (after,) = place.server.execute(
         f"SELECT '{before[0]}'::pg_lsn <= '{lsn}'::pg_lsn AND "
         f"'{lsn}'::pg_lsn <= pg_current_wal_lsn() AND "
-        f"'{made.details['taken_at']}' BETWEEN '{before[1]}'::timestamptz - '1 s'::interval AND now()"
+        f"'{made.details['taken_at']}' BETWEEN '{before[1]}'::timestamptz - '1 s'::interval "
+        "AND now()"
     )
     assert after == (True,)
     assert int(made.details["transactions"]) > 0
@@ -64,7 +65,9 @@ async def test_a_backup_is_read_back_and_recorded_with_its_moment(place: Place) 
     assert checked.returncode == 0
 
 
-async def test_progress_is_told_while_it_is_made_and_is_no_output(place: Place, wrapped: Any) -> None:
+async def test_progress_is_told_while_it_is_made_and_is_no_output(
+    place: Place, wrapped: Any
+) -> None:
     wrapped("pg_dump", 'case $1 in --version) ;; *) sleep 1.5 ;; esac\nexec "$real" "$@"')
     async with place.engine() as bench:
         await begun(bench)

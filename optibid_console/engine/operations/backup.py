@@ -131,6 +131,8 @@ def _migrated_since(state: WindowState, runbook: Runbook, database: str) -> str:
             continue
         if step.kind is StepKind.MIGRATE:
             last = step.id
-        elif step.kind is StepKind.RESTORE and run.ended and run.ended.outcome is e.Outcome.SUCCEEDED:
+        elif (
+            step.kind is StepKind.RESTORE and run.ended and run.ended.outcome is e.Outcome.SUCCEEDED
+        ):
             last = ""
     return last
