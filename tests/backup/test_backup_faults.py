@@ -19,7 +19,7 @@ from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.engine.operations.backup import NO_ARTIFACT
 from optibid_console.runbook.operations import REPORTING, TEXTS
-from tests.backup.conftest import PROGRAMS, STAMP, WITHIN_S, CrashPlace, Place, begun, ended
+from tests.backup.conftest import PROGRAMS, STAMP, WITHIN_S, Place, begun, ended
 from tests.crash.test_broken_journal import needs_mount
 
 pytestmark = pytest.mark.server("postgres")
@@ -250,11 +250,9 @@ async def test_exit_0_without_an_artifact_is_a_failure_with_exactly_that_sentenc
     "point", ["while-following", "after-end-known", "after-end-recorded", "before-outcome-recorded"]
 )
 async def test_an_engine_that_is_killed_there_records_one_artifact_after_its_restart(
-    place: Place, room: Path, monkeypatch: pytest.MonkeyPatch, point: str
+    place: Place, crash: Any, point: str
 ) -> None:
-    monkeypatch.setenv("DB_PASSWORD", place.server.password)
-    crash = CrashPlace(room)
-    crash.config.write_text(place.config(room))
+    crash.config.write_text(place.config(crash.path))
     first = await crash.engine(stop_at=point)
     async with crash.attached() as screen:
         await screen.send(c.RunStep("1.2a"))
@@ -263,9 +261,8 @@ async def test_an_engine_that_is_killed_there_records_one_artifact_after_its_res
     async with crash.attached() as screen:
         await screen.until(lambda one: one.state.step("1.2a").outcome is not None)
     assert await crash.end(again) == 0
-    crash.clear()
     assert crash.state().step("1.2a").outcome is e.Outcome.SUCCEEDED
     (recorded,) = crash.facts(e.ArtifactRecorded)
     assert Path(recorded.fact.path).stat().st_size == recorded.fact.size_bytes
     assert len([one for one in crash.facts(e.FactRecorded) if one.fact.name == "backup.path"]) == 1
-    assert len(list((room / "backups").iterdir())) == 2
+    assert len(list((crash.path / "backups").iterdir())) == 2

@@ -29,7 +29,7 @@ class BackupOperation:
     async def before(self, live: LiveRun) -> str:
         """A backup made after a migration isn't what a rollback may go back to."""
         made = self._ledger.state.artifacts.get(live.step.database)
-        changed_by = _migrated_since(self._ledger.state, self._runbook, live.step.database)
+        changed_by = migrated_since(self._ledger.state, self._runbook, live.step.database)
         if made is None or not changed_by:
             return ""
         return (
@@ -120,7 +120,7 @@ def _said(live: LiveRun, key: str) -> str:
     return one_line(str(said), _LONGEST)
 
 
-def _migrated_since(state: WindowState, runbook: Runbook, database: str) -> str:
+def migrated_since(state: WindowState, runbook: Runbook, database: str) -> str:
     """The step that last changed the database after its backup; empty: none, or it was
     restored."""
     made = state.artifacts.get(database)
