@@ -18,8 +18,7 @@ from optibid_console.runbook.backup_shell import (
 )
 from optibid_console.runbook.durations import parse_duration
 from optibid_console.runbook.model import DatabaseSpec
-from optibid_console.runbook.operations import REPORTING, TEXTS, Table, word
-from optibid_console.runbook.summary import summarised
+from optibid_console.runbook.operations import REPORTING, TEXTS, Table, summarised, word
 
 _DAY_S = 86400.0
 

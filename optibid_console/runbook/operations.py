@@ -8,7 +8,7 @@ A value stands in the text as `word` makes it: literal, but for its `${NAME}`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 Table = Mapping[str, Any]
@@ -40,6 +40,11 @@ def word(value: object) -> str:
         parts += (_SPECIAL.sub(r"\\\1", text[done : found.start()]), found[0])
         done = found.end()
     return '"' + "".join((*parts, _SPECIAL.sub(r"\\\1", text[done:]))) + '"'
+
+
+def summarised(lines: Iterable[str]) -> list[str]:
+    """The head of a command that says `lines` of itself (`runbook.summary`)."""
+    return [f": {word(' '.join(str(line).split()))}" for line in lines]
 
 
 def with_texts(document: Table) -> dict[str, Any]:

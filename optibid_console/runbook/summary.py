@@ -1,22 +1,14 @@
 """What a command that the console wrote does, in a few lines at its head.
 
 They are commands that do nothing (`: "…"`), so that their `${NAME}` is filled in and quoted
-as everywhere in the text.
+as everywhere in the text (`operations.summarised`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-
-from optibid_console.runbook.operations import word
 
 _LINE = re.compile(r': "((?:[^"\\]|\\.)*)"')
-
-
-def summarised(lines: Iterable[str]) -> list[str]:
-    """The head of a command that says `lines`; line breaks in them become spaces."""
-    return [f": {word(' '.join(str(line).split()))}" for line in lines]
 
 
 def summary(command: str) -> tuple[str, ...]:
