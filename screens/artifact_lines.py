@@ -23,7 +23,8 @@ Fact = tuple[str, str, str]
 def artifact_facts(artifact: Artifact) -> Iterator[Fact]:
     """Everything that is known of it."""
     made = artifact.recorded
-    yield "artifact", f"{made.target}:{made.path}", "strong"
+    named = f"{made.target}:{made.path}" if made.size_bytes else f"{made.kind} {made.path}"
+    yield "artifact", named, "strong"
     if made.size_bytes:
         yield "size", f"{format_bytes(made.size_bytes)} ({made.size_bytes:,} bytes)", "plain"
     if made.sha256:

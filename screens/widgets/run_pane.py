@@ -61,16 +61,24 @@ class OutputLines(Sequence[Line]):
 
 def run_head(view: View, run: RunState, width: int) -> list[Line]:
     """The command as it was run, and what was dropped of the output."""
-    first, *rest = summary(run.command) or run.command.strip().splitlines() or [""]
-    more = f" {sign('more')} {len(rest)} more lines" if rest else ""
-    command = spans(Span("$ ", "accent"), Span(first + more, "dim"))
-    lines = [row(width, command if first else spans(Span("done by hand: nothing is run", "dim")))]
+    lines = [
+        row(width, spans(Span(f"{sign('dot')} ", "accent"), Span(one, "dim")))
+        for one in summary(run.command)
+    ] or [_command_line(run, width)]
     output = view.outputs.get(run.run_id)
     if output is not None and output.first_line:
         lines.append(
             row(width, (Span(f"({output.first_line} earlier lines are not kept here)", "dim"),))
         )
     return lines
+
+
+def _command_line(run: RunState, width: int) -> Line:
+    first, *rest = run.command.strip().splitlines() or [""]
+    if not first:
+        return row(width, (Span("done by hand: nothing is run", "dim"),))
+    more = f" {sign('more')} {len(rest)} more lines" if rest else ""
+    return row(width, spans(Span("$ ", "accent"), Span(first + more, "dim")))
 
 
 def run_tail(view: View, run: RunState, width: int) -> list[Line]:
