@@ -282,6 +282,11 @@ retain() {
       shift
     fi
   done
+  for one in "$backups/$id"_[0-9]*."$suffix".bad; do
+    if [ -e "$one" ] && [ "$(find "$one" -prune -mtime +"$((keep_days - 1))")" ]; then
+      if rm -rf "$one"; then say "removed $one: older than $keep_days days"; fi
+    fi
+  done
 }
 # A dump in the making changes all the time; one of this window can't be: a step runs once.
 sweep() {

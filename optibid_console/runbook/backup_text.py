@@ -73,7 +73,9 @@ kill "$watcher" 2>/dev/null
 wait "$watcher" 2>/dev/null
 watcher=
 [ "$status" -le 128 ] || fail "pg_dump was killed by signal $((status - 128))"
-sed -n 's/^pg_dump[^:]*: \(error\|fatal\|detail\|warning\): */\1: /p' "$work/log" >"$work/said"
+sed -n -e 's/^pg_dump[^:]*: \(error: \)/\1/p' -e 's/^pg_dump[^:]*: \(fatal: \)/\1/p' \
+  -e 's/^pg_dump[^:]*: \(detail: \)/\1/p' -e 's/^pg_dump[^:]*: \(warning: \)/\1/p' \
+  "$work/log" >"$work/said"
 [ "$status" -eq 0 ] || fail "pg_dump failed: $(said)"
 [ ! -s "$work/said" ] || say "pg_dump: $(said)"
 size=$(bytes_of "$part")

@@ -125,6 +125,8 @@ async def test_old_backups_go_by_count_and_age_and_never_those_of_this_window(pl
         ("optibid_20250301_000000.dump", time.time()),
         (f"optibid_{STAMP}_0.dump", months_ago),
         ("other_20250101_000000.dump", months_ago),
+        ("optibid_20250101_000000.dump.bad", months_ago),
+        ("optibid_20250201_000000.dump.bad", time.time()),
         ("optibid_20250101_000000.dump.part", months_ago),
         ("optibid_20250201_000000.dump.part", time.time()),
         (f"optibid_{STAMP}.dump.part", time.time()),
@@ -134,6 +136,7 @@ async def test_old_backups_go_by_count_and_age_and_never_those_of_this_window(pl
     step, _, _ = await place.backed_up()
     assert step.outcome is e.Outcome.SUCCEEDED, step.reason
     assert place.kept() == [
+        "optibid_20250201_000000.dump.bad",
         "optibid_20250201_000000.dump.part",
         "optibid_20250301_000000.dump",
         f"optibid_{STAMP}.dump",

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from optibid_console import commands as c
 from optibid_console import entries as e
+from optibid_console.action_plan import estimate_s
 from optibid_console.engine.operations.backup import migrated_since
 from optibid_console.persistent import Grown
 from optibid_console.runbook.load import RunbookError
-from optibid_console.runbook.model import Phase, Runbook, Step, StepKind, Window
+from optibid_console.runbook.model import Action, Phase, Runbook, Step, StepKind, Window
 from optibid_console.state import Artifact, RunState, WindowState
 from probes.probe import Seconds
 from tests.backup.conftest import Place
@@ -167,3 +169,24 @@ def test_a_backup_of_a_migrated_database_takes_nothings_place(
         grown = grown.put(one.run_id, one)
     state = WindowState(runbook=book, artifacts={"db": made}, runs=grown)
     assert migrated_since(state, book, "db") == said
+
+
+def test_a_restore_is_estimated_by_the_backup_that_it_restores() -> None:
+    restore = Step("r", "Restore", kind=StepKind.RESTORE, database="db", undoes=("m",))
+    migrate = Step("m", "Migrate", kind=StepKind.MIGRATE, database="db")
+    rollback = Action("rollback", "Rollback", steps=(restore,))
+    book = Runbook(
+        Window("w", "v"),
+        phases=(Phase("p", "P", Seconds(0), steps=(migrate,)),),
+        actions=(rollback,),
+    )
+    made = e.ArtifactRecorded("db", "database", "local", "/b", run_id="b-1.0")
+    backup = run("b", 1.0)
+    backup = replace(backup, ended=e.RunEnded("b-1.0", e.Outcome.SUCCEEDED, "", duration_s=252.0))
+    runs: Grown[str, RunState] = Grown()
+    for one in (backup, run("m", 15)):
+        runs = runs.put(one.run_id, one)
+    state = WindowState(runbook=book, runs=runs)
+    assert estimate_s(state, rollback) == float(restore.expect_duration)
+    state = replace(state, artifacts={"db": Artifact(made, "ann", 10.0)})
+    assert estimate_s(state, rollback) == 252.0
