@@ -12,10 +12,10 @@ from optibid_console.runbook.backup_shell import (
     RETAINING,
     SAYING,
     SESSION,
-    TRIAL,
     VERIFYING,
     WATCHING,
 )
+from optibid_console.runbook.backup_trial import TRIAL
 from optibid_console.runbook.durations import parse_duration
 from optibid_console.runbook.model import DatabaseSpec
 from optibid_console.runbook.operations import REPORTING, TEXTS, Table, summarised, word
@@ -28,7 +28,8 @@ suffix=dump
 [ "$format" = directory ] && suffix=dir
 mkdir -p "$backups" && backups=$(CDPATH= cd -- "$backups" && pwd) ||
   fail "no backups can be kept in $backups"
-work=$(mktemp -d) || fail "no temporary directory can be made"
+work=$(mktemp -d "${OPTIBID_RUN:-${TMPDIR:-/tmp}/}backup.XXXXXX") ||
+  fail "no temporary directory can be made beside the run"
 for one in pg_dump pg_restore psql; do
   command -v "$bin$one" >/dev/null ||
     fail "there is no ${bin:+$bin}$one on this host: install PostgreSQL's client, or set its bin"

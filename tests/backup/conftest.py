@@ -163,6 +163,12 @@ async def ended(bench: Bench) -> WindowState:
 
 
 @pytest.fixture
+def empty_place(tmp_path: Path, postgres_server: PostgresServer) -> Place:
+    """A place whose database isn't there: for what doesn't ask it."""
+    return Place(tmp_path, postgres_server, "nowhere")
+
+
+@pytest.fixture
 def place(tmp_path: Path, postgres: PostgresServer) -> Place:
     dbname = "it's"
     postgres.execute(f"""DROP DATABASE IF EXISTS "{dbname}" WITH (FORCE)""")

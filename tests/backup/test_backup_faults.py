@@ -239,11 +239,11 @@ GOOD = {"path": "/a", "size_bytes": 1, "sha256": "a" * 64, "checks": ["read"], "
     ],
 )
 async def test_exit_0_without_an_artifact_is_a_failure_with_exactly_that_sentence(
-    place: Place, monkeypatch: pytest.MonkeyPatch, said: object
+    empty_place: Place, monkeypatch: pytest.MonkeyPatch, said: object
 ) -> None:
     report = f"report {shlex.quote(json.dumps({'artifact': said}))}" if said else ":"
     monkeypatch.setitem(TEXTS, "backup", lambda step, database: f"{REPORTING}\n{report}")
-    assert await failed(place) == NO_ARTIFACT
+    assert await failed(empty_place) == NO_ARTIFACT
 
 
 @pytest.mark.parametrize(

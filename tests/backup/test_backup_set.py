@@ -72,11 +72,11 @@ async def test_files_are_looked_at_and_keep_owner_and_mode(ssh_place: Place) -> 
 
 
 @pytest.mark.parametrize("kind", ["tag", "image", "revision"])
-async def test_what_is_named_is_recorded(place: Place, kind: str) -> None:
-    outcome, reason = await run_part(place, kind, "echo first; echo v20270115")
+async def test_what_is_named_is_recorded(empty_place: Place, kind: str) -> None:
+    outcome, reason = await run_part(empty_place, kind, "echo first; echo v20270115")
     assert (outcome, reason) == (e.Outcome.SUCCEEDED, f"exit 0; {kind} v20270115")
-    assert place.state.artifacts["part.one"].recorded.kind == kind
-    assert place.state.facts["part.one"] == "v20270115"
+    assert empty_place.state.artifacts["part.one"].recorded.kind == kind
+    assert empty_place.state.facts["part.one"] == "v20270115"
 
 
 @pytest.mark.parametrize(
@@ -91,12 +91,14 @@ async def test_what_is_named_is_recorded(place: Place, kind: str) -> None:
         ("image", "echo sha256:abc; exit 3", "exit 3"),
     ],
 )
-async def test_what_is_not_there_is_no_part(place: Place, kind: str, run: str, said: str) -> None:
-    outcome, reason = await run_part(place, kind, run)
+async def test_what_is_not_there_is_no_part(
+    empty_place: Place, kind: str, run: str, said: str
+) -> None:
+    outcome, reason = await run_part(empty_place, kind, run)
     assert outcome is e.Outcome.FAILED
     assert reason.endswith(said)
-    assert not place.state.artifacts
-    assert "part.one" not in place.state.facts
+    assert not empty_place.state.artifacts
+    assert "part.one" not in empty_place.state.facts
 
 
 async def test_an_engine_that_is_killed_after_the_end_names_it_once(
@@ -124,10 +126,10 @@ async def test_an_engine_that_is_killed_after_the_end_names_it_once(
         ("run = '''true'''", 'kind = "manual"', 'only belongs to kind = "run"'),
     ],
 )
-async def test_a_mistake_is_named(place: Place, before: str, after: str, said: str) -> None:
-    place.first = STEP.format(on="local", run="true", artifact="tag").replace(before, after)
+async def test_a_mistake_is_named(empty_place: Place, before: str, after: str, said: str) -> None:
+    empty_place.first = STEP.format(on="local", run="true", artifact="tag").replace(before, after)
     with pytest.raises(RunbookError, match=said):
-        async with place.engine():
+        async with empty_place.engine():
             pass
 
 
