@@ -109,8 +109,10 @@ progress() {
   took=$(($(date +%s) - began)) per_s=0 left=null
   [ "$took" -gt 0 ] && per_s=$((done / took))
   [ "$total" -gt 0 ] && [ "$per_s" -gt 0 ] && left=$(((total - done) / per_s))
-  count=$(grep -c "dumping contents of table" "$work/log")
-  table=$(sed -n 's/.*dumping contents of table "\(.*\)".*/\1/p' "$work/log" | tail -n 1)
+  IFS=' ' read -r count table <<LAST
+$(awk '/dumping contents of table "/ { count++; last = $0 }
+  END { gsub(/^.*table "|"[^"]*$/, "", last); print count + 0, last }' "$work/log")
+LAST
   note="$count of $table_count tables${table:+: $table}"
   shown "$done" "$total" "$per_s" "$left" "$note"
 }

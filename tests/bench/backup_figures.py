@@ -1,4 +1,7 @@
-"""A backup of 1,000,000 rows against bare `pg_dump -Fc` and the same verification after it."""
+"""A backup of 1,000,000 rows against bare `pg_dump -Fc` and the same verification after it.
+
+The same: its table of contents is read, all its rows are read and counted, its checksum taken.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ set -e
 dump() { "$BIN/pg_dump" -Fc -f "$1" ; }
 verify() {
   "$BIN/pg_restore" --list "$1" >/dev/null
-  "$BIN/pg_restore" -f /dev/null "$1"
+  "$BIN/pg_restore" --data-only -f - "$1" | grep -c . >/dev/null
   sha256sum "$1" >/dev/null
 }
 "$2" "$1"
