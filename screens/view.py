@@ -93,6 +93,8 @@ class View:
         self.probes: dict[str, Reading] = {}
         self.panels: dict[str, Reading] = {}
         self.outputs: dict[str, RunOutput] = {}
+        self.progress: dict[str, signals.Progress] = {}
+        """Run → how far it has come, while it runs."""
         self.links: dict[str, signals.Link] = {}
         self.watching: tuple[str, ...] = ()
         self.pulse: signals.Pulse | None = None
@@ -158,6 +160,8 @@ class View:
                 self.tripped.append(fact.criterion_id)
         if self.caught_up and isinstance(fact, e.RungDue):
             self.tripped.append(f"rung {fact.rung + 1}")
+        if isinstance(fact, e.StepFinished):
+            self.progress.pop(fact.run_id, None)
         self.state = self.state.apply(entry)
         return _TOPICS.get(type(fact), _WINDOW)
 
@@ -174,6 +178,9 @@ class View:
                 return frozenset() if same else frozenset({Topic.PROBES, Topic.HEADER})
             case signals.Output():
                 return self._take_output(signal)
+            case signals.Progress():
+                self.progress[signal.run_id] = signal
+                return frozenset({Topic.RUN, Topic.TIMELINE})
             case signals.Link():
                 self.links[signal.target] = signal
                 return frozenset({Topic.PROBES, Topic.HEADER})

@@ -88,7 +88,7 @@ class StepRunner:
         """Everything after the start, until the step's outcome is in the journal."""
         try:
             if live.ended is not None:
-                if live.step.kind.is_operation:
+                if live.step.kind.is_operation or live.step.artifact:
                     await self._driver.read_again(live)
                 return await self._after_end(live, live.ended.outcome, live.ended.reason)
             if why := why_walked(self._ledger.state, live.step):
@@ -175,7 +175,7 @@ class StepRunner:
         reach("after-end-known")
         self._driver.tell(live, live.trail.end())
         outcome, reason = judged(live, end)
-        if outcome is e.Outcome.SUCCEEDED and live.step.record:
+        if outcome is e.Outcome.SUCCEEDED and live.step.record and not live.step.artifact:
             value = live.trail.last_line()
             await self._ledger.keep(e.FactRecorded(live.step.record, value, live.step.id))
         await self._record_end(live, outcome, reason, end)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from optibid_console.runbook.channel_checks import check_message_facts, is_message
-from optibid_console.runbook.model import Runbook
+from optibid_console.runbook.model import Runbook, Step, StepKind
 from optibid_console.runbook.positions import KeyPath
 from optibid_console.runbook.problems import Problems
 
@@ -15,6 +15,7 @@ BUILT_IN = ("window.id", "window.stamp", "window.version")
 RECORDED_AT = ".at"
 """`${backup.path.at}`: when the fact `backup.path` was recorded."""
 
+_OF_A_BACKUP = ("path", "sha256", "size")
 _BEFORE_ANY_WINDOW = ("window", "environment", "targets", "tails", "services", "keys")
 
 
@@ -51,9 +52,28 @@ def check_facts(
             problems.no_such(path, "recorded fact", name, known)
 
 
+def backup_facts(runbook: Runbook, database: str) -> tuple[str, ...]:
+    """The facts that a backup of `database` records, without their `.path`, `.sha256`, `.size`.
+
+    `backup` is the last one of any; where there are several databases, each has its own.
+    """
+    return ("backup", f"backup.{database}") if len(runbook.databases) > 1 else ("backup",)
+
+
+def recorded_by(runbook: Runbook, step: Step) -> tuple[str, ...]:
+    """The facts that a step records when it has succeeded."""
+    facts = [step.record] if step.record else []
+    if step.artifact == "files":
+        facts.append(f"{step.record}.sha256")
+    if step.kind is StepKind.BACKUP:
+        prefixes = backup_facts(runbook, step.database)
+        facts += [f"{one}.{part}" for one in prefixes for part in _OF_A_BACKUP]
+    return tuple(facts)
+
+
 def _recorded(runbook: Runbook) -> tuple[str, ...]:
     steps = [
         *(step for _, step in runbook.steps()),
         *(step for action in runbook.actions for step in action.steps),
     ]
-    return tuple(dict.fromkeys(step.record for step in steps if step.record))
+    return tuple(dict.fromkeys(fact for step in steps for fact in recorded_by(runbook, step)))

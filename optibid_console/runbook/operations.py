@@ -8,7 +8,7 @@ A value stands in the text as `word` makes it: literal, but for its `${NAME}`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 Table = Mapping[str, Any]
@@ -42,6 +42,11 @@ def word(value: object) -> str:
     return '"' + "".join((*parts, _SPECIAL.sub(r"\\\1", text[done:]))) + '"'
 
 
+def summarised(lines: Iterable[str]) -> list[str]:
+    """The head of a command that says `lines` of itself (`runbook.summary`)."""
+    return [f": {word(' '.join(str(line).split()))}" for line in lines]
+
+
 def with_texts(document: Table) -> dict[str, Any]:
     """The document with a `run` in each step whose kind has a text, where its tables allow.
 
@@ -72,3 +77,6 @@ def _with_text(step: Any, databases: Table) -> Any:
     if make is None or not isinstance(database, Mapping) or "dbname" not in database:
         return step
     return {"on": database.get("on", ""), **step, "run": make(step, database)}
+
+
+from optibid_console.runbook import backup_text  # noqa: E402, F401 - it fills TEXTS

@@ -11,10 +11,12 @@ from textual.binding import Binding, BindingType
 from optibid_console.entries import Outcome
 from optibid_console.launch_clock import format_span
 from optibid_console.runbook.model import StepKind
+from optibid_console.runbook.summary import summary
 from optibid_console.signals import NOTICE
 from optibid_console.state import RunState, StepState, StepStatus
 from screens.glyphs import glyph
 from screens.lines import Line, Span, cut, row, sign, spans, wrapped
+from screens.progress_line import progress_line
 from screens.run_output import STDERR, RunOutput, last_rewrite
 from screens.sanitise import clean
 from screens.view import View
@@ -66,16 +68,24 @@ class OutputLines(Sequence[Line]):
 
 def run_head(view: View, run: RunState, width: int) -> list[Line]:
     """The command as it was run, and what was dropped of the output."""
-    first, *rest = run.command.strip().splitlines() or [""]
-    more = f" {sign('more')} {len(rest)} more lines" if rest else ""
-    command = spans(Span("$ ", "accent"), Span(first + more, "dim"))
-    lines = [row(width, command if first else spans(Span("done by hand: nothing is run", "dim")))]
+    lines = [
+        row(width, spans(Span(f"{sign('dot')} ", "accent"), Span(one, "dim")))
+        for one in summary(run.command)
+    ] or [_command_line(run, width)]
     output = view.outputs.get(run.run_id)
     if output is not None and output.first_line:
         lines.append(
             row(width, (Span(f"({output.first_line} earlier lines are not kept here)", "dim"),))
         )
     return lines
+
+
+def _command_line(run: RunState, width: int) -> Line:
+    first, *rest = run.command.strip().splitlines() or [""]
+    if not first:
+        return row(width, (Span("done by hand: nothing is run", "dim"),))
+    more = f" {sign('more')} {len(rest)} more lines" if rest else ""
+    return row(width, spans(Span("$ ", "accent"), Span(first + more, "dim")))
 
 
 def run_tail(view: View, run: RunState, width: int) -> list[Line]:
@@ -91,7 +101,8 @@ def run_tail(view: View, run: RunState, width: int) -> list[Line]:
         )
         lines += wrapped(text, width, look.style)
     if run.ended is None:
-        return lines
+        progress = view.progress.get(run.run_id)
+        return [*lines, progress_line(progress, width)] if progress else lines
     lines += _silent_lines(view, run, width)
     step = _step_of(view, run)
     if run.kind != StepKind.MANUAL:

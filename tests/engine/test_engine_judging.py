@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import time
 from typing import Any
 
 from optibid_console import commands as c
@@ -105,3 +107,15 @@ async def test_a_stopped_rollback_is_still_asked_after_a_restart(start_engine: A
             lambda state: state.step("R2", "rollback1").status is StepStatus.RUNNING
         )
         assert state.step("R1", "rollback1").status is StepStatus.SKIPPED
+
+
+async def test_readiness_that_was_not_looked_at_for_long_is_none(bench: Any) -> None:
+    await bench.until(lambda state: "rollback" in state.readiness)
+    (bench.room / "flag").touch()
+    await bench.until(
+        lambda state: not any("flag" in one for one in state.readiness["rollback"].missing)
+    )
+    await bench.engine._judge.look(time.time() + 60)
+    told = [one.missing for one in bench.heard.of(e.ReadinessChanged)]
+    assert any(re.fullmatch(r"the flag is up: not read since \d\d:\d\d:\d\dZ", one)
+               for missing in told for one in missing)  # fmt: skip

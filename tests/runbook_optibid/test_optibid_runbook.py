@@ -129,9 +129,7 @@ def test_no_command_masks_its_failure(step_id: str, command: str) -> None:
     assert not re.search(r"logs .*(-f|--follow)\b|tail .*-[fF]\b", command)
     assert not re.search(r"psql .*<\s*\S+\.sql|docker-compose down", command)
     assert not re.search(r"YYYYMMDD|<previous", command)
-    if "pg_dump" in command:
-        assert "--format=custom" in command
-        assert ".part" in command
+    assert "pg_dump" not in command  # `kind = "backup"` reads back what it has dumped
     if re.search(r"\bpsql\b", command):
         assert "ON_ERROR_STOP=1" in command
     if command.count("\n") > 2:
@@ -147,9 +145,24 @@ def test_what_matters_is_judged_by_evidence(runbook: Runbook) -> None:
     assert restore is not None
     assert "migrations-applied" in migrate.evidence
     assert "backup-verified" in backup.evidence
+    dump = runbook.step("1.2c")
+    assert dump is not None
+    assert dump.kind is StepKind.BACKUP
+    assert "backup-there" in dump.evidence
     assert "database-tables" in restore.evidence
     waits = [step.id for _, step in runbook.steps() if step.kind is StepKind.WAIT]
     assert "3.3a" in waits
+
+
+def test_the_backup_action_makes_the_whole_set(runbook: Runbook) -> None:
+    action = runbook.action("backup")
+    assert action is not None
+    steps = runbook.action_steps(action)
+    parts = {step.artifact for step in steps if step.artifact}
+    assert {"files", "tag"} < parts
+    assert parts & {"image", "revision"}
+    assert [step.id for step in steps if step.kind is StepKind.BACKUP] == ["1.2c"]
+    assert all(step.required for step in steps)
 
 
 def test_health_is_judged_by_the_body(runbook: Runbook) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from optibid_console.engine.ledger import Ledger
+from optibid_console.engine.operations.backup import BackupOperation
 from optibid_console.engine.operations.operation import Operation
+from optibid_console.engine.operations.parts import PartOperation
 from optibid_console.runbook.load import Loaded
 from optibid_console.runbook.model import StepKind
 from optibid_console.targets.target import Target
@@ -15,4 +17,7 @@ def operations_of(
     loaded: Loaded, ledger: Ledger, targets: Mapping[str, Target]
 ) -> Mapping[StepKind, Operation]:
     """The operation of each kind of step that has one."""
-    return {}
+    return {
+        StepKind.RUN: PartOperation(ledger, targets),
+        StepKind.BACKUP: BackupOperation(loaded.runbook, ledger),
+    }
