@@ -152,6 +152,7 @@ class Recording:
     async def run(self, spec: RunSpec) -> AsyncGenerator[RunEvent, None]:
         self.launched.append(spec)
         yield Launched()
+        yield OutputChunk(0, b"something named\n")
         yield RunEnd(Ending.EXITED, 0)
 
     async def follow(self, run_id: str, offset: int) -> AsyncGenerator[OutputChunk, None]:
