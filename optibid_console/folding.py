@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 from optibid_console import entries as e
 from optibid_console.codec import from_plain
+from optibid_console.database_folding import migration_begins, step_over
 from optibid_console.runbook.model import Runbook
 from optibid_console.state import (
     ACTIVE,
     FOLDS,
     ActionState,
-    Artifact,
     CriterionState,
     Escalation,
     Fold,
@@ -126,10 +126,11 @@ def _(s: WindowState, entry: e.Entry, f: e.StepStarted) -> WindowState:
     if action is not None:
         begun = replace(action, stopped_at_step="", stopped_reason="")
         actions = s.actions.put(f.action_run, begun)
-    return replace(
+    after = replace(
         s, steps=s.steps.put(key, step), runs=s.runs.put(f.run_id, run), last_run=f.run_id,
         actions=actions,
     )  # fmt: skip
+    return migration_begins(after, f)
 
 
 @_on(e.RunLaunched)
@@ -160,9 +161,10 @@ def _(s: WindowState, entry: e.Entry, f: e.EvidenceTaken) -> WindowState:
 @_on(e.StepFinished)
 def _(s: WindowState, entry: e.Entry, f: e.StepFinished) -> WindowState:
     status = StepStatus.DONE if f.outcome is e.Outcome.SUCCEEDED else StepStatus.FAILED
-    return _step_of_run(
+    after = _step_of_run(
         s, f.run_id, status=status, outcome=f.outcome, reason=f.reason, finished_at=entry.at
     )
+    return step_over(after, f)
 
 
 @_on(e.StepSkipped)
@@ -179,11 +181,6 @@ def _(s: WindowState, entry: e.Entry, f: e.StepSkipped) -> WindowState:
 def _(s: WindowState, entry: e.Entry, f: e.FactRecorded) -> WindowState:
     moment = datetime.fromtimestamp(entry.at, UTC).strftime("%H:%M:%SZ")
     return replace(s, facts={**s.facts, f.name: f.value, f"{f.name}.at": moment})
-
-
-@_on(e.ArtifactRecorded)
-def _(s: WindowState, entry: e.Entry, f: e.ArtifactRecorded) -> WindowState:
-    return replace(s, artifacts={**s.artifacts, f.name: Artifact(f, entry.actor, entry.at)})
 
 
 @_on(e.ActionStarted)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from optibid_console import commands as c
 from optibid_console.action_plan import action_plan, facts_missing, missing_facts
 from optibid_console.entries import Choice, Mark, Verdict
 from optibid_console.launch_clock import format_span
-from optibid_console.runbook.model import Action, Runbook, StepKind
+from optibid_console.runbook.model import Action, Runbook, Step, StepKind
 from optibid_console.state import ACTIVE, OVER, CriterionState, WindowState
 
 ROLLBACK = "rollback"
@@ -54,6 +54,9 @@ def _run_step(runbook: Runbook, state: WindowState, command: c.RunStep) -> str:
             break
         if earlier.required and state.step(earlier.id).status not in OVER:
             return f"{earlier.id} {earlier.title} comes first (phase {earlier_phase.title})"
+    why_not = unbacked(state, step)
+    if why_not:
+        return why_not
     missing = missing_facts(state, step.run)
     return f"it needs {', '.join(missing)}, which no step has recorded yet" if missing else ""
 
@@ -95,11 +98,9 @@ def _start_action(runbook: Runbook, state: WindowState, command: c.StartAction) 
     action = runbook.action(command.action_id)
     if action is None:
         return f"no action {command.action_id!r}; actions are {_names(runbook)}"
-    if command.forced and action.id != ROLLBACK:
-        return f"{action.id} needs the journal: {ROLLBACK} alone can be forced without it"
-    confirm = forced_words(action) if command.forced else action.confirm or action.id
-    if command.typed != confirm:
-        return f"type {confirm!r} to confirm it"
+    refused = _confirmed(state, action, command)
+    if refused:
+        return refused
     under_way = state.action()
     if under_way is not None and under_way.action_id == action.id:
         since = format_span(max(0.0, state.at - under_way.started_at))
@@ -119,6 +120,66 @@ def _start_action(runbook: Runbook, state: WindowState, command: c.StartAction) 
         return f"it needs {', '.join(needed)}, which no step has recorded yet"
     missing = facts_missing(state, action)
     return f"it needs {', '.join(missing)}, which no step has recorded" if missing else ""
+
+
+def _confirmed(state: WindowState, action: Action, command: c.StartAction) -> str:
+    """Why what was typed isn't enough; empty when it is."""
+    open_lock = migrates_unbacked(state, action)
+    if command.forced and action.id != ROLLBACK and open_lock is None:
+        return f"{action.id} needs the journal: {ROLLBACK} alone can be forced without it"
+    if command.forced and open_lock is not None and action.id != ROLLBACK:
+        words = unbacked_words(action)
+        if command.typed != words:
+            return f"{open_lock[1]}; type {words!r} to do it all the same"
+        return "" if command.reason.strip() else "migrating without a backup needs a reason"
+    confirm = forced_words(action) if command.forced else action.confirm or action.id
+    if command.typed != confirm:
+        return f"type {confirm!r} to confirm it"
+    if open_lock is not None:
+        return f"{open_lock[1]}; type {unbacked_words(action)!r} to do it all the same"
+    return ""
+
+
+def unbacked(state: WindowState, step: Step, backed: Collection[str] = ()) -> str:
+    """Why this step may not migrate its database yet: this window has no verified backup of it,
+    nor will one be among the databases in `backed`. Empty when it may."""
+    if step.kind is not StepKind.MIGRATE or step.database in backed:
+        return ""
+    artifact = state.artifacts.get(step.database)
+    known = state.databases.get(step.database)
+    if artifact is not None and artifact.recorded.kind == "database":
+        return ""
+    if known is not None and known.overridden is not None:
+        return ""
+    steps = state.runbook.steps() if state.runbook else ()
+    makes = [
+        one.id
+        for _, one in steps
+        if one.kind is StepKind.BACKUP and one.database == step.database
+    ]
+    where = f" (step {makes[0]})" if makes else ""
+    return f"this window has no verified backup of {step.database}{where}"
+
+
+def unbacked_words(action: Action) -> str:
+    """What has to be typed so that it migrates without a backup."""
+    return f"{action.confirm or action.id} without backup"
+
+
+def migrates_unbacked(state: WindowState, action: Action) -> tuple[Step, str] | None:
+    """The first step of the action that would migrate without a backup, and what is missing."""
+    runbook = state.runbook
+    backed: list[str] = []
+    for planned in action_plan(state, action):
+        step = runbook.step(planned.step_id) if runbook else None
+        if step is None or not planned.included:
+            continue
+        if step.kind is StepKind.BACKUP:
+            backed.append(step.database)
+        why = unbacked(state, step, backed)
+        if why:
+            return step, why
+    return None
 
 
 def forced_words(action: Action) -> str:

@@ -11,6 +11,7 @@ from optibid_console import __version__
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.engine.acting import ActionRunner
+from optibid_console.engine.database_watch import DatabaseWatch
 from optibid_console.engine.heartbeat import Heartbeat
 from optibid_console.engine.judging import Judge, PulseTaker
 from optibid_console.engine.lease import Attached, Lease
@@ -18,12 +19,13 @@ from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.live_run import LiveRun
 from optibid_console.engine.observing import Observers
 from optibid_console.engine.operations import operations_of
+from optibid_console.engine.operations.databases import databases_of
 from optibid_console.engine.running import StepRunner
 from optibid_console.engine.tailing import Tails
 from optibid_console.journal import lease
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.lease import Deposed
-from optibid_console.permit import ROLLBACK, forced_words, permit
+from optibid_console.permit import ROLLBACK, forced_words, migrates_unbacked, permit
 from optibid_console.runbook.load import Loaded
 from optibid_console.runbook.model import Runbook, StepKind
 from optibid_console.signals import Link
@@ -50,13 +52,14 @@ class Engine:
         self._observers = Observers(loaded, targets, ledger)
         self._judge = Judge(runbook, ledger, self._observers)
         self._tails = Tails(loaded, targets, ledger)
+        self._databases = databases_of(loaded, ledger, targets)
         self._steps = StepRunner(
             runbook,
             ledger,
             targets,
             loaded.secrets,
             self._observers.take_now,
-            operations_of(loaded, ledger, targets),
+            operations_of(loaded, ledger, targets, self._databases),
         )
         self._actions = ActionRunner(runbook, ledger, self._steps)
         self._busy = asyncio.Lock()
@@ -90,12 +93,15 @@ class Engine:
             self._tails.run,
             self.pulse.run,
             Heartbeat(self.ledger).run,
+            *(DatabaseWatch(one, self.ledger).run for one in self._databases.values()),
         ):
             self._spawn(work())
         try:
             reason = await self._stop
         finally:
             await self._end_tasks()
+            for database in self._databases.values():
+                await database.close()
         await self._say_goodbye(reason)
         return reason
 
@@ -165,13 +171,8 @@ class Engine:
                 return self._accepted()
             case c.RunStep():
                 return await self._run_step(command, by)
-            case c.StartAction(action_id, _, forced):
-                if forced:
-                    self.ledger.force(action_id)
-                action = self._runbook.action(action_id)
-                assert action is not None  # permit has looked
-                self._keep(await self._actions.start(action, by, time.time()))
-                return self._accepted(f"{action.title} started")
+            case c.StartAction():
+                return await self._start_action(command, by)
             case c.Decide(_, choice, reason):
                 await self._actions.decide(choice, reason, by)
                 return self._accepted()
@@ -200,6 +201,17 @@ class Engine:
             self._steps.confirm(step.id, by, command.note)
         self._see_through(live)
         return self._accepted()
+
+    async def _start_action(self, command: c.StartAction, by: str) -> c.Reply:
+        action = self._runbook.action(command.action_id)
+        assert action is not None  # permit has looked
+        if command.forced and action.id == ROLLBACK:
+            self.ledger.force(action.id)
+        while command.forced and (locked := migrates_unbacked(self.ledger.state, action)):
+            fact = e.BackupOverridden(locked[0].database, locked[0].id, command.reason)
+            await self.ledger.record(fact, by)
+        self._keep(await self._actions.start(action, by, time.time()))
+        return self._accepted(f"{action.title} started")
 
     def _fact(self, command: c.Command, by: str) -> e.Fact:
         """The fact that a command which only records something becomes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from optibid_console.runbook.model import Runbook
+from optibid_console.runbook.model import Runbook, StepKind
 from optibid_console.runbook.positions import KeyPath
 from optibid_console.runbook.problems import Problems
 
@@ -13,6 +13,9 @@ BUILT_IN = ("window.id", "window.stamp", "window.version")
 
 RECORDED_AT = ".at"
 """`${backup.path.at}`: when the fact `backup.path` was recorded."""
+
+ARTIFACT_FACTS = ("path", "sha256")
+"""`${backup.ID.path}`: of a database's artifact, known once a `kind = "backup"` step made it."""
 
 _BEFORE_ANY_WINDOW = ("window", "environment", "targets", "tails", "services", "keys")
 
@@ -51,4 +54,10 @@ def _recorded(runbook: Runbook) -> tuple[str, ...]:
         *(step for _, step in runbook.steps()),
         *(step for action in runbook.actions for step in action.steps),
     ]
-    return tuple(dict.fromkeys(step.record for step in steps if step.record))
+    made = (
+        f"backup.{step.database}.{part}"
+        for step in steps
+        if step.kind is StepKind.BACKUP
+        for part in ARTIFACT_FACTS
+    )
+    return tuple(dict.fromkeys((*(step.record for step in steps if step.record), *made)))

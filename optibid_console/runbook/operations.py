@@ -72,3 +72,6 @@ def _with_text(step: Any, databases: Table) -> Any:
     if make is None or not isinstance(database, Mapping) or "dbname" not in database:
         return step
     return {"on": database.get("on", ""), **step, "run": make(step, database)}
+
+
+from optibid_console.runbook import migrate_text, restore_text  # noqa: E402, F401 - they fill TEXTS
