@@ -36,9 +36,7 @@ def _cost_measured(s: WindowState, entry: e.Entry, f: e.CostMeasured) -> WindowS
 
 
 def _lock_waited(s: WindowState, entry: e.Entry, f: e.LockWaited) -> WindowState:
-    return _database(
-        s, f.database, lambda known: replace(known, waits=(*known.waits, f)[-20:])
-    )
+    return _database(s, f.database, lambda known: replace(known, waits=(*known.waits, f)[-20:]))
 
 
 def _overridden(s: WindowState, entry: e.Entry, f: e.BackupOverridden) -> WindowState:

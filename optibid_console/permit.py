@@ -153,9 +153,7 @@ def unbacked(state: WindowState, step: Step, backed: Collection[str] = ()) -> st
         return ""
     steps = state.runbook.steps() if state.runbook else ()
     makes = [
-        one.id
-        for _, one in steps
-        if one.kind is StepKind.BACKUP and one.database == step.database
+        one.id for _, one in steps if one.kind is StepKind.BACKUP and one.database == step.database
     ]
     where = f" (step {makes[0]})" if makes else ""
     return f"this window has no verified backup of {step.database}{where}"

@@ -9,6 +9,7 @@ from typing import Any
 
 from optibid_console import entries as e
 from optibid_console import signals
+from optibid_console.database.measures import Cost
 from optibid_console.entries import Entry
 from optibid_console.runbook.model import Action
 from optibid_console.source import CaughtUp, Ended, Event, Lost, Role
@@ -60,6 +61,10 @@ _TOPICS: dict[type[Any], frozenset[Topic]] = {
     e.CriterionAsserted: frozenset({Topic.HEADER, Topic.BANNER, Topic.PROBES}),
     e.ReadinessChanged: frozenset({Topic.HEADER}),
     e.LinkChanged: frozenset({Topic.HEADER, Topic.PROBES}),
+    e.SchemaRead: frozenset(),
+    e.DatabaseMarked: frozenset(),
+    e.CostMeasured: frozenset(),
+    e.LockWaited: frozenset({Topic.RUN}),
     e.PollCalled: frozenset({Topic.BANNER}),
     e.VoteCast: frozenset({Topic.BANNER}),
     e.PollClosed: frozenset({Topic.BANNER}),
@@ -88,6 +93,10 @@ class View:
         self.panels: dict[str, Reading] = {}
         self.outputs: dict[str, RunOutput] = {}
         self.links: dict[str, signals.Link] = {}
+        self.locks: dict[str, signals.LockWaits] = {}
+        """Run → what waits for a lock while it migrates."""
+        self.costs: dict[str, Cost] = {}
+        """Database → what going back to its backup would lose."""
         self.watching: tuple[str, ...] = ()
         self.pulse: signals.Pulse | None = None
         self.missed_signals = 0
@@ -163,6 +172,12 @@ class View:
                 return frozenset() if same else frozenset({Topic.PROBES, Topic.HEADER})
             case signals.Output():
                 return self._take_output(signal)
+            case signals.LockWaits():
+                self.locks[signal.run_id] = signal
+                return frozenset({Topic.RUN})
+            case signals.CostSampled():
+                self.costs[signal.cost.database] = signal.cost
+                return frozenset()
             case signals.Link():
                 self.links[signal.target] = signal
                 return frozenset({Topic.PROBES, Topic.HEADER})

@@ -30,6 +30,15 @@ WHERE datname = current_database() AND application_name = %s AND state <> 'idle'
 """
 """What the sessions of one application are at."""
 
+HOLDERS = """
+SELECT DISTINCT a.pid, a.usename, a.application_name, left(a.query, 1000),
+    extract(epoch FROM clock_timestamp() - a.xact_start)::float8
+FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.mode = 'AccessExclusiveLock' AND l.granted AND l.locktype = 'relation'
+    AND a.datname = current_database() ORDER BY 1 LIMIT 5
+"""
+"""The sessions of this database that hold a relation for themselves alone."""
+
 _QUERY = 200
 
 

@@ -37,9 +37,7 @@ class Measures:
     """Table → rows inserted, updated and deleted since its statistics began."""
 
 
-def measures_of(
-    at: float, overall: tuple[Any, ...], tables: Iterable[tuple[Any, ...]]
-) -> Measures:
+def measures_of(at: float, overall: tuple[Any, ...], tables: Iterable[tuple[Any, ...]]) -> Measures:
     """The answers to `OVERALL` and `TABLES`."""
     rows = {str(name): tuple(int(one or 0) for one in counts) for name, *counts in tables}
     return Measures(at, int(overall[0]), int(overall[1] or 0), rows)

@@ -90,8 +90,6 @@ def migrations_of(
     )
 
 
-def _label(
-    files: Collection[str], by_number: Mapping[str, str], version: str, name: str
-) -> str:
+def _label(files: Collection[str], by_number: Mapping[str, str], version: str, name: str) -> str:
     own = name if number(name) == number(version) else f"{version}_{name}" if name else version
     return own if own in files else by_number.get(number(version)) or one_line(own, 120)

@@ -45,8 +45,16 @@ HANDED_OVER = 4001
 """The close code of an engine that was deposed: another one has the window."""
 MAX_NAME = 64
 _SMALL: Mapping[str, type[Any]] = {
-    kind_of(one): one for one in (
-        Sampled, Progress, LockWaits, CostSampled, Link, Presence, Pulse, Missed,
+    kind_of(one): one
+    for one in (
+        Sampled,
+        Progress,
+        LockWaits,
+        CostSampled,
+        Link,
+        Presence,
+        Pulse,
+        Missed,
     )
 }
 

@@ -123,6 +123,7 @@ CREATE TABLE schema_migrations (version text PRIMARY KEY, name text NOT NULL,
 INSERT INTO schema_migrations (version, name, success) VALUES ('003', 'seed', true);
 CREATE TABLE bids (id serial PRIMARY KEY, price numeric(10, 2) NOT NULL, tags hstore);
 INSERT INTO bids (price) SELECT n FROM generate_series(1, 10) n;
+CREATE TABLE lonely (id int);
 CREATE VIEW dear AS SELECT * FROM bids WHERE price > 5;
 CREATE FUNCTION twice(a integer) RETURNS integer LANGUAGE sql AS 'SELECT a * 2';
 GRANT SELECT ON bids TO reader;
@@ -217,9 +218,7 @@ class Window:
         before = len(self.bench.heard.of(e.StepFinished))
         reply = await self.bench.do(c.RunStep("2m"))
         assert isinstance(reply, c.Accepted), reply
-        await self.bench.until(
-            lambda state: len(self.bench.heard.of(e.StepFinished)) > before, 60
-        )
+        await self.bench.until(lambda state: len(self.bench.heard.of(e.StepFinished)) > before, 60)
         finished = self.bench.heard.of(e.StepFinished)[-1]
         return finished.outcome, finished.reason
 
@@ -235,8 +234,12 @@ class Window:
 
     def contents(self) -> dict[str, object]:
         """Everything that has to be equal after a restore."""
-        tables = [name for (name,) in self.sql(
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")]
+        tables = [
+            name
+            for (name,) in self.sql(
+                "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+            )
+        ]
         return {
             "rows": {one: self.sql(f"SELECT count(*), md5(coalesce(string_agg(t::text, E'\\n'"
                                    f" ORDER BY t::text), '')) FROM {one} t") for one in tables},
@@ -244,7 +247,8 @@ class Window:
             "owners": self.sql("SELECT relname, relowner::regrole::text, relacl::text FROM pg_class"
                                " WHERE relnamespace = 'public'::regnamespace ORDER BY 1"),
             "extensions": self.sql("SELECT extname FROM pg_extension ORDER BY 1"),
-            "database": self.sql("SELECT datdba::regrole::text, datacl::text, pg_encoding_to_char("
+            "database": self.sql("SELECT datdba::regrole::text, (SELECT array_agg(x::text ORDER BY"
+                                 " x::text) FROM unnest(datacl) x), pg_encoding_to_char("
                                  "encoding), datcollate FROM pg_database WHERE datname ="
                                  " current_database()"),
             "settings": self.sql("SELECT c FROM pg_db_role_setting, unnest(setconfig) c WHERE"
@@ -260,7 +264,9 @@ def window(postgres: PostgresServer, tmp_path: Path) -> Iterator[Window]:
     (made.room / "migrations").mkdir(parents=True)
     postgres.recreate(dbname)
     for role in ("keeper", "reader"):
-        postgres.execute(f"DO 'BEGIN CREATE ROLE {role}; EXCEPTION WHEN duplicate_object THEN NULL; END'")
+        postgres.execute(
+            f"DO 'BEGIN CREATE ROLE {role}; EXCEPTION WHEN duplicate_object THEN NULL; END'"
+        )
     made.sql(SCHEMA.format(dbname=dbname))
     made.migration("003_seed", "SELECT 1;")
     yield made

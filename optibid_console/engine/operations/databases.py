@@ -10,8 +10,9 @@ from typing import Any
 
 import psycopg
 
-from optibid_console.database.measures import Measures, measures_of
 from optibid_console.database import measures
+from optibid_console.database.locks import HOLDERS, session_of
+from optibid_console.database.measures import Measures, measures_of
 from optibid_console.database.migrations import (
     HAS_TABLE,
     LISTING,
@@ -47,7 +48,9 @@ class DatabaseAway(Exception):
 class Database:
     """One of `[databases]`, as the engine asks it. One question at a time."""
 
-    def __init__(self, spec: DatabaseSpec, target: Target, ledger: Ledger, secrets: Secrets) -> None:
+    def __init__(
+        self, spec: DatabaseSpec, target: Target, ledger: Ledger, secrets: Secrets
+    ) -> None:
         self.spec = spec
         self._target = target
         self._ledger = ledger
@@ -88,10 +91,23 @@ class Database:
         return migrations_of(rows, files_of(listing))
 
     async def schema(self) -> Schema:
-        """All objects of its schema, as of one moment. Raises `DatabaseAway`."""
-        async with self.asking(2 * QUICK_S) as connection:
-            await connection.execute("SET LOCAL search_path = ''")
-            return schema_of(await (await connection.execute(SCHEMA)).fetchall())
+        """All objects of its schema, as of one moment. Raises `DatabaseAway`.
+
+        Deparsing a view locks its tables for a moment: who holds one is named.
+        """
+        try:
+            async with self.asking(2 * QUICK_S) as connection:
+                await connection.execute("SET LOCAL search_path = ''")
+                return schema_of(await (await connection.execute(SCHEMA)).fetchall())
+        except DatabaseAway as away:
+            if not isinstance(away.__cause__, psycopg.errors.LockNotAvailable):
+                raise
+            async with self.asking() as connection:
+                held = await (await connection.execute(HOLDERS)).fetchall()
+            said = "; ".join(session_of(tuple(row)).words for row in held)
+            raise DatabaseAway(
+                f"{self.spec.id}: its schema can't be read, a table is locked by {said}"
+            ) from away
 
     async def measures(self) -> Measures:
         """How far it has come: transactions, WAL, rows changed. Raises `DatabaseAway`."""
@@ -142,7 +158,7 @@ class Database:
         else:
             said = postgres.fault_of(error, link.where).summary
         said = one_line(self._secrets.redact(said), 300)
-        return said if self.spec.on == "local" else f"from {self.spec.on}: {said}"
+        return f"{self.spec.id}, seen from {self.spec.on}: {said}"
 
 
 def databases_of(

@@ -7,7 +7,14 @@ import time
 from collections.abc import Mapping
 
 from optibid_console import entries as e
-from optibid_console.database.locks import SESSIONS, WAITS, Session, session_name, session_of, waits_of
+from optibid_console.database.locks import (
+    SESSIONS,
+    WAITS,
+    Session,
+    session_name,
+    session_of,
+    waits_of,
+)
 from optibid_console.database.migrated import judge, migrated
 from optibid_console.database.migrations import Migrations
 from optibid_console.database.schema import Schema, differences
@@ -64,9 +71,7 @@ class Migrating:
                 who = (wait.waiter.pid, *(one.pid for one in wait.blockers))
                 if wait.waiter.for_s >= _LONG_WAIT_S and who not in told:
                     told.add(who)
-                    await self._ledger.keep(
-                        e.LockWaited(live.step.database, live.run_id, wait)
-                    )
+                    await self._ledger.keep(e.LockWaited(live.step.database, live.run_id, wait))
             await asyncio.sleep(_LOOK_S)
 
     def report(self, live: LiveRun, report: Report) -> None:

@@ -80,8 +80,12 @@ class Restoring:
         if few:
             return Outcome.FAILED, f"it was swapped in, but {'; '.join(few)}"
         checks = [f"{len(now.objects)} schema objects are as when it was backed up"] if was else []
-        checks += [f"{table} has {least:,} rows or more" for table, least in database.spec.rows.items()]
-        kept_as = next((str(one["kept_as"]) for one in map(_said, live.reports) if one.get("kept_as")), "")
+        checks += [
+            f"{table} has {least:,} rows or more" for table, least in database.spec.rows.items()
+        ]
+        kept_as = next(
+            (str(one["kept_as"]) for one in map(_said, live.reports) if one.get("kept_as")), ""
+        )
         artifact = state.artifacts[database.spec.id].recorded
         measures = await database.measures()
         await self._ledger.keep(
