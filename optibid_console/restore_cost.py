@@ -37,9 +37,11 @@ def _lines(state: WindowState, name: str, now: float, newest: Cost | None) -> It
     if name not in state.artifacts:
         yield f"{name} has no verified backup of this window to go back to"
         return
-    known = state.databases.get(name, DatabaseState()).cost
-    cost = (
-        newest if known is None or (newest and newest.measured_at >= known.measured_at) else known
+    known = (state.databases.get(name, DatabaseState()).cost, newest)
+    cost = max(
+        (one for one in known if one is not None),
+        key=lambda one: max(one.measured_at, one.failed_at),
+        default=None,
     )
     if cost is None:
         yield f"{name} returns to its backup; what is lost wasn't measured yet"

@@ -52,8 +52,8 @@ _PARTS: tuple[str, ...] = (
                 WHEN f.adbin IS NOT NULL THEN 'default' END END,
             pg_get_expr(f.adbin, f.adrelid),
             CASE a.attidentity WHEN 'a' THEN 'identity' WHEN 'd' THEN 'identity by default' END,
-            CASE WHEN a.attcollation <> t.typcollation THEN 'collate ' || a.attcollation::regcollation
-            END)
+            CASE WHEN a.attcollation <> t.typcollation
+                THEN 'collate ' || a.attcollation::regcollation END)
         FROM {_OF_RELATION} JOIN pg_attribute a ON a.attrelid = c.oid
             JOIN pg_type t ON t.oid = a.atttypid
             LEFT JOIN pg_attrdef f ON f.adrelid = c.oid AND f.adnum = a.attnum
@@ -87,7 +87,8 @@ _PARTS: tuple[str, ...] = (
             s.seqcache, CASE WHEN s.seqcycle THEN ' cycle' ELSE '' END)
         FROM {_OF_RELATION} JOIN pg_sequence s ON s.seqrelid = c.oid WHERE {_RELATION}""",
     f"""SELECT 'trigger ' || {_NAME} || format('%I.%I', c.relname, g.tgname),
-            pg_get_triggerdef(g.oid) || CASE g.tgenabled WHEN 'O' THEN '' ELSE ' ' || g.tgenabled::text END
+            pg_get_triggerdef(g.oid)
+                || CASE g.tgenabled WHEN 'O' THEN '' ELSE ' ' || g.tgenabled::text END
         FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid
             JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE NOT g.tgisinternal AND {_RELATION}""",

@@ -38,7 +38,11 @@ sha256() {
 }
 fail() { echo "$1" >&2; exit 3; }
 plain() { case $1 in *[\"\\]*) said= ;; *) said=$1 ;; esac; }
-step() { echo "$1"; plain "$1"; report '{"progress": {"done": 0, "unit": "items", "note": "'"$said"'"}}'; }
+tell() {
+  plain "$3"
+  report '{"progress": {"done": '"$1"', "total": '"$2"', "unit": "items", "note": "'"$said"'"}}'
+}
+step() { echo "$1"; tell 0 0 "$1"; }
 
 swapped_in() {
   sql <<'SQL'
@@ -105,9 +109,8 @@ told() {
       *) continue ;;
     esac
     what="${what%%\"*}${what#*\"}" what=${what%\"}
-    plain "$what"
     count=$((count + 1))
-    report '{"progress": {"done": '$count', "total": '$items', "unit": "items", "note": "'"$said"'"}}'
+    tell "$count" "$items" "$what"
   done
 }
 fill_in() {
@@ -120,7 +123,8 @@ fill_in() {
 end_sessions() {
   sql <<'SQL'
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-WHERE datname IN (:'db', :'fresh') AND pid <> pg_backend_pid() AND backend_type <> 'autovacuum worker';
+WHERE datname IN (:'db', :'fresh') AND pid <> pg_backend_pid()
+  AND backend_type <> 'autovacuum worker';
 SQL
 }
 close() {
@@ -190,7 +194,8 @@ case $list in *'EXTENSION - timescaledb '*) timescale=1 how=--single-transaction
   -c 'CREATE EXTENSION IF NOT EXISTS timescaledb' -c 'SELECT timescaledb_pre_restore()'
 step "restoring $items items of $artifact into $fresh"
 fill_in
-[ -z "$timescale" ] || psql -X -q -v ON_ERROR_STOP=1 -d "$fresh" -c 'SELECT timescaledb_post_restore()'
+[ -z "$timescale" ] ||
+  psql -X -q -v ON_ERROR_STOP=1 -d "$fresh" -c 'SELECT timescaledb_post_restore()'
 step "restored; taking its statistics"
 psql -X -q -v ON_ERROR_STOP=1 -d "$fresh" -c ANALYZE
 step "swapping it in"
