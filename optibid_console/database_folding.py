@@ -51,8 +51,6 @@ def _artifact(s: WindowState, entry: e.Entry, f: e.ArtifactRecorded) -> WindowSt
     after = replace(s, artifacts={**s.artifacts, f.name: Artifact(f, entry.actor, entry.at)})
     if f.kind != "database":
         return after
-    facts = {f"backup.{f.name}.path": f.path, f"backup.{f.name}.sha256": f.sha256}
-    after = replace(after, facts={**s.facts, **facts})
     return _database(after, f.name, lambda known: d.backed_up(known, f))
 
 

@@ -92,6 +92,8 @@ class View:
         self.probes: dict[str, Reading] = {}
         self.panels: dict[str, Reading] = {}
         self.outputs: dict[str, RunOutput] = {}
+        self.progress: dict[str, signals.Progress] = {}
+        """Run → how far it has come, while it runs."""
         self.links: dict[str, signals.Link] = {}
         self.locks: dict[str, signals.LockWaits] = {}
         """Run → what waits for a lock while it migrates."""
@@ -156,6 +158,8 @@ class View:
             was_failing = before is not None and before.verdict is e.Verdict.FAIL
             if fact.verdict is e.Verdict.FAIL and not was_failing:
                 self.tripped.append(fact.criterion_id)
+        if isinstance(fact, e.StepFinished):
+            self.progress.pop(fact.run_id, None)
         self.state = self.state.apply(entry)
         return _TOPICS.get(type(fact), _WINDOW)
 
@@ -172,6 +176,9 @@ class View:
                 return frozenset() if same else frozenset({Topic.PROBES, Topic.HEADER})
             case signals.Output():
                 return self._take_output(signal)
+            case signals.Progress():
+                self.progress[signal.run_id] = signal
+                return frozenset({Topic.RUN, Topic.TIMELINE})
             case signals.LockWaits():
                 self.locks[signal.run_id] = signal
                 return frozenset({Topic.RUN})

@@ -14,9 +14,7 @@ BUILT_IN = ("window.id", "window.stamp", "window.version")
 RECORDED_AT = ".at"
 """`${backup.path.at}`: when the fact `backup.path` was recorded."""
 
-ARTIFACT_FACTS = ("path", "sha256")
-"""`${backup.ID.path}`: of a database's artifact, known once a `kind = "backup"` step made it."""
-
+_OF_A_BACKUP = ("path", "sha256", "size")
 _BEFORE_ANY_WINDOW = ("window", "environment", "targets", "tails", "services", "keys")
 
 
@@ -49,15 +47,22 @@ def check_facts(
             problems.no_such(path, "recorded fact", name, known)
 
 
+def backup_facts(runbook: Runbook, database: str) -> tuple[str, ...]:
+    """The facts that a backup of `database` records, without their `.path`, `.sha256`, `.size`.
+
+    `backup` is the last one of any, and each database has its own, from which it is restored.
+    """
+    return ("backup", f"backup.{database}")
+
+
 def _recorded(runbook: Runbook) -> tuple[str, ...]:
     steps = [
         *(step for _, step in runbook.steps()),
         *(step for action in runbook.actions for step in action.steps),
     ]
-    made = (
-        f"backup.{step.database}.{part}"
-        for step in steps
-        if step.kind is StepKind.BACKUP
-        for part in ARTIFACT_FACTS
-    )
-    return tuple(dict.fromkeys((*(step.record for step in steps if step.record), *made)))
+    recorded = [step.record for step in steps if step.record]
+    for step in steps:
+        if step.kind is StepKind.BACKUP:
+            prefixes = backup_facts(runbook, step.database)
+            recorded += [f"{one}.{part}" for one in prefixes for part in _OF_A_BACKUP]
+    return tuple(dict.fromkeys(recorded))

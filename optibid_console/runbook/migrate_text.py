@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from optibid_console.runbook.durations import parse_duration
 from optibid_console.runbook.operations import TEXTS, Table, word
+from optibid_console.runbook.summary import summarised
 
 SESSION = """
 run=${OPTIBID_RUN%%/}
@@ -67,13 +68,24 @@ def migrate_text(step: Table, database: Table) -> str:
     own = step.get("run")
     if isinstance(own, str) and own.strip():
         return f"{session}{own}"
-    return session + _RUNNER.format(
-        host=word(database.get("host", "127.0.0.1")),
-        port=word(database.get("port", 5432)),
-        dbname=word(database["dbname"]),
-        login=login(database),
-        bin=word(f"{database['bin']}:") if database.get("bin") else "",
-        directory=word(database.get("migrations") or "database/migrations"),
+    directory = database.get("migrations") or "database/migrations"
+    head = summarised(
+        (
+            f"apply what {database['dbname']} doesn't have of {directory}, each file in one "
+            f"transaction, waiting at most {_lock_timeout_s(database):g} s for a lock",
+        )
+    )
+    return (
+        "\n".join(head)
+        + session
+        + _RUNNER.format(
+            host=word(database.get("host", "127.0.0.1")),
+            port=word(database.get("port", 5432)),
+            dbname=word(database["dbname"]),
+            login=login(database),
+            bin=word(f"{database['bin']}:") if database.get("bin") else "",
+            directory=word(directory),
+        )
     )
 
 

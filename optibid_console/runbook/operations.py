@@ -74,4 +74,8 @@ def _with_text(step: Any, databases: Table) -> Any:
     return {"on": database.get("on", ""), **step, "run": make(step, database)}
 
 
-from optibid_console.runbook import migrate_text, restore_text  # noqa: E402, F401 - they fill TEXTS
+from optibid_console.runbook import (  # noqa: E402 - they fill TEXTS
+    backup_text,  # noqa: F401
+    migrate_text,  # noqa: F401
+    restore_text,  # noqa: F401
+)

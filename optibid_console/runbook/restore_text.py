@@ -11,6 +11,7 @@ import re
 
 from optibid_console.runbook.migrate_text import login
 from optibid_console.runbook.operations import REPORTING, TEXTS, Table, word
+from optibid_console.runbook.summary import summarised
 
 MARK = "optibid_console.restored"
 """The database's own setting (`ALTER DATABASE … SET`) that names the step that restored it."""
@@ -230,7 +231,16 @@ def restore_text(step: Table, database: Table) -> str:
         "LOGIN": login(database),
         "BIN": word(f"{database['bin']}:") if database.get("bin") else "",
     }
-    return re.sub("@([A-Z]+)@", lambda found: given[found[1]], _TEXT)
+    head = summarised(
+        (
+            f"check that ${{backup.{name}.path}} has SHA-256 ${{backup.{name}.sha256}}",
+            f"restore it into a fresh database, all or nothing; {database['dbname']} stays as it is",
+            f"end the sessions of {database['dbname']} and swap the two by name in one transaction",
+            "keep the damaged one, read only, under a name that ends in _failed_ and the time",
+        )
+    )
+    text = re.sub("@([A-Z]+)@", lambda found: given[found[1]], _TEXT)
+    return "\n".join(head) + text
 
 
 TEXTS["restore"] = restore_text

@@ -11,6 +11,7 @@ from optibid_console.action_plan import PreviewStep, missing_facts, shown
 from optibid_console.launch_clock import format_span
 from optibid_console.plan import pending_lines
 from optibid_console.runbook.model import Step, StepKind
+from optibid_console.runbook.summary import summary
 from optibid_console.state import RunState
 from screens.lines import BLANK, Line, Span, row, spans, wrapped
 from screens.modals.choose import Body
@@ -87,9 +88,10 @@ def step_lines(view: View, step: Step, width: int) -> list[Line]:
 
 
 def command_lines(command: str, width: int) -> list[Line]:
-    """A command as it will be run, every line of it, long ones broken and indented."""
+    """A command as it will be run, every line of it, long ones broken and indented; of one that
+    the console wrote, what it does."""
     lines: list[Line] = []
-    for line in command.strip().splitlines():
+    for line in summary(command) or command.strip().splitlines():
         first, *rest = wrapped(line, width - 4, "strong")
         lines.append(Line((Span("  $ ", "accent"), *first.spans)))
         lines += [Line((Span("      "), *one.spans)) for one in rest]

@@ -11,6 +11,7 @@ from optibid_console.plan import permit
 from optibid_console.state import OVER
 from optibid_console.units import format_value
 from probes.probe import Reading
+from screens.artifact_lines import artifact_facts, set_facts
 from screens.glyphs import glyph
 from screens.lines import BLANK, Line, Span, row, spans, wrapped
 from screens.modals.choose import Choose, Option
@@ -135,7 +136,17 @@ def _step(view: View, name: str, width: int, now: float) -> list[Line]:
         lines += _fact("run", seen.run_id, width, "dim")
     for reading in seen.evidence:
         lines += _reading(reading, "evidence", width)
-    return lines
+    return lines + _artifacts(view, step.id, width)
+
+
+def _artifacts(view: View, step_id: str, width: int) -> list[Line]:
+    """What the step made to go back to, and the set that it is a part of."""
+    kept = view.state.artifacts.values()
+    own = [one for one in kept if one.recorded.step_id == step_id]
+    facts = [fact for one in own for fact in artifact_facts(one)]
+    if own and len(kept) > len(own):
+        facts += set_facts(kept)
+    return [line for name, text, tone in facts for line in _fact(name, text, width, tone)]
 
 
 def _reading(reading: Reading, name: str, width: int) -> list[Line]:

@@ -70,7 +70,7 @@ def _action_step(
     spec = runbook.step(step_id) or Step(step_id, step_id)
     seen = view.state.step(step_id, action.action_run)
     if seen.status is StepStatus.PENDING and action.outcome is not None:
-        left, right = step_spans(spec, seen, now, False)
+        left, right = step_spans(spec, seen, now, False, view.progress.get(seen.run_id))
         return row(
             width, left, spans(Span("not done", "dim")), f"astep:{action.action_run}/{step_id}"
         )

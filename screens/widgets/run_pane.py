@@ -11,9 +11,11 @@ from textual.binding import Binding, BindingType
 from optibid_console.entries import Outcome
 from optibid_console.launch_clock import format_span
 from optibid_console.runbook.model import StepKind
+from optibid_console.runbook.summary import summary
 from optibid_console.state import RunState, StepState, StepStatus
 from screens.glyphs import glyph
 from screens.lines import Line, Span, cut, row, sign, spans, wrapped
+from screens.progress_line import progress_line
 from screens.run_output import RunOutput, last_rewrite
 from screens.sanitise import clean
 from screens.view import View
@@ -59,7 +61,7 @@ class OutputLines(Sequence[Line]):
 
 def run_head(view: View, run: RunState, width: int) -> list[Line]:
     """The command as it was run, and what was dropped of the output."""
-    first, *rest = run.command.strip().splitlines() or [""]
+    first, *rest = summary(run.command) or run.command.strip().splitlines() or [""]
     more = f" {sign('more')} {len(rest)} more lines" if rest else ""
     command = spans(Span("$ ", "accent"), Span(first + more, "dim"))
     lines = [row(width, command if first else spans(Span("done by hand: nothing is run", "dim")))]
@@ -84,6 +86,8 @@ def run_tail(view: View, run: RunState, width: int) -> list[Line]:
         )
         lines += wrapped(text, width, look.style)
     if run.ended is None:
+        progress = view.progress.get(run.run_id)
+        lines += [progress_line(progress, width)] if progress else []
         return [*lines, *_lock_lines(view, run, width)]
     lines += _silent_lines(view, run, width)
     step = _step_of(view, run)

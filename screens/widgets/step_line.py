@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from optibid_console.launch_clock import format_span
 from optibid_console.runbook.model import Step, StepKind
+from optibid_console.signals import Progress
 from optibid_console.state import ACTIVE, StepState, StepStatus
 from screens.glyphs import glyph
 from screens.lines import Line, Span, Spans, row, sign, spans
+from screens.progress_line import percent
 from screens.view import View, what_went_wrong
 
 _LOOKS = {StepStatus.CHECKING: "running"}
@@ -17,18 +19,20 @@ def look_of(status: StepStatus) -> str:
     return _LOOKS.get(status, status.value)
 
 
-def step_spans(step: Step, seen: StepState, now: float, is_next: bool) -> tuple[Spans, Spans]:
-    """A step's left and right part: glyph and title; word, time and expected time."""
+def step_spans(
+    step: Step, seen: StepState, now: float, is_next: bool, progress: Progress | None = None
+) -> tuple[Spans, Spans]:
+    """A step's left and right part: glyph and title; word, share, time and expected time."""
     look = glyph(look_of(seen.status))
     tone = {StepStatus.DONE: "plain", StepStatus.SKIPPED: "dim"}.get(seen.status, "plain")
     if seen.status in ACTIVE or is_next:
         tone = "strong"
     mark = Span(f" {sign('next')} ", "accent") if is_next else Span("   ")
     left = spans(mark, Span(f"{look.drawn} ", look.style), Span(f"{step.id} {step.title}", tone))
-    return left, _step_end(step, seen, now, is_next)
+    return left, _step_end(step, seen, now, is_next, percent(progress) if progress else "")
 
 
-def _step_end(step: Step, seen: StepState, now: float, is_next: bool) -> Spans:
+def _step_end(step: Step, seen: StepState, now: float, is_next: bool, share: str) -> Spans:
     expected = format_span(step.expect_duration)
     again = f"try {seen.attempt} " if seen.attempt > 1 else ""
     if seen.status in ACTIVE and step.kind is StepKind.MANUAL:
@@ -41,7 +45,8 @@ def _step_end(step: Step, seen: StepState, now: float, is_next: bool) -> Spans:
         over = spent_s > step.expect_duration
         tone = "warn" if over else glyph(look_of(seen.status)).style
         late = " over" if over else ""
-        return spans(Span(f"{again}{word}{format_span(spent_s)}/{expected}{late}", tone))
+        share = f"{share} " if share and not word else ""
+        return spans(Span(f"{again}{word}{share}{format_span(spent_s)}/{expected}{late}", tone))
     spent = format_span(seen.finished_at - seen.started_at) if seen.started_at else ""
     match seen.status:
         case StepStatus.DONE:

@@ -110,7 +110,7 @@ def _phase_lines(
             lines.append(row(width, (Span(f"   {step.group}", "dim"),)))
         group = step.group
         is_next = step.id == move.step_id and move.kind in ("run", "confirm", "blocked")
-        left, right = step_spans(step, seen, now, is_next)
+        left, right = step_spans(step, seen, now, is_next, view.progress.get(seen.run_id))
         lines.append(row(width, left, right, f"step:{step.id}"))
         lines += why_lines(view, seen, width)
     return lines

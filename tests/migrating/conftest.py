@@ -63,8 +63,6 @@ id = "1b"
 title = "Back up"
 kind = "backup"
 database = "optibid"
-on = "local"
-run = "true"
 required = false
 
 [[phases.steps]]
@@ -183,7 +181,11 @@ class Window:
         )  # fmt: skip
 
     async def record_backup(self, run_id: str = "backup-run") -> None:
-        await self.bench.engine.ledger.record(await asyncio.to_thread(self.dump, run_id))
+        made = await asyncio.to_thread(self.dump, run_id)
+        ledger = self.bench.engine.ledger
+        await ledger.record(made)
+        for name, value in (("path", made.path), ("sha256", made.sha256)):
+            await ledger.record(e.FactRecorded(f"backup.optibid.{name}", value))
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[Bench]:

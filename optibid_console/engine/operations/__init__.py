@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from optibid_console.engine.ledger import Ledger
+from optibid_console.engine.operations.backup import BackupOperation
 from optibid_console.engine.operations.databases import Database
 from optibid_console.engine.operations.migrating import Migrating
 from optibid_console.engine.operations.operation import Operation
@@ -22,6 +23,7 @@ def operations_of(
 ) -> Mapping[StepKind, Operation]:
     """The operation of each kind of step that has one."""
     return {
+        StepKind.BACKUP: BackupOperation(loaded.runbook, ledger),
         StepKind.MIGRATE: Migrating(databases, ledger),
         StepKind.RESTORE: Restoring(databases, ledger),
     }

@@ -1,0 +1,297 @@
+"""The shell functions of a backup's run: POSIX sh, for dash, bash and busybox ash alike.
+
+They report to the console (`operations.REPORTING`) as they go:
+
+| report | says |
+| --- | --- |
+| `{"progress": …}` | how far the dump is, about once a second |
+| `{"part": PATH}` | the file that is being written |
+| `{"removed": PATH}`, `{"left": PATH}` | what became of it when it isn't a backup |
+| `{"scratch": NAME}` | the database that a trial restore makes; `""` when it is gone |
+| `{"problem": SENTENCE}` | why it failed |
+| `{"artifact": …}` | the backup, after it was verified |
+"""
+
+from __future__ import annotations
+
+SAYING = r"""
+say() { printf '%s\n' "$*"; }
+# A JSON string's inside: what is no text in it becomes a space.
+json() { printf '%s' "$1" | tr '\000-\037\177' ' ' | sed 's/[\\"]/\\&/g'; }
+tell() { report "{\"$1\": \"$(json "$2")\"}"; }
+said() { tr '\n' ' ' <"$work/said" | cut -c 1-400; }
+fail() {
+  say "$1" >&2
+  tell problem "$1"
+  exit 1
+}
+# Kept under a name that says what it is: the next person may want to look at it.
+bad() {
+  if mv "$part" "$file.bad"; then
+    part=
+    tell left "$file.bad"
+  fi
+  fail "$1"
+}
+bytes_of() { ls -ln "$1" | awk '/^-/ { sum += $5 } END { printf "%.0f", sum }'; }
+megabytes() { say "$((($1 + 999999) / 1000000)) MB"; }
+# Where `sync` takes no names, everything is synced.
+settle() { sync "$@" 2>/dev/null || sync; }
+"""
+
+ENDING = r"""
+work= part= file= session= dump= watcher= summing= scratch=
+clean() {
+  trap : TERM INT HUP
+  trap - EXIT
+  for one in $watcher $dump $summing $session; do kill "$one"; done 2>/dev/null
+  [ -z "$dump" ] || wait "$dump" 2>/dev/null
+  [ -z "$scratch" ] || drop_scratch
+  if [ "$part" ] && [ -e "$part" ]; then
+    if rm -rf "$part"; then tell removed "$part"; else tell left "$part"; fi
+  fi
+  [ -z "$work" ] || rm -rf "$work"
+}
+trap clean EXIT
+trap 'exit 143' TERM
+trap 'exit 130' INT
+trap 'exit 129' HUP
+trap : PIPE
+"""
+
+# One session holds the snapshot that the dump is of, so that all that is said of its moment is
+# true of it. LSN and transactions are read just before: what comes after is lost by going back.
+SESSION = r"""
+open_session() {
+  mkfifo "$work/sql" "$work/answers" || fail "no pipe can be made in $work"
+  "$bin"psql -X -A -t -q -w -v ON_ERROR_STOP=1 <"$work/sql" >"$work/answers" 2>"$work/said" &
+  session=$!
+  exec 4>"$work/sql" 5<"$work/answers"
+  printf '%s\n' "$opening" >&4 2>/dev/null
+  IFS='|' read -r version number lsn transactions database_bytes <&5 &&
+    IFS='|' read -r snapshot taken_at table_count <&5 || {
+      wait "$session"
+      session=
+      fail "the database can't be read: $(said)"
+    }
+}
+opening="
+SET search_path = pg_catalog; SET row_security = off; SET statement_timeout = 0;
+SET idle_in_transaction_session_timeout = 0; SET timezone = 'UTC'; SET datestyle = 'ISO';
+SET extra_float_digits = 3;
+SELECT current_setting('server_version'), current_setting('server_version_num'),
+  CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END,
+  (SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()),
+  pg_database_size(current_database());
+BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+SELECT pg_export_snapshot(), to_char(now(), 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
+  (SELECT count(*) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+    WHERE relkind = 'r' AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema');
+"
+"""
+
+WATCHING = r"""
+estimate() {
+  total=0
+  for one in "$backups/$id"_[0-9]*[0-9]."$suffix"; do
+    [ -e "$one" ] && total=$(bytes_of "$one")
+  done
+  needed=$((total + total / 5))
+  basis="a fifth more than the last backup of it"
+  [ "$total" -gt 0 ] && return
+  total=$((database_bytes / 6)) needed=$database_bytes
+  basis="the database's own size: there is no backup of it yet to go by"
+}
+progress() {
+  done=0
+  [ -e "$part" ] && done=$(bytes_of "$part")
+  [ "$done" -gt "$total" ] && total=0
+  took=$(($(date +%s) - began)) per_s=0 left=null
+  [ "$took" -gt 0 ] && per_s=$((done / took))
+  [ "$total" -gt 0 ] && [ "$per_s" -gt 0 ] && left=$(((total - done) / per_s))
+  count=$(grep -c "dumping contents of table" "$work/log")
+  table=$(sed -n 's/.*dumping contents of table "\(.*\)".*/\1/p' "$work/log" | tail -n 1)
+  note="$count of $table_count tables${table:+: $table}"
+  shown "$done" "$total" "$per_s" "$left" "$note"
+}
+shown() {
+  report "{\"progress\": {\"done\": $1, \"total\": $2, \"unit\": \"bytes\", \"per_s\": $3, \
+\"left_s\": $4, \"note\": \"$(json "$5")\"}}"
+}
+follow_dump() {
+  trap - EXIT TERM INT HUP
+  while :; do
+    progress
+    sleep 1 >/dev/null 2>&1
+  done
+}
+"""
+
+VERIFYING = r"""
+sha256() {
+  if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi
+}
+# Lines as `sha256sum --check` reads them, with names as they will be.
+sums() {
+  if [ -d "$part" ]; then
+    (cd "$part" && sha256 *) | sed "s,  ,  ${file##*/}/,"
+  else
+    sha256 <"$part" | sed "s,  .*,  ${file##*/},"
+  fi
+}
+tables_missing() {
+  awk 'FNR == NR { if ($0 != "") want[$0]; next }
+    sub(/^[0-9]+; [0-9]+ [0-9]+ TABLE DATA /, "") {
+      at = index($0, " "); name = substr($0, at + 1); sub(/ [^ ]*$/, "", name)
+      seen[name]; seen[substr($0, 1, at) name]
+    }
+    END { for (one in want) {
+      key = one; sub(/\./, " ", key)
+      if (!(one in seen) && !(key in seen)) print one
+    } }' "$work/tables" "$work/list"
+}
+# Every row of every table as the dump has it: all of it is read and unpacked.
+rows_of_dump() {
+  {
+    "$bin"pg_restore --data-only --file=- "$part" 2>"$work/said"
+    printf '%s\n' "$?" >"$work/status"
+  } | awk 'inside { if ($0 == "\\.") { print rows, name; inside = 0 } else rows++; next }
+    /^COPY .* FROM stdin;$/ {
+      name = substr($0, 6); sub(/ +FROM stdin;$/, "", name); sub(/ \(.*$/, "", name)
+      gsub(/"/, "", name); inside = 1; rows = 0
+    }' >"$work/counts"
+  read -r status <"$work/status"
+  return "$status"
+}
+rows_missing() {
+  awk 'FNR == NR {
+      name = substr($0, length($1) + 2); rows[name] = $1
+      sub(/^[^.]*\./, "", name); any[name] += $1; next
+    }
+    $0 != "" {
+      name = substr($0, length($1) + 2)
+      has = (name in rows) ? rows[name] : any[name] + 0
+      if (has < $1 + 0) print name " has " has " rows, expected at least " $1
+    }' "$work/counts" "$work/rows"
+}
+listed() { tr '\n' ',' | sed 's/,$//; s/,/, /g'; }
+verify() {
+  began=$(date +%s)
+  shown "$size" "$size" 0 null "reading it back"
+  sums >"$work/sums" &
+  summing=$!
+  "$bin"pg_restore --list "$part" >"$work/list" 2>"$work/said" ||
+    bad "pg_restore can't read the dump: $(said)"
+  printf '%s\n' "$tables" >"$work/tables"
+  missing=$(tables_missing | sort | listed)
+  [ -z "$missing" ] || bad "the dump has no data of $missing"
+  rows_of_dump || bad "the dump can't be read to its end: $(said)"
+  printf '%s\n' "$rows" >"$work/rows"
+  missing=$(rows_missing | listed)
+  [ -z "$missing" ] || bad "in the dump, $missing"
+  row_count=$(awk '{ sum += $1 } END { printf "%.0f", sum }' "$work/counts")
+  data_count=$(grep -c . "$work/counts")
+  wait "$summing" || bad "no checksum could be taken"
+  summing=
+  read -r sha256 name <"$work/sums"
+  [ ! -d "$part" ] || sha256=$(sha256 <"$work/sums")
+  sha256=${sha256%% *}
+  check "pg_restore reads all of it: $row_count rows of $data_count tables"
+  [ -z "$tables" ] || check "the tables that it must have are in it"
+  [ -z "$rows" ] || check "they have the rows that they must have"
+}
+checks=
+check() {
+  say "verified: $1"
+  checks="$checks${checks:+, }\"$(json "$1")\""
+}
+"""
+
+TRIAL = r"""
+# The same for the same rows in any order. What belongs to an extension isn't dumped.
+fingerprint="
+SELECT format('SELECT %L, count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)
+    FROM ONLY %s t', c.oid::regclass, c.oid::regclass)
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind = 'r' AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
+    AND NOT EXISTS (SELECT FROM pg_depend d
+      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+  ORDER BY c.oid::regclass::text
+\\gexec
+"
+settings="
+SET search_path = pg_catalog; SET row_security = off; SET statement_timeout = 0;
+SET timezone = 'UTC'; SET datestyle = 'ISO'; SET extra_float_digits = 3;
+"
+drop() {
+  "$bin"psql -X -q -w -v ON_ERROR_STOP=1 -v name="$1" >/dev/null 2>"$work/said" <<'SQL'
+SELECT format('DROP DATABASE IF EXISTS %I WITH (FORCE)', :'name')
+\gexec
+SQL
+}
+drop_scratch() {
+  if drop "$scratch"; then
+    scratch=
+    tell scratch ""
+  else
+    say "the database $scratch is left: $(said)" >&2
+  fi
+}
+make_scratch() {
+  "$bin"psql -X -q -w -v ON_ERROR_STOP=1 -v name="$scratch" >/dev/null 2>"$work/said" <<'SQL'
+SELECT format('CREATE DATABASE %I TEMPLATE template0 ENCODING %L LC_COLLATE %L LC_CTYPE %L',
+  :'name', pg_encoding_to_char(encoding), datcollate, datctype)
+  FROM pg_database WHERE datname = current_database()
+\gexec
+SQL
+}
+try_restore() {
+  shown "$size" "$size" 0 null "waiting for the checksums of the tables"
+  printf '%s\n' '\o' '\echo taken' >&4 2>/dev/null
+  read -r taken <&5 || fail "the tables' checksums couldn't be taken: $(said)"
+  scratch=$(printf '%s' "$PGDATABASE" | cut -c 1-40)_try_$stamp
+  shown "$size" "$size" 0 null "restoring it into $scratch"
+  tell scratch "$scratch"
+  drop "$scratch" || fail "the database $scratch of an earlier trial can't be dropped: $(said)"
+  make_scratch || fail "the database $scratch can't be made: $(said)"
+  "$bin"pg_restore --exit-on-error --jobs="$jobs" -w --dbname="dbname='$(quoted "$scratch")'" \
+    "$part" >/dev/null 2>"$work/said" || bad "the dump can't be restored: $(said)"
+  printf '%s\n' "$settings$fingerprint" |
+    PGDATABASE=$scratch "$bin"psql -X -A -t -q -w -v ON_ERROR_STOP=1 \
+      >"$work/restored" 2>"$work/said" || bad "what was restored can't be read: $(said)"
+  if ! cmp -s "$work/dumped" "$work/restored"; then
+    differ=$(diff "$work/dumped" "$work/restored" | sed -n 's/^[<>] \([^|]*\)|.*/\1/p' | sort -u)
+    bad "restored, these tables differ from what was dumped: $(printf '%s\n' "$differ" | listed)"
+  fi
+  count=$(grep -c . "$work/restored")
+  drop_scratch
+  check "restored into a scratch database: $count tables have the same rows and checksums"
+}
+quoted() { printf '%s' "$1" | sed "s/[\\\\']/\\\\&/g"; }
+"""
+
+RETAINING = r"""
+# Names sort by time. Those of this window stay, and `keep` of all.
+retain() {
+  set -- "$backups/$id"_[0-9]*[0-9]."$suffix"
+  for one; do
+    [ $# -gt "$keep" ] || break
+    case $one in "$backups/$id"_"$stamp"*) continue ;; esac
+    if [ "$(find "$one" -prune -mtime +"$((keep_days - 1))")" ]; then
+      if rm -rf "$one" "$one.sha256"; then say "removed $one: older than $keep_days days"; fi
+      shift
+    fi
+  done
+}
+# A dump in the making changes all the time; one of this window can't be: a step runs once.
+sweep() {
+  for one in "$backups/$id"_[0-9]*."$suffix".part; do
+    [ -e "$one" ] || continue
+    case $one in
+      "$backups/$id"_"$stamp"*) ;;
+      *) [ "$(find "$one" -prune -mtime +0)" ] || continue ;;
+    esac
+    if rm -rf "$one"; then say "removed $one: never finished"; fi
+  done
+}
+"""

