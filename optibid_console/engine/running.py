@@ -178,7 +178,9 @@ class StepRunner:
         evidence, and the outcome."""
         outcome, reason = await self._operating.after(live, outcome, reason)
         if outcome is e.Outcome.SUCCEEDED and live.step.kind.launches and live.step.evidence:
+            done = reason if live.step.kind.is_operation else ""
             outcome, reason = await self._evidence.after(live)
+            reason = reason or done
         return await self._finish(live, outcome, reason, ended=True)
 
     async def _until_ended(self, live: LiveRun) -> RunEnd:

@@ -13,8 +13,8 @@ from optibid_console.runbook.migrate_text import login
 from optibid_console.runbook.operations import REPORTING, TEXTS, Table, word
 from optibid_console.runbook.summary import summarised
 
-MARK = "optibid_console.restored"
-"""The database's own setting (`ALTER DATABASE … SET`) that names the step that restored it."""
+MARK = r"\[restored by optibid-console: ([^]]*)\]$"
+"""The end of the database's comment, where it names the step that restored it."""
 
 _TEXT = (
     r"""
@@ -32,7 +32,7 @@ failed=$(printf '%.40s' "$db")_failed_$(date -u +%Y%m%d_%H%M%S)
 closed= swapped=
 sql() {
   psql -X -q -A -t -v ON_ERROR_STOP=1 -d postgres -v db="$db" -v fresh="$fresh" \
-    -v failed="$failed" -v mark="$mark" "$@"
+    -v failed="$failed" -v by="[restored by optibid-console: $mark]" "$@"
 }
 sha256() {
   if command -v sha256sum >/dev/null; then sha256sum "$@"; else shasum -a 256 "$@"; fi
@@ -47,8 +47,8 @@ step() { echo "$1"; tell 0 0 "$1"; }
 
 swapped_in() {
   sql <<'SQL'
-SELECT 1 FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(setconfig) c
-WHERE d.datname = :'db' AND s.setrole = 0 AND c = 'optibid_console.restored=' || :'mark';
+SELECT 1 FROM pg_database WHERE datname = :'db'
+  AND right(shobj_description(oid, 'pg_database'), length(:'by')) = :'by';
 SQL
 }
 present() {
@@ -74,13 +74,12 @@ SELECT count(*) = 0 AS new FROM pg_database WHERE datname = :'db' \gset
 CREATE DATABASE :"fresh" TEMPLATE template0;
 \endif
 SELECT format('CREATE DATABASE %I TEMPLATE template0 OWNER %I ENCODING %L LC_COLLATE %L'
-  ' LC_CTYPE %L TABLESPACE %I CONNECTION LIMIT %s%s', :'fresh', pg_get_userbyid(d.datdba),
-  pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, t.spcname, d.datconnlimit,
+  ' LC_CTYPE %L CONNECTION LIMIT %s%s%s', :'fresh', pg_get_userbyid(d.datdba),
+  pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, d.datconnlimit,
+  CASE t.spcname WHEN 'pg_default' THEN '' ELSE format(' TABLESPACE %I', t.spcname) END,
   CASE to_jsonb(d) ->> 'datlocprovider' WHEN 'i' THEN format(' LOCALE_PROVIDER icu ICU_LOCALE %L',
     coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale')) ELSE '' END)
 FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace WHERE d.datname = :'db' \gexec
-SELECT format('COMMENT ON DATABASE %I IS %L', :'fresh', shobj_description(oid, 'pg_database'))
-FROM pg_database WHERE datname = :'db' AND shobj_description(oid, 'pg_database') <> '' \gexec
 SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', :'fresh')
 FROM pg_database WHERE datname = :'db' AND datacl IS NOT NULL \gexec
 SELECT format('GRANT %s ON DATABASE %I TO %s%s', x.privilege_type, :'fresh',
@@ -94,7 +93,7 @@ SELECT format('ALTER %s SET %I = %s', CASE s.setrole WHEN 0 THEN format('DATABAS
     'local_preload_libraries', 'session_preload_libraries') THEN substr(c, strpos(c, '=') + 1)
     ELSE quote_literal(substr(c, strpos(c, '=') + 1)) END)
 FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) c
-WHERE d.datname = :'db' AND c NOT LIKE 'optibid_console.%' \gexec
+WHERE d.datname = :'db' \gexec
 SQL
 }
 told() {
@@ -140,7 +139,9 @@ BEGIN;
 SELECT format('ALTER DATABASE %I RENAME TO %I', :'db', :'failed') FROM pg_database
 WHERE datname = :'db' \gexec
 ALTER DATABASE :"fresh" RENAME TO :"db";
-ALTER DATABASE :"db" SET optibid_console.restored = :'mark';
+SELECT format('COMMENT ON DATABASE %I IS %L', :'db', concat_ws(' ', nullif(regexp_replace(
+  (SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = :'failed'),
+  ' *\[restored by optibid-console: [^]]*\]$', ''), ''), :'by')) \gexec
 COMMIT;
 SQL
 }
@@ -198,7 +199,8 @@ fill_in
 [ -z "$timescale" ] ||
   psql -X -q -v ON_ERROR_STOP=1 -d "$fresh" -c 'SELECT timescaledb_post_restore()'
 step "restored; taking its statistics"
-psql -X -q -v ON_ERROR_STOP=1 -d "$fresh" -c ANALYZE
+# the catalogs aren't everybody's, and it warns of each
+psql -X -q -v ON_ERROR_STOP=1 -d "$fresh" -c 'SET client_min_messages = error' -c ANALYZE
 step "swapping it in"
 closed=1
 close
@@ -234,7 +236,7 @@ def restore_text(step: Table, database: Table) -> str:
     head = summarised(
         (
             f"check that ${{backup.{name}.path}} has SHA-256 ${{backup.{name}.sha256}}",
-            f"restore it into a fresh database, all or nothing; {database['dbname']} stays as it is",
+            "restore it into a fresh database, all or nothing",
             f"end the sessions of {database['dbname']} and swap the two by name in one transaction",
             "keep the damaged one, read only, under a name that ends in _failed_ and the time",
         )

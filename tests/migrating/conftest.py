@@ -255,8 +255,7 @@ class Window:
                                  " current_database()"),
             "settings": self.sql("SELECT c FROM pg_db_role_setting, unnest(setconfig) c WHERE"
                                  " setdatabase = (SELECT oid FROM pg_database WHERE datname ="
-                                 " current_database()) AND c NOT LIKE 'optibid_console%'"
-                                 " ORDER BY 1"),
+                                 " current_database()) ORDER BY 1"),
         }  # fmt: skip
 
 

@@ -117,7 +117,11 @@ async def _restored_by(database: Database) -> str:
     """The mark of the restore that this database comes from, or nothing."""
     async with database.asking() as connection:
         row = await (
-            await connection.execute("SELECT current_setting(%s, true)", [MARK])
+            await connection.execute(
+                "SELECT (regexp_match(shobj_description(oid, 'pg_database'), %s))[1]"
+                " FROM pg_database WHERE datname = current_database()",
+                [MARK],
+            )
         ).fetchone()
     return str(row[0] or "") if row else ""
 
