@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from optibid_console.database_state import DatabaseState
 from optibid_console.entries import Outcome
+from optibid_console.runbook.facts import recorded_by
 from optibid_console.runbook.model import Action, Step, StepKind
 from optibid_console.state import OVER, WindowState
 
@@ -138,13 +139,26 @@ def _measured_s(state: WindowState, step: Step) -> float:
         for run in state.runs.values()
         if run.step_id == step.id and run.ended and run.ended.outcome is Outcome.SUCCEEDED
     ]
-    return took[-1] if took else float(step.expect_duration)
+    return took[-1] if took else _restore_s(state, step) or float(step.expect_duration)
+
+
+_RESTORE_TO_BACKUP = 2.0
+"""A restore writes what the backup read and builds the indexes: as measured with
+`./run bench actions`, rounded up."""
+
+
+def _restore_s(state: WindowState, step: Step) -> float:
+    """How long a restore takes, going by the backup that it restores; 0: there is none."""
+    made = state.artifacts.get(step.database) if step.kind is StepKind.RESTORE else None
+    run = state.runs.get(made.recorded.run_id) if made else None
+    return _RESTORE_TO_BACKUP * run.ended.duration_s if run and run.ended else 0.0
 
 
 def not_recorded(state: WindowState, name: str) -> str:
     """That a fact is missing, and which step records it: `no backup.path yet (1.2a)`."""
-    steps = state.runbook.steps() if state.runbook else ()
-    by = next((step.id for _, step in steps if step.record == name), "")
+    book = state.runbook
+    steps = book.steps() if book else ()
+    by = next((step.id for _, step in steps if book and name in recorded_by(book, step)), "")
     return f"no {name} yet ({by})" if by else f"no {name} yet"
 
 
@@ -160,5 +174,5 @@ def facts_missing(state: WindowState, action: Action) -> tuple[str, ...]:
         if step is None or not planned.included:
             continue
         missing += [one for one in missing_facts(state, step.run) if one not in known]
-        known.add(step.record)
+        known |= set(recorded_by(runbook, step))
     return tuple(dict.fromkeys(missing))

@@ -116,7 +116,7 @@ def _start_action(runbook: Runbook, state: WindowState, command: c.StartAction) 
         why = plan[0].because if plan else "it has no steps"
         return f"there is nothing to do: {why}"
     needed = [name for name in action.needs_facts if name not in state.facts]
-    if action.id != ROLLBACK and needed:
+    if action.id != ROLLBACK and needed and not command.forced:
         return f"it needs {', '.join(needed)}, which no step has recorded yet"
     missing = facts_missing(state, action)
     return f"it needs {', '.join(missing)}, which no step has recorded" if missing else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 
 from optibid_console import entries as e
 from optibid_console.action_plan import estimate_s, not_recorded
@@ -41,7 +42,7 @@ class Judge:
             await self._judge(criterion, now)
         for action in self._runbook.actions:
             if action.ready_when or action.needs_facts:
-                await self._ready(action)
+                await self._ready(action, now)
 
     async def _take_baseline(self) -> None:
         state = self._ledger.state
@@ -84,7 +85,7 @@ class Judge:
             return False
         return now - self._told_at.get(criterion_id, 0.0) >= _RETELL_S
 
-    async def _ready(self, action: Action) -> None:
+    async def _ready(self, action: Action, now: float) -> None:
         state = self._ledger.state
         missing = [
             not_recorded(state, name) for name in action.needs_facts if name not in state.facts
@@ -100,6 +101,9 @@ class Judge:
                 missing.append(f"{title}: not known yet")
             elif samples[-1].status is not Status.OK:
                 missing.append(f"{title}: {samples[-1].status.value}")
+            elif spec and now - samples[-1].at > 3 * spec.every + spec.timeout:
+                since = datetime.fromtimestamp(samples[-1].at, UTC).strftime("%H:%M:%SZ")
+                missing.append(f"{title}: not read since {since}")
         estimate = round(estimate_s(state, action), 1)
         before = state.readiness.get(action.id)
         if (

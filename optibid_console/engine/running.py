@@ -98,7 +98,7 @@ class StepRunner:
         """Everything after the start, until the step's outcome is in the journal."""
         try:
             if live.ended is not None:
-                if live.step.kind.is_operation:
+                if live.step.kind.is_operation or live.step.artifact:
                     await self._read_again(live)
                 return await self._after_end(live, live.ended.outcome, live.ended.reason)
             if live.step.kind.launches:
@@ -166,7 +166,7 @@ class StepRunner:
         reach("after-end-known")
         self._tell(live, live.trail.end())
         outcome, reason = judged(live, end)
-        if outcome is e.Outcome.SUCCEEDED and live.step.record:
+        if outcome is e.Outcome.SUCCEEDED and live.step.record and not live.step.artifact:
             value = live.trail.last_line()
             await self._ledger.keep(e.FactRecorded(live.step.record, value, live.step.id))
         await self._record_end(live, outcome, reason, end)
@@ -214,7 +214,7 @@ class StepRunner:
             await asyncio.sleep(_ASK_AGAIN_S)
 
     async def _read_again(self, live: LiveRun) -> None:
-        """Read the output of a run whose end an earlier engine has recorded: its reports."""
+        """Read the output of a run whose end an earlier engine has recorded: what it said."""
         target = self._targets[live.step.on]
         while not live.stop.is_set():
             try:

@@ -244,6 +244,12 @@ class _Checker:
         if step.database and not step.kind.is_operation:
             message = f'only belongs to kind = "backup", "migrate" or "restore"; {here}'
             self.problems.add((*path, "database"), message, step.database)
+        if step.artifact and step.kind is not StepKind.RUN:
+            message = f'only belongs to kind = "run"; {here}'
+            self.problems.add((*path, "artifact"), message, step.artifact)
+        elif step.artifact and not step.record:
+            message = "needs record: the fact that its last line becomes"
+            self.problems.add((*path, "artifact"), message, step.artifact)
         if step.timeout <= 0:
             self.problems.add((*path, "timeout"), "must be longer than 0", step.timeout)
         if step.record and not re.fullmatch(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)+", step.record):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from optibid_console.runbook.model import Runbook, StepKind
+from optibid_console.runbook.model import Runbook, Step, StepKind
 from optibid_console.runbook.positions import KeyPath
 from optibid_console.runbook.problems import Problems
 
@@ -55,14 +55,20 @@ def backup_facts(runbook: Runbook, database: str) -> tuple[str, ...]:
     return ("backup", f"backup.{database}")
 
 
+def recorded_by(runbook: Runbook, step: Step) -> tuple[str, ...]:
+    """The facts that a step records when it has succeeded."""
+    facts = [step.record] if step.record else []
+    if step.artifact == "files":
+        facts.append(f"{step.record}.sha256")
+    if step.kind is StepKind.BACKUP:
+        prefixes = backup_facts(runbook, step.database)
+        facts += [f"{one}.{part}" for one in prefixes for part in _OF_A_BACKUP]
+    return tuple(facts)
+
+
 def _recorded(runbook: Runbook) -> tuple[str, ...]:
     steps = [
         *(step for _, step in runbook.steps()),
         *(step for action in runbook.actions for step in action.steps),
     ]
-    recorded = [step.record for step in steps if step.record]
-    for step in steps:
-        if step.kind is StepKind.BACKUP:
-            prefixes = backup_facts(runbook, step.database)
-            recorded += [f"{one}.{part}" for one in prefixes for part in _OF_A_BACKUP]
-    return tuple(dict.fromkeys(recorded))
+    return tuple(dict.fromkeys(fact for step in steps for fact in recorded_by(runbook, step)))

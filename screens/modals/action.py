@@ -37,7 +37,9 @@ class ConfirmAction(Sheet[str | None]):
     def pinned_lines(self, width: int, now: float) -> list[Line]:
         shown = preview(self.view.state, self._action_id, now)
         if not shown.not_ready:
-            return [row(width, (Span("everything is ready", "ok"),))]
+            age_s = _oldest_s(self.view, self._action_id, now)
+            seen = f", as read in the last {format_span(age_s)}" if age_s is not None else ""
+            return [row(width, (Span(f"everything is ready{seen}", "ok"),))]
         return wrapped(f"not ready: {'; '.join(shown.not_ready)}", width, "warn")
 
     def show_more(self, above: int, below: int) -> None:
@@ -60,6 +62,13 @@ class ConfirmAction(Sheet[str | None]):
             self.query_one(Page).show_end()
             self.problem = "this is the rest of it: Enter again to go"
         self.redraw()
+
+
+def _oldest_s(view: View, action_id: str, now: float) -> float | None:
+    """How old the oldest of the readings is by which the action is ready; None: it needs none."""
+    action = view.state.runbook.action(action_id) if view.state.runbook else None
+    readings = [view.reading(one) for one in action.ready_when] if action else []
+    return max((now - one.at for one in readings if one), default=None)
 
 
 def preview_lines(shown: Preview, width: int) -> list[Line]:
