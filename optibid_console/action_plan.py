@@ -101,6 +101,9 @@ def _of_restore(state: WindowState, step: Step, begun: tuple[str, ...]) -> Previ
     if any(one is not None and one.kind is not StepKind.MIGRATE for one in steps):
         return _preview_step(state, step, True, f"undoes {', '.join(begun)}")
     why = known.to_restore
+    if why and step.database not in state.artifacts:
+        because = f"{why}, and this window has no backup of {step.database}: it stays as it is"
+        return _preview_step(state, step, False, because)
     if why:
         return _preview_step(state, step, True, why)
     if known.restored is not None:
