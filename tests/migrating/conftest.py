@@ -128,6 +128,7 @@ GRANT SELECT ON bids TO reader;
 ALTER TABLE bids OWNER TO keeper;
 GRANT CONNECT ON DATABASE {dbname} TO reader;
 ALTER DATABASE {dbname} SET work_mem = '5MB';
+COMMENT ON DATABASE {dbname} IS 'bids and prices';
 """
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+import os
+import signal
+import time
 
 import pytest
 
@@ -74,37 +76,73 @@ async def test_a_backup_that_was_changed_is_not_restored(window: Window) -> None
     assert window.contents() == migrated
 
 
-async def test_one_killed_in_the_middle_is_retried(window: Window) -> None:
+@pytest.mark.parametrize("how", ["abort", "kill"])
+async def test_one_that_ends_in_the_middle_changes_nothing_and_is_retried(
+    window: Window, how: str
+) -> None:
+    window.sql("CREATE MATERIALIZED VIEW slow AS SELECT pg_sleep(1)::text")
     window.migration("004_market_prices", ADD)
     before = window.contents()
     async with window.open() as bench:
         await window.record_backup()
         await bench.until(lambda state: state.databases["optibid"].backup_schema)
         await window.migrate()
-        with window.session() as held:  # it waits for this one's database to be free
-            held.execute("SELECT 1")
-            window.server.execute("CREATE DATABASE migrating_restoring")
-            reply = await bench.do(c.StartAction("rollback", "rollback"))
-            assert isinstance(reply, c.Accepted), reply
-            run = "R2"
-            await bench.until(lambda state: state.step(run, "rollback1").run_id)
-            run_id = bench.state.step(run, "rollback1").run_id
-            pid = await _pid(window.room / "runs" / run_id)
+        migrated = window.contents()
+        reply = await bench.do(c.StartAction("rollback", "rollback"))
+        assert isinstance(reply, c.Accepted), reply
+        await asyncio.to_thread(_filling, window)
+        run_id = bench.state.step("R2", "rollback1").run_id
+        if how == "abort":
             await bench.do(c.Abort(run_id))
-            await bench.until(lambda state: state.actions["rollback1"].stopped_at_step)
-            assert pid
-            held.rollback()
-        reason = bench.state.step(run, "rollback1").reason
-        assert reason.startswith("by oncall-1; ")
+        else:
+            noted = (window.room / "runs" / run_id / "command.pid").read_text()
+            os.killpg(int(noted.split()[0]), signal.SIGKILL)
+        await bench.until(lambda state: state.actions["rollback1"].stopped_at_step)
+        reason = bench.state.step("R2", "rollback1").reason
+        said = "by oncall-1" if how == "abort" else "killed by KILL"
+        assert reason == f"{said}; the database is as it was"
+        assert window.contents() == migrated
         await bench.do(c.Decide("rollback1", e.Choice.RETRY))
         await bench.until(lambda state: state.actions["rollback1"].outcome, 60)
         assert bench.state.actions["rollback1"].outcome is Outcome.SUCCEEDED
     assert window.contents() == before
 
 
-async def _pid(run: Path) -> str:
-    for _ in range(400):
-        if (run / "command.pid").exists():
-            return (run / "command.pid").read_text()
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"no command in {run}")
+def _filling(window: Window) -> None:
+    """Wait until the fresh database is being filled: its last object takes a second."""
+    sql = (
+        "SELECT count(*) FROM pg_sleep(0.05), pg_stat_activity WHERE datname = 'migrating_restoring'"
+        " AND query LIKE 'REFRESH%' AND state = 'active'"
+    )
+    deadline = time.monotonic() + 30
+    while window.server.execute(sql) != [(1,)]:
+        assert time.monotonic() < deadline
+
+
+async def test_what_was_swapped_in_is_judged_and_never_swapped_twice(window: Window) -> None:
+    window.migration("004_market_prices", ADD)
+    window.sql("DELETE FROM bids WHERE id > 2")  # the runbook expects three
+    async with window.open() as bench:
+        await window.record_backup()
+        await window.migrate()
+        outcome, reason = await window.roll_back()
+        few = "it was swapped in, but bids has 2 rows, expected at least 3"
+        assert (outcome, reason) == (Outcome.FAILED, few)
+        await bench.do(c.Decide("rollback1", e.Choice.RETRY))
+        await bench.until(
+            lambda state: (
+                state.step("R2", "rollback1").attempt == 2
+                and state.actions["rollback1"].stopped_at_step
+            )
+        )
+        step = bench.state.step("R2", "rollback1")
+        assert step.reason == few
+        assert bench.state.runs[step.run_id].ended.last_lines == (
+            "migrating was restored and swapped in already: nothing is done again",
+        )
+    kept = "SELECT count(*) FROM pg_database WHERE datname LIKE 'migrating_%'"
+    assert window.server.execute(kept) == [(1,)]
+    comment = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
+    with window.session() as session:
+        (said,) = session.execute(comment, ["migrating"]).fetchone()
+    assert said.startswith("bids and prices [restored by optibid-console: ")
