@@ -111,8 +111,8 @@ async def test_one_that_ends_in_the_middle_changes_nothing_and_is_retried(
 def _filling(window: Window) -> None:
     """Wait until the fresh database is being filled: its last object takes a second."""
     sql = (
-        "SELECT count(*) FROM pg_sleep(0.05), pg_stat_activity WHERE datname = 'migrating_restoring'"
-        " AND query LIKE 'REFRESH%' AND state = 'active'"
+        "SELECT count(*) FROM pg_sleep(0.05), pg_stat_activity"
+        " WHERE datname = 'migrating_restoring' AND query LIKE 'REFRESH%' AND state = 'active'"
     )
     deadline = time.monotonic() + 30
     while window.server.execute(sql) != [(1,)]:
