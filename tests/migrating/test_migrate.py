@@ -10,6 +10,7 @@ from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.action_plan import action_plan
 from optibid_console.database.locks import session_name
+from optibid_console.engine.operations import migrating
 from optibid_console.entries import Outcome
 from optibid_console.signals import LockWaits
 from tests.migrating.conftest import Window
@@ -112,9 +113,12 @@ async def test_without_a_verified_backup_it_is_locked_until_somebody_says_why(
         assert (said.database, said.reason) == ("optibid", "no time")
 
 
-async def test_what_it_waits_for_is_shown_and_lock_timeout_ends_it(window: Window) -> None:
+async def test_what_it_waits_for_is_shown_and_lock_timeout_ends_it(
+    window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrating, "_LONG_WAIT_S", 1.0)
     window.migration("004_market_prices", LONELY)
-    window.lock_timeout = "7s"
+    window.lock_timeout = "3s"
     async with window.open() as bench:
         await window.record_backup()
         with window.session() as held:
@@ -132,7 +136,7 @@ async def test_what_it_waits_for_is_shown_and_lock_timeout_ends_it(window: Windo
     assert (blocker.user, blocker.application) == ("postgres", "reports")
     assert "LOCK TABLE lonely" in blocker.query
     assert waited.wait.waiter.query.startswith("ALTER TABLE lonely")
-    assert waited.wait.waiter.for_s >= 5
+    assert waited.wait.waiter.for_s >= 1
 
 
 async def test_an_abort_while_it_waits_leaves_nothing_and_says_so(window: Window) -> None:
