@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from optibid_console.codec import from_plain, to_plain
-from optibid_console.entries import Choice, Mark, Verdict, Vote, kind_of
+from optibid_console.entries import Choice, Mark, Outcome, Verdict, Vote, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,18 @@ class Decide:
     action_run: str
     choice: Choice
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Say how a step ended whose run is gone without a trace."""
+
+    step_id: str
+    run_id: str
+    outcome: Outcome
+    """`succeeded` or `failed`."""
+    reason: str
+    """What the operator saw that says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +164,29 @@ class StopEngine:
 
 
 Command = (
-    RunStep | SkipStep | StartAction | Decide | Abort | Hold | Resume | SetT0 | MarkItem
-    | WriteNote | AssertCriterion | CallPoll | CastVote | ClosePoll | StartEscalation
-    | AcknowledgeEscalation | EndEscalation | TakeOver | Leave | CloseWindow | StopEngine
-)  # fmt: skip
+    RunStep
+    | SkipStep
+    | StartAction
+    | Decide
+    | Settle
+    | Abort
+    | Hold
+    | Resume
+    | SetT0
+    | MarkItem
+    | WriteNote
+    | AssertCriterion
+    | CallPoll
+    | CastVote
+    | ClosePoll
+    | StartEscalation
+    | AcknowledgeEscalation
+    | EndEscalation
+    | TakeOver
+    | Leave
+    | CloseWindow
+    | StopEngine
+)
 
 COMMANDS: Mapping[str, type[Any]] = {kind_of(one): one for one in Command.__args__}
 

@@ -235,6 +235,17 @@ class StepFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class StepSettled:
+    """The operator's word on a step whose run is gone without a trace."""
+
+    step_id: str
+    run_id: str
+    outcome: Outcome
+    """`succeeded` or `failed`."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class StepSkipped:
     step_id: str
     reason: str
@@ -507,17 +518,55 @@ class LinkChanged:
 
 
 Fact = (
-    WindowOpened | RunbookAccepted | SpillOpened | SpillMerged | EngineStarted | EngineStopped
-    | OperatorTook | OperatorLeft | T0Set | Held
-    | Resumed | WindowClosed | StepStarted | RunLaunched | RunUnreachable | RunEnded
-    | EvidenceTaken | StepFinished | StepSkipped | AbortAsked | FactRecorded | ArtifactRecorded
-    | MigrationsRead | SchemaRead | DatabaseMarked | CostMeasured | LockWaited | BackupOverridden
-    | DatabaseRestored | ActionStarted
-    | ActionStopped | ActionDecided | ActionFinished | ItemMarked | NoteWritten | PollCalled
-    | VoteCast | PollClosed | EscalationStarted | EscalationAcknowledged | EscalationEnded
-    | ProbeChanged | BaselineTaken | CriterionJudged | CriterionAsserted | ReadinessChanged
+    WindowOpened
+    | RunbookAccepted
+    | SpillOpened
+    | SpillMerged
+    | EngineStarted
+    | EngineStopped
+    | OperatorTook
+    | OperatorLeft
+    | T0Set
+    | Held
+    | Resumed
+    | WindowClosed
+    | StepStarted
+    | RunLaunched
+    | RunUnreachable
+    | RunEnded
+    | EvidenceTaken
+    | StepFinished
+    | StepSettled
+    | StepSkipped
+    | AbortAsked
+    | FactRecorded
+    | ArtifactRecorded
+    | MigrationsRead
+    | SchemaRead
+    | DatabaseMarked
+    | CostMeasured
+    | LockWaited
+    | BackupOverridden
+    | DatabaseRestored
+    | ActionStarted
+    | ActionStopped
+    | ActionDecided
+    | ActionFinished
+    | ItemMarked
+    | NoteWritten
+    | PollCalled
+    | VoteCast
+    | PollClosed
+    | EscalationStarted
+    | EscalationAcknowledged
+    | EscalationEnded
+    | ProbeChanged
+    | BaselineTaken
+    | CriterionJudged
+    | CriterionAsserted
+    | ReadinessChanged
     | LinkChanged
-)  # fmt: skip
+)
 
 
 def kind_of(fact: type[Any]) -> str:
@@ -532,6 +581,8 @@ def _dashed(name: str) -> str:
 
 FACTS: Mapping[str, type[Any]] = {kind_of(one): one for one in Fact.__args__}
 
+Plain = tuple[str, dict[str, Any]]
+"""The kind of a fact and its body."""
 GENESIS = "0" * 64
 """The hash before the first entry."""
 
@@ -562,40 +613,53 @@ class Entry:
 
     def to_plain(self) -> dict[str, Any]:
         """The entry as a JSON value, as on the wire."""
-        return {**_hashed(self), "hash": self.hash}
+        plain = plain_fact(self.fact)
+        said = _said(self.seq, self.at, self.mono, self.actor, plain, self.prev)
+        return {**said, "hash": self.hash}
 
 
 def seal(seq: int, at: float, mono: float, actor: str, fact: Fact | Unread, prev: str) -> Entry:
     """The entry after the one whose hash is `prev`, with its own SHA-256 over all it says."""
-    entry = Entry(seq, at, mono, actor, fact, prev, "")
-    digest = hashlib.sha256(canonical(_hashed(entry))).hexdigest()
+    return seal_plain(seq, at, mono, actor, fact, plain_fact(fact), prev)
+
+
+def seal_plain(
+    seq: int, at: float, mono: float, actor: str, fact: Fact | Unread, plain: Plain, prev: str
+) -> Entry:
+    """`seal` for who has the `plain_fact` of the fact already."""
+    said = _said(seq, at, mono, actor, plain, prev)
+    digest = hashlib.sha256(canonical(said)).hexdigest()
     return Entry(seq, at, mono, actor, fact, prev, digest)
 
 
 def entry_from_plain(value: Mapping[str, Any]) -> Entry:
     """The entry that `Entry.to_plain` made. Raises `ValueError` for what isn't one."""
     try:
-        kind, body = value["kind"], value["body"]
-        known = FACTS.get(kind)
-        fact = Unread(kind, body) if known is None else from_plain(known, body)
         return Entry(
-            value["seq"], value["at"], value["mono"], value["actor"], fact,
-            value["prev"], value["hash"],
+            value["seq"], value["at"], value["mono"], value["actor"],
+            fact_from_plain(value["kind"], value["body"]), value["prev"], value["hash"],
         )  # fmt: skip
     except (KeyError, TypeError) as error:
         raise ValueError(f"not an entry: {error!r}") from error
 
 
-def plain_fact(fact: Fact | Unread) -> tuple[str, dict[str, Any]]:
+def fact_from_plain(kind: str, body: Any) -> Fact | Unread:
+    """The fact that `plain_fact` made. Raises `ValueError` for what isn't one."""
+    known = FACTS.get(kind)
+    fact: Fact | Unread = Unread(kind, body) if known is None else from_plain(known, body)
+    return fact
+
+
+def plain_fact(fact: Fact | Unread) -> Plain:
     """The kind of a fact and what it says, as JSON values."""
     if isinstance(fact, Unread):
         return fact.kind, dict(fact.body)
     return kind_of(type(fact)), to_plain(fact)
 
 
-def _hashed(entry: Entry) -> dict[str, Any]:
-    kind, body = plain_fact(entry.fact)
+def _said(seq: int, at: float, mono: float, actor: str, plain: Plain, prev: str) -> dict[str, Any]:
+    kind, body = plain
     return {
-        "seq": entry.seq, "at": entry.at, "mono": entry.mono, "actor": entry.actor,
-        "kind": kind, "body": body, "prev": entry.prev,
+        "seq": seq, "at": at, "mono": mono, "actor": actor, "kind": kind, "body": body,
+        "prev": prev,
     }  # fmt: skip

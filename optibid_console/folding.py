@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from optibid_console import entries as e
+from optibid_console.changed import changed
 from optibid_console.codec import from_plain
 from optibid_console.database_folding import migration_begins, step_over
+from optibid_console.persistent import Grown
 from optibid_console.runbook.model import Runbook
 from optibid_console.state import (
     ACTIVE,
@@ -41,7 +42,7 @@ def _on(kind: type[F]) -> Callable[[Callable[[WindowState, e.Entry, F], WindowSt
 
 @_on(e.WindowOpened)
 def _(s: WindowState, entry: e.Entry, f: e.WindowOpened) -> WindowState:
-    return replace(
+    return changed(
         s, window_id=f.window_id, name=f.name, version=f.version, stamp=f.stamp, t0=f.t0,
         speed=f.speed, digest=f.digest, runbook=from_plain(Runbook, f.runbook),
         opened_at=entry.at,
@@ -51,14 +52,14 @@ def _(s: WindowState, entry: e.Entry, f: e.WindowOpened) -> WindowState:
 
 @_on(e.EngineStarted)
 def _(s: WindowState, entry: e.Entry, f: e.EngineStarted) -> WindowState:
-    return replace(s, engine=f, epoch=max(s.epoch, f.epoch))
+    return changed(s, engine=f, epoch=max(s.epoch, f.epoch))
 
 
 @_on(e.RunbookAccepted)
 def _(s: WindowState, entry: e.Entry, f: e.RunbookAccepted) -> WindowState:
     runbook = from_plain(Runbook, f.runbook)
     window = runbook.window
-    return replace(
+    return changed(
         s, digest=f.digest, runbook=runbook, name=window.name, version=window.version,
         speed=window.speed, facts={**s.facts, "window.version": window.version},
     )  # fmt: skip
@@ -66,49 +67,49 @@ def _(s: WindowState, entry: e.Entry, f: e.RunbookAccepted) -> WindowState:
 
 @_on(e.EngineStopped)
 def _(s: WindowState, entry: e.Entry, f: e.EngineStopped) -> WindowState:
-    return replace(s, engine=None)
+    return changed(s, engine=None)
 
 
 @_on(e.SpillOpened)
 def _(s: WindowState, entry: e.Entry, f: e.SpillOpened) -> WindowState:
-    return replace(s, spill=f.path)
+    return changed(s, spill=f.path)
 
 
 @_on(e.SpillMerged)
 def _(s: WindowState, entry: e.Entry, f: e.SpillMerged) -> WindowState:
-    return replace(s, spill="")
+    return changed(s, spill="")
 
 
 @_on(e.OperatorTook)
 def _(s: WindowState, entry: e.Entry, f: e.OperatorTook) -> WindowState:
-    return replace(s, operator=f.operator, epoch=f.epoch, operator_since=entry.at)
+    return changed(s, operator=f.operator, epoch=f.epoch, operator_since=entry.at)
 
 
 @_on(e.OperatorLeft)
 def _(s: WindowState, entry: e.Entry, f: e.OperatorLeft) -> WindowState:
     if f.operator != s.operator:
         return s
-    return replace(s, operator="", operator_since=entry.at)
+    return changed(s, operator="", operator_since=entry.at)
 
 
 @_on(e.T0Set)
 def _(s: WindowState, entry: e.Entry, f: e.T0Set) -> WindowState:
-    return replace(s, t0=f.t0)
+    return changed(s, t0=f.t0)
 
 
 @_on(e.Held)
 def _(s: WindowState, entry: e.Entry, f: e.Held) -> WindowState:
-    return replace(s, hold=Hold(entry.at, f.reason, entry.actor))
+    return changed(s, hold=Hold(entry.at, f.reason, entry.actor))
 
 
 @_on(e.Resumed)
 def _(s: WindowState, entry: e.Entry, f: e.Resumed) -> WindowState:
-    return replace(s, hold=None, t0=s.t0 + f.shift_s, held_s=s.held_s + f.shift_s)
+    return changed(s, hold=None, t0=s.t0 + f.shift_s, held_s=s.held_s + f.shift_s)
 
 
 @_on(e.WindowClosed)
 def _(s: WindowState, entry: e.Entry, f: e.WindowClosed) -> WindowState:
-    return replace(s, closed=f, closed_at=entry.at)
+    return changed(s, closed=f, closed_at=entry.at)
 
 
 @_on(e.StepStarted)
@@ -119,14 +120,14 @@ def _(s: WindowState, entry: e.Entry, f: e.StepStarted) -> WindowState:
     )
     run = RunState(
         f.run_id, key, f.step_id, f.target, f.command, entry.at, entry.actor, f.epoch,
-        f.timeout_s, f.kind,
+        f.timeout_s, f.kind, f.action_run, s.moment(entry),
     )  # fmt: skip
     action = s.actions.get(f.action_run)
     actions = s.actions
     if action is not None:
-        begun = replace(action, stopped_at_step="", stopped_reason="")
+        begun = changed(action, stopped_at_step="", stopped_reason="")
         actions = s.actions.put(f.action_run, begun)
-    after = replace(
+    after = changed(
         s, steps=s.steps.put(key, step), runs=s.runs.put(f.run_id, run), last_run=f.run_id,
         actions=actions,
     )  # fmt: skip
@@ -145,6 +146,16 @@ def _(s: WindowState, entry: e.Entry, f: e.RunUnreachable) -> WindowState:
 
 @_on(e.RunEnded)
 def _(s: WindowState, entry: e.Entry, f: e.RunEnded) -> WindowState:
+    run, step = _unsettled(s, f.run_id)
+    if run is not None and step is not None and f.outcome is not e.Outcome.UNKNOWN:
+        # its target came back and knows the end: what was unknown is looked at anew
+        asked = changed(
+            step, status=StepStatus.CHECKING, outcome=None, reason="", finished_at=0.0, evidence=()
+        )
+        return changed(
+            s, runs=s.runs.put(f.run_id, changed(run, ended=f)),
+            steps=s.steps.put(run.step_key, asked),
+        )  # fmt: skip
     return _run_and_step(s, f.run_id, StepStatus.CHECKING, ended=f, unreachable="")
 
 
@@ -160,33 +171,56 @@ def _(s: WindowState, entry: e.Entry, f: e.EvidenceTaken) -> WindowState:
 
 @_on(e.StepFinished)
 def _(s: WindowState, entry: e.Entry, f: e.StepFinished) -> WindowState:
-    status = StepStatus.DONE if f.outcome is e.Outcome.SUCCEEDED else StepStatus.FAILED
     after = _step_of_run(
-        s, f.run_id, status=status, outcome=f.outcome, reason=f.reason, finished_at=entry.at
-    )
-    return step_over(after, f)
+        s, f.run_id, status=_FINISHED.get(f.outcome, StepStatus.FAILED), outcome=f.outcome,
+        reason=f.reason, finished_at=entry.at,
+    )  # fmt: skip
+    if after is s:
+        return s
+    return step_over(_stop_answered(after, f.run_id, f.outcome, f.reason), f)
+
+
+_FINISHED = {
+    e.Outcome.SUCCEEDED: StepStatus.DONE,
+    e.Outcome.UNKNOWN: StepStatus.UNSETTLED,
+}
+
+
+@_on(e.StepSettled)
+def _(s: WindowState, entry: e.Entry, f: e.StepSettled) -> WindowState:
+    run, step = _unsettled(s, f.run_id)
+    if run is None or step is None or f.outcome is e.Outcome.UNKNOWN:
+        return s
+    settled = changed(
+        step, status=_FINISHED.get(f.outcome, StepStatus.FAILED), outcome=f.outcome,
+        reason=f.reason, finished_at=entry.at, settled_by=entry.actor,
+    )  # fmt: skip
+    after = changed(s, steps=s.steps.put(run.step_key, settled))
+    return _stop_answered(after, f.run_id, f.outcome, f"settled by {entry.actor}: {f.reason}")
 
 
 @_on(e.StepSkipped)
 def _(s: WindowState, entry: e.Entry, f: e.StepSkipped) -> WindowState:
     key = s.step_key(f.step_id, f.action_run)
     before = s.steps.get(key, StepState())
-    after = replace(
+    after = changed(
         before, status=StepStatus.SKIPPED, reason=f.reason, by=entry.actor, finished_at=entry.at
     )
-    return replace(s, steps=s.steps.put(key, after))
+    return changed(s, steps=s.steps.put(key, after))
 
 
 @_on(e.FactRecorded)
 def _(s: WindowState, entry: e.Entry, f: e.FactRecorded) -> WindowState:
     moment = datetime.fromtimestamp(entry.at, UTC).strftime("%H:%M:%SZ")
-    return replace(s, facts={**s.facts, f.name: f.value, f"{f.name}.at": moment})
+    return changed(s, facts={**s.facts, f.name: f.value, f"{f.name}.at": moment})
 
 
 @_on(e.ActionStarted)
 def _(s: WindowState, entry: e.Entry, f: e.ActionStarted) -> WindowState:
-    action = ActionState(f.action_id, f.action_run, f.steps, entry.actor, entry.at, f.why)
-    return replace(s, actions=s.actions.put(f.action_run, action), action_run=f.action_run)
+    action = ActionState(
+        f.action_id, f.action_run, f.steps, entry.actor, entry.at, f.why, s.moment(entry)
+    )
+    return changed(s, actions=s.actions.put(f.action_run, action), action_run=f.action_run)
 
 
 @_on(e.ActionStopped)
@@ -206,24 +240,24 @@ def _(s: WindowState, entry: e.Entry, f: e.ActionFinished) -> WindowState:
         stopped_at_step="", stopped_reason="",
     )  # fmt: skip
     under_way = "" if s.action_run == f.action_run else s.action_run
-    return replace(after, action_run=under_way)
+    return changed(after, action_run=under_way)
 
 
 @_on(e.ItemMarked)
 def _(s: WindowState, entry: e.Entry, f: e.ItemMarked) -> WindowState:
     item = ItemState(f.mark, entry.actor, entry.at, f.note)
-    return replace(s, items={**s.items, f.item_id: item})
+    return changed(s, items={**s.items, f.item_id: item})
 
 
 @_on(e.NoteWritten)
 def _(s: WindowState, entry: e.Entry, f: e.NoteWritten) -> WindowState:
-    return replace(s, notes=s.notes.add(Note(f.subject, f.text, entry.actor, entry.at)))
+    return changed(s, notes=s.notes.add(Note(f.subject, f.text, entry.actor, entry.at)))
 
 
 @_on(e.PollCalled)
 def _(s: WindowState, entry: e.Entry, f: e.PollCalled) -> WindowState:
     poll = Poll(f.poll_id, f.question, f.roles, entry.at, entry.actor)
-    return replace(s, polls=s.polls.put(f.poll_id, poll))
+    return changed(s, polls=s.polls.put(f.poll_id, poll))
 
 
 @_on(e.VoteCast)
@@ -231,8 +265,8 @@ def _(s: WindowState, entry: e.Entry, f: e.VoteCast) -> WindowState:
     poll = s.polls.get(f.poll_id)
     if poll is None:
         return s
-    voted = replace(poll, votes={**poll.votes, f.role: f})
-    return replace(s, polls=s.polls.put(f.poll_id, voted))
+    voted = changed(poll, votes={**poll.votes, f.role: f})
+    return changed(s, polls=s.polls.put(f.poll_id, voted))
 
 
 @_on(e.PollClosed)
@@ -240,12 +274,12 @@ def _(s: WindowState, entry: e.Entry, f: e.PollClosed) -> WindowState:
     poll = s.polls.get(f.poll_id)
     if poll is None:
         return s
-    return replace(s, polls=s.polls.put(f.poll_id, replace(poll, result=f.result)))
+    return changed(s, polls=s.polls.put(f.poll_id, changed(poll, result=f.result)))
 
 
 @_on(e.EscalationStarted)
 def _(s: WindowState, entry: e.Entry, f: e.EscalationStarted) -> WindowState:
-    return replace(s, escalation=Escalation(entry.at, f.reason))
+    return changed(s, escalation=Escalation(entry.at, f.reason))
 
 
 @_on(e.EscalationAcknowledged)
@@ -253,46 +287,46 @@ def _(s: WindowState, entry: e.Entry, f: e.EscalationAcknowledged) -> WindowStat
     if s.escalation is None:
         return s
     known = {**s.escalation.acknowledged, f.rung: entry.actor}
-    return replace(s, escalation=replace(s.escalation, acknowledged=known))
+    return changed(s, escalation=changed(s.escalation, acknowledged=known))
 
 
 @_on(e.EscalationEnded)
 def _(s: WindowState, entry: e.Entry, f: e.EscalationEnded) -> WindowState:
-    return replace(s, escalation=None)
+    return changed(s, escalation=None)
 
 
 @_on(e.ProbeChanged)
 def _(s: WindowState, entry: e.Entry, f: e.ProbeChanged) -> WindowState:
     if f.subject == "panel":
-        return replace(s, panels={**s.panels, f.reading.probe: f.reading})
-    return replace(s, readings={**s.readings, f.reading.probe: f.reading})
+        return changed(s, panels={**s.panels, f.reading.probe: f.reading})
+    return changed(s, readings={**s.readings, f.reading.probe: f.reading})
 
 
 @_on(e.BaselineTaken)
 def _(s: WindowState, entry: e.Entry, f: e.BaselineTaken) -> WindowState:
-    return replace(s, baseline=dict(f.values))
+    return changed(s, baseline=dict(f.values))
 
 
 @_on(e.CriterionJudged)
 def _(s: WindowState, entry: e.Entry, f: e.CriterionJudged) -> WindowState:
     judged = CriterionState(f.verdict, f.reason, f.since)
-    return replace(s, criteria={**s.criteria, f.criterion_id: judged})
+    return changed(s, criteria={**s.criteria, f.criterion_id: judged})
 
 
 @_on(e.CriterionAsserted)
 def _(s: WindowState, entry: e.Entry, f: e.CriterionAsserted) -> WindowState:
     judged = CriterionState(f.verdict, f.reason, entry.at, entry.actor)
-    return replace(s, criteria={**s.criteria, f.criterion_id: judged})
+    return changed(s, criteria={**s.criteria, f.criterion_id: judged})
 
 
 @_on(e.ReadinessChanged)
 def _(s: WindowState, entry: e.Entry, f: e.ReadinessChanged) -> WindowState:
-    return replace(s, readiness={**s.readiness, f.action_id: f})
+    return changed(s, readiness={**s.readiness, f.action_id: f})
 
 
 @_on(e.LinkChanged)
 def _(s: WindowState, entry: e.Entry, f: e.LinkChanged) -> WindowState:
-    return replace(s, links={**s.links, f.target: f})
+    return changed(s, links={**s.links, f.target: f})
 
 
 def _run_and_step(
@@ -302,21 +336,49 @@ def _run_and_step(
     run = s.runs.get(run_id)
     if run is None or run.ended is not None:
         return s
-    after = replace(s, runs=s.runs.put(run_id, replace(run, **changes)))
-    return after if status is None else _step_of_run(after, run_id, status=status)
+    runs = s.runs.put(run_id, changed(run, **changes))
+    steps = s.steps if status is None else _steps_of_run(s, run, status=status)
+    return changed(s, runs=runs, steps=steps)
 
 
 def _step_of_run(s: WindowState, run_id: str, **changes: Any) -> WindowState:
     """Change the step that a run belongs to; one that has ended or runs again stays."""
     run = s.runs.get(run_id)
+    steps = s.steps if run is None else _steps_of_run(s, run, **changes)
+    return s if steps is s.steps else changed(s, steps=steps)
+
+
+def _steps_of_run(s: WindowState, run: RunState, **changes: Any) -> Grown[str, StepState]:
+    step = s.steps.get(run.step_key)
+    if step is None or step.run_id != run.run_id or step.status not in ACTIVE:
+        return s.steps
+    return s.steps.put(run.step_key, changed(step, **changes))
+
+
+def _unsettled(s: WindowState, run_id: str) -> tuple[RunState | None, StepState | None]:
+    """The run and its step while it waits for the operator's word on it."""
+    run = s.runs.get(run_id)
     step = s.steps.get(run.step_key) if run else None
-    if run is None or step is None or step.run_id != run_id or step.status not in ACTIVE:
+    if step is None or step.run_id != run_id or step.status is not StepStatus.UNSETTLED:
+        return None, None
+    return run, step
+
+
+def _stop_answered(s: WindowState, run_id: str, outcome: e.Outcome, reason: str) -> WindowState:
+    """What an action that stopped at this run's step makes of the outcome: it goes on when the
+    step is done after all; otherwise it still waits for a choice."""
+    run = s.runs[run_id]
+    action = s.actions.get(run.action_run)
+    if action is None or action.stopped_at_step != run.step_id:
         return s
-    return replace(s, steps=s.steps.put(run.step_key, replace(step, **changes)))
+    if outcome is e.Outcome.SUCCEEDED:
+        return _action(s, run.action_run, stopped_at_step="", stopped_reason="")
+    said = f"{outcome.value}: {reason}" if reason else outcome.value
+    return _action(s, run.action_run, stopped_reason=said)
 
 
 def _action(s: WindowState, action_run: str, **changes: Any) -> WindowState:
     action = s.actions.get(action_run)
     if action is None:
         return s
-    return replace(s, actions=s.actions.put(action_run, replace(action, **changes)))
+    return changed(s, actions=s.actions.put(action_run, changed(action, **changes)))

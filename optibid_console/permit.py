@@ -7,10 +7,10 @@ from typing import Any
 
 from optibid_console import commands as c
 from optibid_console.action_plan import action_plan, facts_missing, missing_facts
-from optibid_console.entries import Choice, Mark, Verdict
+from optibid_console.entries import Choice, Mark, Outcome, Verdict
 from optibid_console.launch_clock import format_span
 from optibid_console.runbook.model import Action, Runbook, Step, StepKind
-from optibid_console.state import ACTIVE, OVER, CriterionState, WindowState
+from optibid_console.state import ACTIVE, OVER, CriterionState, StepStatus, WindowState
 
 ROLLBACK = "rollback"
 """The action that outranks everything."""
@@ -44,6 +44,9 @@ def _run_step(runbook: Runbook, state: WindowState, command: c.RunStep) -> str:
         return f"{step.id} is {seen.status.value} already"
     if seen.status in ACTIVE:
         return f"{step.id} is under way already"
+    open_question = unsettled(state)
+    if open_question:
+        return open_question
     if state.hold is not None:
         return f"the window is held ({state.hold.reason}): resume it first"
     busy = _busy(state)
@@ -69,6 +72,12 @@ def awaits_confirmation(state: WindowState) -> str:
     return ""
 
 
+def unsettled(state: WindowState) -> str:
+    """That a step's outcome is unknown and has to be settled before anything goes on, or empty."""
+    runs = state.unsettled_runs()
+    return f"{runs[0].step_id}'s outcome is unknown: settle it first" if runs else ""
+
+
 def _busy(state: WindowState) -> str:
     action = state.action()
     if action is not None:
@@ -91,7 +100,7 @@ def _skip_step(runbook: Runbook, state: WindowState, command: c.SkipStep) -> str
     seen = state.step(step.id)
     if seen.status in OVER or seen.status in ACTIVE:
         return f"{step.id} is {seen.status.value}"
-    return ""
+    return unsettled(state) if seen.status is StepStatus.UNSETTLED else ""
 
 
 def _start_action(runbook: Runbook, state: WindowState, command: c.StartAction) -> str:
@@ -108,7 +117,7 @@ def _start_action(runbook: Runbook, state: WindowState, command: c.StartAction) 
     if action.id != ROLLBACK:
         if state.hold is not None:
             return f"the window is held ({state.hold.reason}): resume it first"
-        busy = _busy(state)
+        busy = _busy(state) or unsettled(state)
         if busy:
             return busy
     plan = action_plan(state, action)
@@ -193,6 +202,11 @@ def _decide(runbook: Runbook, state: WindowState, command: c.Decide) -> str:
     action = state.action()
     if action is None or action.action_run != command.action_run or not action.stopped_at_step:
         return "no action waits for a choice"
+    status = state.step(action.stopped_at_step, action.action_run).status
+    if status is StepStatus.UNSETTLED:
+        return unsettled(state)
+    if status in ACTIVE:
+        return f"{action.stopped_at_step} was found again: what it came to is being looked at"
     step = runbook.step(action.stopped_at_step)
     if command.choice is Choice.SKIP:
         if step is not None and step.required:
@@ -200,6 +214,21 @@ def _decide(runbook: Runbook, state: WindowState, command: c.Decide) -> str:
         if not command.reason.strip():
             return "skipping needs a reason"
     return ""
+
+
+def _settle(runbook: Runbook, state: WindowState, command: c.Settle) -> str:
+    run = next((one for one in state.unsettled_runs() if one.run_id == command.run_id), None)
+    if run is None or run.step_id != command.step_id:
+        return f"nobody has to settle {command.step_id}: its outcome is known, or it runs again"
+    if command.outcome not in (Outcome.SUCCEEDED, Outcome.FAILED):
+        return f"it can be settled as succeeded or failed, not as {command.outcome.value}"
+    step = runbook.step(run.step_id)
+    if command.outcome is Outcome.SUCCEEDED and step is not None and step.record:
+        return (
+            f"{step.id} records {step.record}, and that is lost with it: settle it as failed, "
+            "then run it again"
+        )
+    return "" if command.reason.strip() else "settling needs a reason: what says so?"
 
 
 def _hold(runbook: Runbook, state: WindowState, command: c.Hold) -> str:
@@ -274,6 +303,8 @@ def _close_window(runbook: Runbook, state: WindowState, command: c.CloseWindow) 
         return f"{busy}: it has to end first"
     if command.outcome != "completed":
         return "" if command.note.strip() else "say why"
+    if unsettled(state):
+        return f"not completed: {unsettled(state)}"
     left = [
         step.id
         for _, step in runbook.steps()
@@ -287,6 +318,7 @@ _RULES: dict[type[Any], Callable[[Runbook, WindowState, Any], str]] = {
     c.SkipStep: _skip_step,
     c.StartAction: _start_action,
     c.Decide: _decide,
+    c.Settle: _settle,
     c.Hold: _hold,
     c.Resume: _resume,
     c.MarkItem: _mark_item,

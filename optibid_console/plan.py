@@ -22,6 +22,7 @@ from optibid_console.permit import (
     migrates_unbacked,
     permit,
     unbacked_words,
+    unsettled,
 )
 from optibid_console.restore_cost import restore_costs
 from optibid_console.runbook.model import StepKind
@@ -71,6 +72,9 @@ def next_move(state: WindowState) -> Move:
     if state.closed is not None:
         return Move("over", why=f"the window is closed: {state.closed.outcome}")
     action = state.action()
+    open_question = state.unsettled_runs()
+    if open_question and (action is None or action.stopped_at_step):
+        return Move("blocked", open_question[0].step_id, unsettled(state))
     if action is not None and action.stopped_at_step:
         why = f"{action.action_id} stopped at {action.stopped_at_step}: {action.stopped_reason}"
         return Move("blocked", action.stopped_at_step, why)

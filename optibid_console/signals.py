@@ -24,6 +24,10 @@ class LogLines:
     """When the engine had them, in seconds since the epoch; 0: not known."""
 
 
+NOTICE = "console"
+"""The stream of what the console itself says in a run's output."""
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
     """A piece of a run's output, secrets redacted."""
@@ -33,7 +37,8 @@ class Output:
     """How many bytes of this run were told before it, of all streams."""
     data: bytes
     stream: str = "output"
-    """`stdout` or `stderr` where the target tells them apart; `output`: nobody knows."""
+    """`stdout` or `stderr` where the target tells them apart; `output`: nobody knows;
+    `console`: a notice of the console's own."""
 
 
 @dataclass(frozen=True, slots=True)

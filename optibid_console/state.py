@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from optibid_console import entries as e
+from optibid_console.changed import changed
 from optibid_console.database_state import DatabaseState, NoReturn
+from optibid_console.moment import Moment, boot_name
 from optibid_console.persistent import Grown, GrownList
 from optibid_console.runbook.model import Runbook
 from probes.probe import Reading
@@ -21,6 +23,8 @@ class StepStatus(StrEnum):
     """The command ended well; its evidence is being taken."""
     UNKNOWN = "unknown"
     """The connection is lost; the target has to be asked."""
+    UNSETTLED = "unsettled"
+    """Its run is gone without a trace: the operator has to say how it ended."""
     DONE = "done"
     FAILED = "failed"
     SKIPPED = "skipped"
@@ -45,6 +49,8 @@ class StepState:
     reason: str = ""
     by: str = ""
     evidence: tuple[Reading, ...] = ()
+    settled_by: str = ""
+    """Who said how it ended, when its target couldn't; `reason` is then theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,10 @@ class RunState:
     epoch: int
     timeout_s: float
     kind: str
+    action_run: str = ""
+    """The action that started it, or empty."""
+    began: Moment = field(default_factory=lambda: Moment(0.0))
+    """When it started, on both clocks of the engine that started it."""
     launched: bool = False
     unreachable: str = ""
     abort_asked_by: str = ""
@@ -78,6 +88,8 @@ class ActionState:
     by: str
     started_at: float
     why: tuple[str, ...] = ()
+    began: Moment = field(default_factory=lambda: Moment(0.0))
+    """When it started, on both clocks of the engine that started it."""
     stopped_at_step: str = ""
     """The failed step on which it waits for a choice."""
     stopped_reason: str = ""
@@ -137,6 +149,13 @@ class Poll:
     votes: Mapping[str, e.VoteCast] = field(default_factory=dict)
     result: str = ""
 
+    def tally(self) -> str:
+        """What the votes come to: `go`, `no-go` or `incomplete`."""
+        votes = [vote.vote for vote in self.votes.values()]
+        if e.Vote.NO_GO in votes:
+            return "no-go"
+        return "go" if len(votes) == len(self.roles) else "incomplete"
+
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
@@ -146,7 +165,8 @@ class Escalation:
     """Rung → who acknowledged it."""
 
 
-@dataclass(frozen=True, slots=True)
+# not slotted: it is made anew with each entry, and a dict is copied in one go
+@dataclass(frozen=True)
 class WindowState:
     """Everything that is known of a window after entry `seq`."""
 
@@ -202,7 +222,7 @@ class WindowState:
         fold_one = FOLDS.get(type(entry.fact))
         after = self if fold_one is None else fold_one(self, entry, entry.fact)
         if after is self:
-            return replace(self, seq=entry.seq, head=entry.hash, at=entry.at)
+            return changed(self, seq=entry.seq, head=entry.hash, at=entry.at)
         # it was made just now and nobody has it yet: a second copy would double the cost
         object.__setattr__(after, "seq", entry.seq)
         object.__setattr__(after, "head", entry.hash)
@@ -219,6 +239,12 @@ class WindowState:
             return step_id
         return f"{action_run}/{step_id}"
 
+    def moment(self, entry: e.Entry) -> Moment:
+        """When an entry of the engine that runs now was made, on both its clocks."""
+        engine = self.engine
+        boot = boot_name(engine.host, engine.boot_id) if engine else ""
+        return Moment(entry.at, entry.mono, boot)
+
     def active_runs(self) -> tuple[RunState, ...]:
         """The runs of which no end is known, in the order of their start."""
         return tuple(run for run in self.runs.values() if run.ended is None)
@@ -228,6 +254,14 @@ class WindowState:
         last = (self.runs.get(step.run_id) for step in self.steps.values() if step.status in ACTIVE)
         checked = {run.run_id: run for run in last if run is not None}
         return tuple(({run.run_id: run for run in self.active_runs()} | checked).values())
+
+    def unsettled_runs(self) -> tuple[RunState, ...]:
+        """The runs that are gone without a trace and whose step waits for the operator's word."""
+        return tuple(
+            self.runs[step.run_id]
+            for step in self.steps.values()
+            if step.status is StepStatus.UNSETTLED
+        )
 
     def action(self) -> ActionState | None:
         """The action that is under way."""

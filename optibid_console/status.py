@@ -41,6 +41,8 @@ class WindowStatus:
     rollback_ready: bool | None
     """None: not known."""
     operator: str
+    spill: str
+    """The file that records a forced rollback while the journal is away; empty: none."""
     closed: str
     """How the window was closed; empty: it is open."""
     entries: int
@@ -84,6 +86,7 @@ def describe(
         },
         rollback_ready=rollback.ready if rollback else None,
         operator=state.operator,
+        spill=state.spill,
         closed=state.closed.outcome if state.closed else "",
         entries=state.seq,
         at=state.at,
@@ -103,6 +106,8 @@ def lines(status: WindowStatus) -> Iterator[str]:
         yield one_line(f"held: {status.held}")
     for running in status.running:
         yield one_line(f"… {running}")
+    if status.spill:
+        yield one_line(f"! the journal is away: recording in spill file {status.spill}", 400)
     if not status.closed:
         yield from _health(status)
     engine = status.engine
@@ -138,3 +143,6 @@ def _running(state: WindowState) -> Iterator[str]:
         word = step.status.value if step else "running"
         where = f" on {run.target}" if run.target else ""
         yield f"{run.step_id}{where} {word}{f': {run.unreachable}' if run.unreachable else ''}"
+    for run in state.unsettled_runs():
+        reason = state.steps[run.step_key].reason
+        yield f"{run.step_id} on {run.target} unknown, to be settled by the operator: {reason}"

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from textual.command import Provider
 
+    from optibid_console.runbook.changes import GivenRunbook
     from screens.operate import Operator
     from screens.window import WindowScreen
 
@@ -67,9 +68,11 @@ class ConsoleApp(App[None]):
         theme: str = "dark",
         clock: Callable[[], float] = time.time,
         to_drive: bool = False,
+        given: GivenRunbook | None = None,
     ) -> None:
         use_ascii(ascii)
         self.view = View(clock=clock)
+        self.view.given = given
         self.source: ControlSource | None = None
         self.failure = ""
         """Why it ended, for the command line to print; empty when a person left."""

@@ -34,6 +34,7 @@ GLYPHS: Mapping[str, Glyph] = {
     "skipped": Glyph("⊘", "/", "skipped", "skipped"),
     "stale": Glyph("~", "~", "stale", "stale"),
     "unknown": Glyph("⁇", "%", "unknown", "unknown"),
+    "unsettled": Glyph("⁇", "%", "unknown", "unsettled"),
     "done": Glyph("✓", "+", "done", "ok"),
     "failed": Glyph("✗", "x", "failed", "failing"),
     "held": Glyph("‖", "=", "held", "warn"),

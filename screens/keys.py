@@ -37,7 +37,7 @@ ITEMS = ("checklist",)
 SUBJECTS = ("timeline", "checklist", "probes")
 
 KEYS: tuple[Key, ...] = (
-    Key("open", "enter", "open", "run", "run the step, open what is under the cursor",
+    Key("open", "enter", "open", "run", "run or settle the step, open what is under the cursor",
         panes=("timeline", "checklist", "probes", "run", "metrics")),
     Key("tick", "space", "tick", "tick", "tick the item; in the timeline fold the phase",
         panes=("checklist", "timeline")),

@@ -12,12 +12,13 @@ from screens.sanitise import clean_text
 
 TONES = (
     "plain", "dim", "strong", "title", "accent", "key", "ok", "warn", "failing", "error",
-    "running", "pending", "skipped", "stale", "unknown", "recording", "watching",
+    "running", "pending", "skipped", "stale", "unknown", "unsettled", "recording", "watching",
 )  # fmt: skip
 """The names of all tones: `themes.line_style` gives each its look."""
 
 _SIGNS = {"more": ("…", "..."), "open": ("▾", "v"), "closed": ("▸", ">"), "rule": ("─", "-"),
-          "next": ("▸", ">"), "dot": ("·", "-"), "up-down": ("↑↓", "Up Down")}  # fmt: skip
+          "next": ("▸", ">"), "dot": ("·", "-"), "up-down": ("↑↓", "Up Down"),
+          "stderr": ("┃", "|"), "notice": ("╌", "~")}  # fmt: skip
 
 
 def sign(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,7 +10,8 @@ if TYPE_CHECKING:
 
 
 class Offers:
-    """An action that stopped asks how to go on; who came to drive is told that another does."""
+    """An action that stopped asks how to go on, a run without a trace what became of it; who
+    came to drive is told that another does."""
 
     def __init__(self, app: ConsoleApp, to_drive: bool) -> None:
         self._app = app
@@ -19,14 +21,24 @@ class Offers:
     def look(self) -> None:
         """Ask what is new, when there is something and the window's screen is in front."""
         app = self._app
-        action = app.view.state.action()
-        stop = f"{action.action_run}/{action.stopped_at_step}" if action else ""
-        if action is None or not action.stopped_at_step:
+        stop, ask = self._question()
+        if ask is None:
             self._stop = ""
         elif stop != self._stop and app.view.drives and app.screen is app.window:
             self._stop = stop
-            app.start(app.operator.running.decide)
+            app.start(ask)
         self._offer_lease()
+
+    def _question(self) -> tuple[str, Callable[[], Awaitable[None]] | None]:
+        """What waits for the operator: what it is about, and the flow that asks."""
+        state, running = self._app.view.state, self._app.operator.running
+        unsettled = state.unsettled_runs()
+        if unsettled:
+            return unsettled[0].run_id, lambda: running.settle(unsettled[0])
+        action = state.action()
+        if action is None or not action.stopped_at_step:
+            return "", None
+        return f"{action.action_run}/{action.stopped_at_step}", running.decide
 
     def _offer_lease(self) -> None:
         view = self._app.view

@@ -13,7 +13,7 @@ from screens.flows.desk import Desk, Stage
 from screens.flows.marking import Marking
 from screens.flows.people import People
 from screens.flows.running import Running
-from screens.view import View, waits_for_person
+from screens.view import View, open_question, waits_for_person
 
 
 class Operator:
@@ -31,8 +31,11 @@ class Operator:
     async def open(self, key: str) -> None:
         """Enter on a line: run the step, decide, or show what is known."""
         kind, _, name = key.partition(":")
+        question = open_question(self.view, key)
         waiting = waits_for_person(self.view, key)
-        if waiting == "decide":
+        if question is not None:
+            await self.running.settle(question)
+        elif waiting == "decide":
             await self.running.decide()
         elif waiting == "confirm":
             await self.running.run_step(awaits_confirmation(self.view.state))

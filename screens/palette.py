@@ -13,6 +13,7 @@ from screens.sanitise import clean_text
 from screens.themes import THEMES
 
 if TYPE_CHECKING:
+    from optibid_console.state import RunState
     from screens.app import ConsoleApp
 
 Found = tuple[str, Callable[[], None]]
@@ -26,7 +27,7 @@ class Everything(Provider):
         return cast("ConsoleApp", self.app)
 
     async def discover(self) -> Hits:
-        for text, act in (*self._actions(), *self._commands()):
+        for text, act in (*self._questions(), *self._actions(), *self._commands()):
             yield DiscoveryHit(Content(text), act, text)
 
     async def search(self, query: str) -> Hits:
@@ -37,11 +38,21 @@ class Everything(Provider):
                 yield Hit(score, matcher.highlight(text), act, text)
 
     def _all(self) -> Iterator[Found]:
+        yield from self._questions()
         yield from self._actions()
         yield from self._commands()
         yield from self._steps()
         yield from self._observed()
         yield from self._looks()
+
+    def _questions(self) -> Iterator[Found]:
+        console = self.console
+        for run in console.view.state.unsettled_runs():
+
+            def settle(asked: RunState = run) -> None:
+                console.start(lambda: console.operator.running.settle(asked))
+
+            yield self._entry(f"settle {run.step_id}: say what became of it", settle)
 
     def _actions(self) -> Iterator[Found]:
         console, runbook = self.console, self.console.view.state.runbook

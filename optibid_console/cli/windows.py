@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from optibid_console.cli.person import name_of, no_terminal
 from optibid_console.cli.told_to_end import told_to_end
+from optibid_console.runbook.changes import GivenRunbook
 
 if TYPE_CHECKING:
     from optibid_console.cli.remote import RemoteEngine
@@ -30,7 +31,7 @@ def run(options: Namespace) -> int:
         return _refuse(why_not)
     if not options.config.is_file():
         _loaded(options.config)  # raises: it says what is there instead
-    name = name_of(options)
+    name, given = name_of(options), GivenRunbook()
 
     async def connect() -> ControlSource:
         # all of this takes longer than the first paint: the screen is there meanwhile
@@ -38,6 +39,7 @@ def run(options: Namespace) -> int:
         from optibid_console.feed.client import FeedSource
 
         loaded = await asyncio.to_thread(_loaded, options.config)
+        given.take(options.config.name, loaded)
         window = loaded.runbook.window.name
         if options.watch:
             return await asyncio.to_thread(_watched, options, window, name)
@@ -54,7 +56,7 @@ def run(options: Namespace) -> int:
 
         return FeedSource(dial, name, "drive", take_over=options.take_over)
 
-    return show(connect, options.config.name, options)
+    return show(connect, options.config.name, options, given)
 
 
 def attach(options: Namespace) -> int:
@@ -74,7 +76,9 @@ def attach(options: Namespace) -> int:
     return show(_near(record, name_of(options), want), record.window, options)
 
 
-def show(connect: Connect, title: str, options: Namespace) -> int:
+def show(
+    connect: Connect, title: str, options: Namespace, given: GivenRunbook | None = None
+) -> int:
     """The screens on what `connect` gives; afterwards what is to be said, and the status."""
     # Until the first paint nothing is garbage; looking for it takes a tenth of that time.
     gc.disable()
@@ -87,7 +91,7 @@ def show(connect: Connect, title: str, options: Namespace) -> int:
 
     app = ConsoleApp(
         connect_once_painted, title, ascii=options.ascii, theme=options.theme,
-        to_drive=not getattr(options, "watch", False),
+        to_drive=not getattr(options, "watch", False), given=given,
     )  # fmt: skip
     broke: list[Exception] = []
 

@@ -28,12 +28,15 @@ class GivenUp(Exception):
 def next_command(state: WindowState, now: float) -> Command | None:
     """What the operator does at `now` (epoch seconds); None: waits.
 
-    Raises `GivenUp` when a step failed too often, a rollback failed, or all is done and
-    no criterion has failed when the plan's time is over.
+    Raises `GivenUp` when a step failed too often or is gone without a trace, a rollback
+    failed, or all is done and no criterion has failed when the plan's time is over.
     """
     runbook = state.runbook
     if runbook is None or state.closed is not None:
         return None
+    for run in state.unsettled_runs():
+        reason = state.steps[run.step_key].reason
+        raise GivenUp(f"a person has to settle what became of {run.step_id}: {reason}")
     action = state.action()
     if action is not None:
         return _during(state, action)

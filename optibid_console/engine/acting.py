@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from optibid_console import entries as e
 from optibid_console.action_plan import action_plan
+from optibid_console.engine.clocks import now
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.live_run import LiveRun
 from optibid_console.engine.running import StepRunner
 from optibid_console.permit import ROLLBACK
 from optibid_console.plan import preview
 from optibid_console.runbook.model import Action, Runbook, Step
-from optibid_console.state import OVER, ActionState
+from optibid_console.state import ACTIVE, OVER, ActionState, StepStatus
 
 _PREEMPTION_S = 15.0
 """How long rollback waits for what it aborts; then it goes on and the journal says so."""
@@ -64,10 +66,27 @@ class ActionRunner:
             step = self._runbook.step(step_id)
             if step is None or self._ledger.state.step(step_id, action_run).status in OVER:
                 continue
-            waiting = stopped_at == step_id
+            if self._ended_badly(step_id, action_run) and stopped_at != step_id:
+                await self._stopped(step, action_run)  # the engine died before it could say so
+                stopped_at = step_id
+            active = self._ledger.state.step(step_id, action_run).status in ACTIVE
+            waiting = stopped_at == step_id and not active
             if not await self._step(step, action_run, by, waiting=waiting):
                 return
         await self._finish(action_run, e.Outcome.SUCCEEDED, "")
+
+    def _ended_badly(self, step_id: str, action_run: str) -> bool:
+        """Whether this action has run the step already, and it didn't succeed."""
+        seen = self._ledger.state.step(step_id, action_run)
+        run = self._ledger.state.runs.get(seen.run_id)
+        bad = seen.status in (StepStatus.FAILED, StepStatus.UNSETTLED)
+        return bad and run is not None and run.action_run == action_run
+
+    async def _stopped(self, step: Step, action_run: str) -> None:
+        seen = self._ledger.state.step(step.id, action_run)
+        outcome = seen.outcome.value if seen.outcome else seen.status.value
+        said = f"{outcome}: {seen.reason}" if seen.reason else outcome
+        await self._ledger.keep(e.ActionStopped(action_run, step.id, said))
 
     async def _step(self, step: Step, action_run: str, by: str, *, waiting: bool) -> bool:
         """One step until it is done or skipped; False when the action ends with it."""
@@ -79,18 +98,33 @@ class ActionRunner:
                 if action_run in self._preempted:
                     await self._finish(action_run, e.Outcome.ABORTED, "rollback outranks it")
                     return False
-                reason = self._ledger.state.step(step.id, action_run).reason
-                said = f"{outcome.value}: {reason}" if reason else outcome.value
-                await self._ledger.keep(e.ActionStopped(action_run, step.id, said))
+                await self._stopped(step, action_run)
             waiting = False
-            choice, why = await self._choice(action_run)
-            del self._choices[action_run]
+            answer = await self._answer(step, action_run)
+            if answer is None:
+                return True
+            choice, why = answer
             if choice is e.Choice.SKIP:
                 await self._ledger.keep(e.StepSkipped(step.id, why, action_run), by)
                 return True
             if choice is e.Choice.STOP:
                 await self._finish(action_run, e.Outcome.FAILED, f"stopped at {step.id}: {why}")
                 return False
+
+    async def _answer(self, step: Step, action_run: str) -> tuple[e.Choice, str] | None:
+        """The operator's choice; None when the step turned out to be done: its outcome was
+        unknown and was settled, or its target came back with it."""
+        choice = self._choice(action_run)
+        while not choice.done():
+            if self._ledger.state.step(step.id, action_run).status in OVER:
+                return None
+            news = asyncio.create_task(self._ledger.changed())
+            try:
+                either: set[asyncio.Future[Any]] = {choice, news}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                news.cancel()
+        return self._choices.pop(action_run).result()
 
     def _choice(self, action_run: str) -> asyncio.Future[tuple[e.Choice, str]]:
         if action_run not in self._choices:
@@ -107,7 +141,7 @@ class ActionRunner:
 
     async def _finish(self, action_run: str, outcome: e.Outcome, reason: str) -> None:
         under_way = self._ledger.state.actions[action_run]
-        took_s = round(self._ledger.state.at - under_way.started_at, 3)
+        took_s = round(now().since(under_way.began), 3)
         await self._ledger.keep(e.ActionFinished(action_run, outcome, reason, took_s))
 
     async def _preempt(self, by: str) -> None:

@@ -12,24 +12,29 @@ from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.engine.acting import ActionRunner
 from optibid_console.engine.database_watch import DatabaseWatch
-from optibid_console.engine.heartbeat import Heartbeat
+from optibid_console.engine.heartbeat import Heartbeat, Scrubber
 from optibid_console.engine.judging import Judge, PulseTaker
+from optibid_console.engine.late_answers import LateAnswers
 from optibid_console.engine.lease import Attached, Lease
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.live_run import LiveRun
 from optibid_console.engine.observing import Observers
 from optibid_console.engine.operations import operations_of
 from optibid_console.engine.operations.databases import databases_of
+from optibid_console.engine.recalling import Recall
 from optibid_console.engine.running import StepRunner
 from optibid_console.engine.tailing import Tails
+from optibid_console.engine.tidying import Tidying
 from optibid_console.journal import lease
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.lease import Deposed
+from optibid_console.known_windows import open_windows
 from optibid_console.permit import ROLLBACK, forced_words, migrates_unbacked, permit
 from optibid_console.runbook.load import Loaded
 from optibid_console.runbook.model import Runbook, StepKind
 from optibid_console.signals import Link
 from optibid_console.source import Role
+from optibid_console.targets import without_link
 from optibid_console.targets.target import LinkState, Target
 
 
@@ -61,7 +66,10 @@ class Engine:
             self._observers.take_now,
             operations_of(loaded, ledger, targets, self._databases),
         )
+        self._recall = Recall(ledger, targets, loaded.secrets)
         self._actions = ActionRunner(runbook, ledger, self._steps)
+        self._late = LateAnswers(ledger, targets, self._steps)
+        self._tidying = Tidying(ledger, targets, without_link(runbook), open_windows)
         self._busy = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stop: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -91,8 +99,12 @@ class Engine:
             self._observers.run,
             self._judge.run,
             self._tails.run,
+            self._late.run,
             self.pulse.run,
             Heartbeat(self.ledger).run,
+            self._tidying.run,
+            Scrubber(self.ledger).run,
+            self._recall.run,
             *(DatabaseWatch(one, self.ledger).run for one in self._databases.values()),
         ):
             self._spawn(work())
@@ -115,6 +127,8 @@ class Engine:
         self.ledger.signal(
             Link(state.target, state.state, state.detail, state.latency_ms, state.attempt)
         )
+        if state.state == "connected":
+            self._tidying.answers(state.target)
         if self._links.get(state.target) != state.state:
             self._links[state.target] = state.state
             fact = e.LinkChanged(state.target, state.state, state.detail)
@@ -219,6 +233,8 @@ class Engine:
         match command:
             case c.SkipStep(step_id, reason):
                 return e.StepSkipped(step_id, reason)
+            case c.Settle(step_id, run_id, outcome, reason):
+                return e.StepSettled(step_id, run_id, outcome, reason)
             case c.Hold(reason):
                 return e.Held(reason)
             case c.Resume(note):
@@ -238,7 +254,7 @@ class Engine:
             case c.CastVote(poll_id, role, vote, note):
                 return e.VoteCast(poll_id, role, vote, note)
             case c.ClosePoll(poll_id):
-                return e.PollClosed(poll_id, _poll_result(self.ledger, poll_id))
+                return e.PollClosed(poll_id, state.polls[poll_id].tally())
             case c.StartEscalation(reason):
                 return e.EscalationStarted(reason)
             case c.AcknowledgeEscalation(rung, note):
@@ -279,9 +295,8 @@ class Engine:
     def _done(self, task: asyncio.Task[Any]) -> None:
         """A part of the engine that breaks ends the engine with its error, never silently."""
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None and not self._stop.done():
-            error = task.exception()
-            assert error is not None
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self._stop.done():
             self._stop.set_exception(error)
 
     async def _end_tasks(self) -> None:
@@ -298,14 +313,6 @@ class Engine:
             await self.ledger.record(e.EngineStopped(reason))
         except JournalError as error:
             self.ledger.problem = str(error)
-
-
-def _poll_result(ledger: Ledger, poll_id: str) -> str:
-    poll = ledger.state.polls[poll_id]
-    votes = [vote.vote for vote in poll.votes.values()]
-    if e.Vote.NO_GO in votes:
-        return "no-go"
-    return "go" if len(votes) == len(poll.roles) else "incomplete"
 
 
 def _forcing(runbook: Runbook, command: c.Command) -> str:

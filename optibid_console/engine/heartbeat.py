@@ -1,4 +1,5 @@
-"""The engine's hold on its journal: kept by a beat, lost to whoever takes it over."""
+"""The engine's hold on its journal: kept by a beat, lost to whoever takes it over; and its eye
+on what lies there already."""
 
 from __future__ import annotations
 
@@ -24,4 +25,18 @@ class Heartbeat:
                 raise
             except JournalError as error:
                 self._ledger.problem = str(error)
+            await asyncio.sleep(BEAT_S)
+
+
+class Scrubber:
+    """Reads the journal again, a piece a second: apart from the heartbeat, which must go on
+    while a disk that goes bad lets a read wait."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._ledger.scrub()
             await asyncio.sleep(BEAT_S)

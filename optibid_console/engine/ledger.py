@@ -7,12 +7,15 @@ import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import is_dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from optibid_console.codec import from_plain, to_plain
-from optibid_console.entries import Entry, Fact, RunbookAccepted, WindowOpened
+from optibid_console.entries import Entry, Fact, NoteWritten, RunbookAccepted, WindowOpened
+from optibid_console.journal.chain import Verified
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.lease import Deposed
+from optibid_console.journal.spill import check
 from optibid_console.journal.spilling import SpillingJournal
 from optibid_console.runbook.secrets import Secrets
 from optibid_console.signals import Signal
@@ -44,6 +47,8 @@ class Ledger:
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
         self._late: set[asyncio.Task[Entry]] = set()
+        self._told: set[Path] = set()
+        """The spills of other engines that were noted."""
 
     async def restore(self) -> None:
         """Fold all that the journal holds. Raises `JournalError`."""
@@ -95,6 +100,30 @@ class Ledger:
             for entry in await self._journal.mend():
                 self._take(entry)
             self.problem = self._journal.problem
+
+    async def scrub(self) -> None:
+        """Look at what lies on the disk: damage to the journal, a spill of another engine.
+
+        Raises `Deposed`.
+        """
+        await self._journal.scrub()
+        if self._journal.problem:
+            self.problem = self._journal.problem
+        for path in await self._journal.others():
+            if path not in self._told:
+                await self._tell_of(path)
+
+    async def _tell_of(self, path: Path) -> None:
+        found = await asyncio.to_thread(check, path, Verified(*self._journal.head()))
+        text = f"another engine left a spill, {path}: {found.said()}"
+        try:
+            await self.record(NoteWritten("window", text))
+        except Deposed:
+            raise
+        except JournalError as error:
+            self.problem = str(error)
+        else:
+            self._told.add(path)
 
     async def keep(self, fact: Fact, actor: str = CONSOLE) -> Entry:
         """Commit something that happened already: tries until the journal takes it.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass, field
 
 from optibid_console import entries as e
+from optibid_console.engine.clocks import now
 from optibid_console.engine.output import OutputTrail
 from optibid_console.engine.reports import Report
+from optibid_console.moment import Moment
 from optibid_console.runbook.model import Step
 from optibid_console.targets.target import Ending, RunEnd, RunSpec
 
@@ -19,11 +20,13 @@ class LiveRun:
 
     step: Step
     run_id: str
-    started_at: float
+    began: Moment
     spec: RunSpec
     trail: OutputTrail
     sent: bool = False
     """Whether a launch may have reached the target."""
+    launched: bool = False
+    """Whether the target has said, to this engine or to one before it, that it has it."""
     unreachable: bool = False
     aborted_by: str = ""
     timed_out: bool = False
@@ -41,7 +44,11 @@ class LiveRun:
 
     def left_s(self) -> float:
         """How much of its time is left, in seconds."""
-        return self.started_at + self.spec.timeout_s - time.time()
+        return self.spec.timeout_s - self.took_s()
+
+    def took_s(self) -> float:
+        """For how long it has been under way, in seconds; no jump of the wall clock counts."""
+        return now().since(self.began)
 
 
 def judged(live: LiveRun, end: RunEnd) -> tuple[e.Outcome, str]:
@@ -58,4 +65,6 @@ def judged(live: LiveRun, end: RunEnd) -> tuple[e.Outcome, str]:
         return e.Outcome.FAILED, f"killed by {end.signal}"
     if end.ending is Ending.REBOOTED:
         return e.Outcome.FAILED, f"{live.step.on} rebooted while it ran"
+    if end.ending is Ending.NEVER:
+        return e.Outcome.UNKNOWN, f"it is gone from {live.step.on}: nobody knows how it ended"
     return e.Outcome.UNKNOWN, f"it is gone from {live.step.on} without an exit status"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from optibid_console.engine.reports import ReportFilter
 from optibid_console.runbook.redaction import Redactor
-from optibid_console.signals import Output
+from optibid_console.signals import NOTICE, Output
 from optibid_console.targets.streams import Stream
 from optibid_console.targets.target import OutputChunk
 from probes.text import one_line
@@ -74,7 +74,7 @@ class OutputTrail:
     def _signals(self, clean: bytes, stream: Stream | None) -> Iterator[Output]:
         if not clean:
             return
-        signal = Output(self._run_id, self._told, clean, stream or Stream.OUTPUT)
+        signal = Output(self._run_id, self._told, clean, stream or NOTICE)
         self._told += len(clean)
         self._last = (self._last + clean)[-_KEPT_BYTES:]
         if stream in (Stream.OUTPUT, Stream.STDOUT):

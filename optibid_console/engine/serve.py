@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from optibid_console.codec import to_plain
 from optibid_console.engine.engine import Engine
@@ -30,6 +30,7 @@ from optibid_console.journal.lease import (
 )
 from optibid_console.journal.spilling import SpillingJournal
 from optibid_console.journal.sqlite import SqliteJournal
+from optibid_console.runbook.changes import differences
 from optibid_console.runbook.load import Loaded
 from optibid_console.source import Role
 from optibid_console.targets import open_targets
@@ -106,6 +107,7 @@ async def _serve(
     lease = await journal.acquire(asked.by, this_engine(), asked.take_over)
     await journal.recover()
     await ledger.restore()
+    gc.freeze()  # a long window's state is there to stay: no collection walks it again
     await _open_window(ledger, loaded, asked, changed)
 
     def linked(state: LinkState) -> None:
@@ -184,28 +186,6 @@ async def _open_window(
     elif ledger.state.digest != loaded.digest:
         accepted = RunbookAccepted(loaded.digest, changed, to_plain(loaded.runbook))
         await ledger.record(accepted, asked.by)
-
-
-def differences(old: Any, new: Any, where: str = "") -> list[str]:
-    """What differs between two JSON values: a line each, `key: old → new`. Pure."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        keys = [*old, *(key for key in new if key not in old)]
-        lists = [
-            differences(old.get(key), new.get(key), f"{where}.{key}".lstrip(".")) for key in keys
-        ]
-        return [line for one in lists for line in one]
-    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        lists = [
-            differences(a, b, f"{where}[{i}]")
-            for i, (a, b) in enumerate(zip(old, new, strict=True))
-        ]
-        return [line for one in lists for line in one]
-    return [] if old == new else [f"{where}: {_short(old)} → {_short(new)}"]
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def _end_on_signals(engine: Engine) -> None:

@@ -10,6 +10,10 @@ from pathlib import Path
 
 from optibid_console.entries import GENESIS
 from optibid_console.journal import file
+from optibid_console.journal.explaining import explain, is_damage
+
+_BEFORE_ALL = float("-inf")
+"""Below every number that a row may have, also those that none should have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +36,32 @@ def verify(path: Path, noted: tuple[int, str] | None = None) -> Verified:
     """
     with closing(file.connect(path, create=False, writable=False)) as connection:
         try:
-            return walk(connection.execute(f"{file.SELECT} ORDER BY seq"), noted)
+            return walk(file.rows_after(connection, _BEFORE_ALL), noted)
         except sqlite3.Error as error:
-            raise file.explain(path, "read", error) from error
+            raise explain(path, "read", error) from error
 
 
-def walk(rows: Iterable[file.Row], noted: tuple[int, str] | None = None) -> Verified:
-    """How far the chain of `rows` (in the order of their numbers) holds."""
-    good, head = 0, GENESIS
+def walk(
+    rows: Iterable[file.Row],
+    noted: tuple[int, str] | None = None,
+    after: tuple[int, str] = (0, GENESIS),
+) -> Verified:
+    """How far the chain of `rows` (in the order of their numbers) holds; `after`: the number
+    and hash of the entry before the first one. Raises `sqlite3.Error` for what isn't damage."""
+    good, head = after
     number, digest = noted or (0, GENESIS)
-    for row in rows:
-        problem = _problem(row, good, head)
-        if not problem and row[0] == number and row[7] != digest:
-            problem = f"entry {number} isn't the one whose hash was noted: it was sealed anew"
-        if problem:
-            return Verified(good, head, problem)
-        good, head = row[0], row[7]
+    try:
+        for row in rows:
+            problem = _problem(row, good, head)
+            if not problem and row[0] == number and row[7] != digest:
+                problem = f"entry {number} isn't the one whose hash was noted: it was sealed anew"
+            if problem:
+                return Verified(good, head, problem)
+            good, head = row[0], row[7]
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        return Verified(good, head, f"entry {good + 1} can't be read: {error}")
     if good < number:
         return Verified(good, head, f"entries {good + 1} to {number} were cut off at the end")
     return Verified(good, head)
@@ -55,6 +69,8 @@ def walk(rows: Iterable[file.Row], noted: tuple[int, str] | None = None) -> Veri
 
 def _problem(row: file.Row, good: int, head: str) -> str:
     seq = row[0]
+    if seq <= good:
+        return f"an entry numbered {seq} was inserted before entry {good + 1}"
     if seq != good + 1:
         return f"entry {good + 1} is missing: after {good} comes {seq}"
     try:

@@ -16,8 +16,10 @@ from typing import Any
 from urllib.parse import quote
 
 from optibid_console.codec import canonical
-from optibid_console.entries import GENESIS, Entry, entry_from_plain, plain_fact
-from optibid_console.journal.journal import JournalBusy, JournalError
+from optibid_console.entries import GENESIS, Entry, Plain, fact_from_plain, plain_fact
+from optibid_console.journal import durable
+from optibid_console.journal.explaining import explain, not_a_journal
+from optibid_console.journal.journal import JournalError
 
 APPLICATION_ID = 0x4F424A31
 """`OBJ1` in the file's header (https://www.sqlite.org/fileformat.html#application_id)."""
@@ -59,6 +61,8 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = ((), (_LEASE, _FIRST_LEASE))
 COLUMNS = ("seq", "at", "mono", "actor", "kind", "body", "prev", "hash")
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM entries"
 Row = tuple[Any, ...]
+_DECODER = json.JSONDecoder()
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def connect(path: Path, *, create: bool, writable: bool) -> sqlite3.Connection:
@@ -92,34 +96,51 @@ def connect(path: Path, *, create: bool, writable: bool) -> sqlite3.Connection:
 
 def entry_of(row: Row) -> Entry:
     """The entry that a row holds. Raises `JournalError` when it isn't one."""
+    seq, at, mono, actor, kind, body, prev, own = row
     try:
-        return entry_from_plain(plain(row))
-    except ValueError as error:
+        return Entry(seq, at, mono, actor, fact_from_plain(kind, _parsed(body)), prev, own)
+    except (ValueError, TypeError) as error:
         raise JournalError(f"entry {row[0]} of the journal can't be read: {error}") from error
 
 
-def row_of(entry: Entry) -> Row:
-    """The row that holds an entry."""
-    kind, body = plain_fact(entry.fact)
+def row_of(entry: Entry, plain: Plain | None = None) -> Row:
+    """The row that holds an entry; `plain`: its `plain_fact`, where that is known already."""
+    kind, body = plain or plain_fact(entry.fact)
     # In its own order: a runbook's panels stand on screen as they stand in its file.
-    text = json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return (
-        entry.seq, entry.at, entry.mono, entry.actor, kind, text, entry.prev, entry.hash,
+        entry.seq, entry.at, entry.mono, entry.actor, kind, _ENCODER.encode(body), entry.prev,
+        entry.hash,
     )  # fmt: skip
 
 
-def plain(row: Row) -> dict[str, Any]:
-    """A row as the JSON value that its hash is made of, and the hash. Raises `ValueError`."""
-    value = dict(zip(COLUMNS, row, strict=True))
-    value["body"] = json.loads(value["body"])
-    return value
-
-
 def digest(row: Row) -> str:
-    """The hash that a row should have, over what it says. Raises `ValueError`."""
-    value = plain(row)
-    del value["hash"]
-    return hashlib.sha256(canonical(value)).hexdigest()
+    """The hash that a row should have, over what it says. Raises `ValueError`, also for a body
+    that isn't written as it would be: other readers could find something else in it."""
+    seq, at, mono, actor, kind, text, prev, _ = row
+    try:
+        body = _parsed(text)
+        if _ENCODER.encode(body) != text:
+            raise ValueError("its body isn't as it was written")
+        said = canonical(
+            {
+                "seq": seq, "at": at, "mono": mono, "actor": actor, "kind": kind, "body": body,
+                "prev": prev,
+            }
+        )  # fmt: skip
+    except TypeError as error:
+        raise ValueError(str(error)) from error
+    return hashlib.sha256(said).hexdigest()
+
+
+def _parsed(body: str) -> Any:
+    """What a body says. Raises `ValueError`, and `TypeError` when it isn't even text."""
+    try:
+        value, end = _DECODER.raw_decode(body)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+    if end != len(body):
+        raise ValueError("there is more than one value in it")
+    return value
 
 
 def last_head(connection: sqlite3.Connection, path: Path) -> tuple[int, str]:
@@ -147,14 +168,17 @@ def last_head(connection: sqlite3.Connection, path: Path) -> tuple[int, str]:
 
 def is_closed(path: Path) -> bool:
     """Whether the window of this journal was closed. Raises `JournalError`."""
-    with closing(connect(path, create=False, writable=False)) as connection:
-        try:
-            found = connection.execute(
-                "SELECT 1 FROM entries WHERE kind = 'window-closed' LIMIT 1"
-            ).fetchone()
-        except sqlite3.Error as error:
-            raise explain(path, "read", error) from error
-    return found is not None
+    return bool(_first_value(path, "SELECT 1 FROM entries WHERE kind = 'window-closed' LIMIT 1"))
+
+
+def open_window(path: Path) -> str:
+    """The id of the journal's window; empty when it was closed or none was opened. Raises
+    `JournalError`."""
+    query = (
+        "SELECT json_extract(body, '$.window_id') FROM entries WHERE kind = 'window-opened' "
+        "AND NOT EXISTS (SELECT 1 FROM entries WHERE kind = 'window-closed') LIMIT 1"
+    )
+    return _first_value(path, query)
 
 
 def runbook_digest(path: Path) -> str:
@@ -164,6 +188,11 @@ def runbook_digest(path: Path) -> str:
         "SELECT json_extract(body, '$.digest') FROM entries "
         "WHERE kind IN ('window-opened', 'runbook-accepted') ORDER BY seq DESC LIMIT 1"
     )
+    return _first_value(path, query)
+
+
+def _first_value(path: Path, query: str) -> str:
+    """The first value of the first row that a query gives; empty when it gives none."""
     with closing(connect(path, create=False, writable=False)) as connection:
         try:
             found = connection.execute(query).fetchone()
@@ -183,30 +212,23 @@ def entries_of(path: Path) -> Iterator[Entry]:
             raise explain(path, "read", error) from error
 
 
-def explain(path: Path, what: str, error: Exception) -> JournalError:
-    """A system's or SQLite's error in words that say what to do."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_NOTADB:
-        return _not_a_journal(path)
-    if code == sqlite3.SQLITE_FULL:
-        advice = "make space there; it goes on by itself"
-    elif code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        advice = "it and its directory must be writable for you, or give another --journal"
-    elif code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        advice = "another program holds it: end that, or give another --journal"
-    elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR):
-        advice = "check the disk, keep the file as evidence and go on with another --journal"
-    else:
-        advice = "check the path, or give another --journal"
-    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    busy = code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-    kind = JournalBusy if busy else JournalError
-    return kind(f"the journal {path} can't be {what}: {why}; {advice}")
+def rows_after(connection: sqlite3.Connection, seq: float) -> sqlite3.Cursor:
+    """All rows above a number, in order, also those whose text isn't UTF-8: as what has no
+    digest, so that they can be named."""
+    connection.text_factory = _lenient
+    return connection.execute(f"{SELECT} WHERE seq > ? ORDER BY seq", (seq,))
+
+
+def _lenient(text: bytes) -> str:
+    return text.decode("utf-8", "surrogateescape")
 
 
 def _make(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if path.exists():
+        return
+    durable.make_directory(path.parent)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    durable.sync_directory(path.parent)
 
 
 def _may_write(path: Path) -> bool:
@@ -223,7 +245,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, create: bool, writab
             raise JournalError(f"{path} is empty: no window was recorded in it")
         _initialise(connection)
     elif application != APPLICATION_ID:
-        raise _not_a_journal(path)
+        raise not_a_journal(path)
     elif version > FORMAT:
         raise JournalError(
             f"{path} was written by a newer version of optibid-console (format {version}, this "
@@ -275,7 +297,3 @@ def _migrate_from(connection: sqlite3.Connection, version: int) -> None:
 
 def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _not_a_journal(path: Path) -> JournalError:
-    return JournalError(f"{path} is not a journal of optibid-console; give another --journal")

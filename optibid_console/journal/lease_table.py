@@ -10,6 +10,7 @@ from pathlib import Path
 
 from optibid_console.codec import canonical, from_plain, to_plain
 from optibid_console.journal import file
+from optibid_console.journal.explaining import explain
 from optibid_console.journal.lease import (
     Deposed,
     EngineId,
@@ -40,7 +41,7 @@ def of(path: Path) -> Lease:
         try:
             return read(db)
         except sqlite3.Error as error:
-            raise file.explain(path, "read", error) from error
+            raise explain(path, "read", error) from error
 
 
 def acquire(db: sqlite3.Connection, holder: str, engine: EngineId, reason: str) -> Lease:
@@ -72,6 +73,11 @@ def beat(db: sqlite3.Connection, token: str) -> None:
     )
     if found.rowcount == 0:
         raise Deposed(read(db))
+
+
+def holds(db: sqlite3.Connection, token: str) -> bool:
+    """Whether `token` is the holder's, without writing."""
+    return bool(db.execute(f"SELECT {HOLDS}", (token,)).fetchone()[0])
 
 
 def release(db: sqlite3.Connection, token: str) -> None:

@@ -6,18 +6,26 @@ before anything acts on it. It lies beside the journal, or where there is still 
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from optibid_console import paths
 from optibid_console.codec import canonical
 from optibid_console.entries import Entry, SpillMerged, entry_from_plain, seal
+from optibid_console.journal import durable
 from optibid_console.journal.chain import Verified
 from optibid_console.journal.journal import JournalError
 from optibid_console.source import SourceError
+
+LOCK_S = 2.0
+"""For how long one waits for another process that writes or merges a spill, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +64,9 @@ class Spill:
         problems = []
         for path in _places(journal):
             try:
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+                durable.make_directory(path.parent)
+                # another engine's isn't gone on with: who left it had another chain
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
                 spill = cls(path, os.open(path, flags, 0o600))
             except OSError as error:
                 problems.append(f"{path}: {error.strerror}")
@@ -65,7 +74,7 @@ class Spill:
             try:
                 entry = first(path)
                 spill.append(entry)
-                _sync_directory(path.parent)
+                durable.sync_directory(path.parent)
             except OSError as error:
                 problems.append(f"{path}: {error.strerror}")
                 spill.remove()
@@ -77,9 +86,19 @@ class Spill:
         )
 
     def append(self, entry: Entry) -> None:
-        """Put it on the disk. Raises `OSError`; then the file is as before."""
-        size = os.fstat(self._fd).st_size
+        """Put it on the disk. Raises `OSError`; then the file is as before.
+
+        Also when another engine has taken it into the journal meanwhile: nobody would ever
+        read what came later.
+        """
         line = canonical(entry.to_plain()) + b"\n"
+        with _locked(self._fd):
+            if os.fstat(self._fd).st_nlink == 0:
+                raise OSError(errno.ESTALE, "another engine has taken it into the journal")
+            self._write(line)
+
+    def _write(self, line: bytes) -> None:
+        size = os.fstat(self._fd).st_size
         try:
             written = os.write(self._fd, line)
             while written < len(line):
@@ -92,7 +111,32 @@ class Spill:
     def remove(self) -> None:
         """Take the file away, once the journal has it all."""
         os.close(self._fd)
-        self.path.unlink(missing_ok=True)
+        remove(self.path)
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Nobody adds to a spill meanwhile. Blocks; raises `JournalError`."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise JournalError(f"the spill {path} can't be read: {error.strerror}") from error
+    try:
+        with _locked(fd):
+            yield
+    except TimeoutError as error:
+        raise JournalError(
+            f"the spill {path} is being written by an engine that doesn't answer: end that "
+            "process, then try again"
+        ) from error
+    finally:
+        os.close(fd)
+
+
+def remove(path: Path) -> None:
+    """Take a spill away that the journal has, for good. Raises `OSError`."""
+    path.unlink(missing_ok=True)
+    durable.sync_directory(path.parent)
 
 
 def beside(journal: Path) -> list[Path]:
@@ -101,12 +145,15 @@ def beside(journal: Path) -> list[Path]:
 
 
 def read(path: Path) -> list[Entry]:
-    """The entries of a spill; a last line that was cut off by a crash was never acted on.
+    """The entries of a spill; a last line that was cut off, or that a power cut left holes in
+    (no line has a zero byte in it), was never acted on.
 
     Raises `JournalError`.
     """
     try:
         lines = path.read_bytes().split(b"\n")[:-1]
+        if lines and b"\0" in lines[-1]:
+            del lines[-1]
         return [entry_from_plain(json.loads(line)) for line in lines]
     except OSError as error:
         raise JournalError(f"the spill {path} can't be read: {error.strerror}") from error
@@ -149,6 +196,24 @@ def merging(entries: Sequence[Entry], head: tuple[int, str], path: Path, at: flo
     return merged
 
 
+@contextmanager
+def _locked(fd: int) -> Iterator[None]:
+    """flock(2); raises `TimeoutError` when whoever has it keeps it for too long."""
+    until = time.monotonic() + LOCK_S
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise TimeoutError("it is locked") from None
+            time.sleep(0.01)
+    try:
+        yield
+    finally:
+        fcntl.flock(fd, fcntl.LOCK_UN)
+
+
 def _places(journal: Path) -> list[Path]:
     key = paths.journal_key(journal)
     places = [
@@ -160,11 +225,3 @@ def _places(journal: Path) -> list[Path]:
     except SourceError:  # no place for a socket either: two places are left
         return places
     return places
-
-
-def _sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

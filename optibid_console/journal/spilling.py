@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,10 +15,12 @@ from optibid_console.entries import seal as sealed
 from optibid_console.journal import spill
 from optibid_console.journal.journal import Journal, JournalError
 from optibid_console.journal.lease import Deposed, EngineId, Lease
+from optibid_console.journal.scrub import Scrub
 from optibid_console.journal.spill import Spill
 from optibid_console.journal.worker import Worker
 
 T = TypeVar("T")
+_Mark = tuple[float, float, str, type]
 
 
 class SpillingJournal:
@@ -28,8 +31,11 @@ class SpillingJournal:
     """
 
     def __init__(self, journal: Journal, path: Path) -> None:
-        self.problem = ""
-        """Why the journal can't be written; empty while nothing waits in a spill."""
+        self._spilling = ""
+        """Why there is a spill; empty while nothing waits in one."""
+        self._damage = ""
+        """What went bad in the journal's file since it was opened."""
+        self._scrub = Scrub(path)
         self._journal = journal
         self._path = path
         self._spill: Spill | None = None
@@ -38,6 +44,13 @@ class SpillingJournal:
         self._forced_runs: set[str] = set()
         self._lock = asyncio.Lock()
         self._thread = Worker("spill")
+        # apart: a disk that goes bad may let a read wait for minutes
+        self._scrubbing = Worker("scrub")
+
+    @property
+    def problem(self) -> str:
+        """Why the journal can't be written; empty while it can, as far as is known."""
+        return self._spilling or self._damage
 
     def force(self, action_id: str) -> None:
         """Let the next run of this action go on in a spill, should the journal not take it."""
@@ -47,6 +60,7 @@ class SpillingJournal:
         async with self._lock:
             if self._spill is None:
                 try:
+                    self._check_whole()
                     return await self._journal.append(actor, fact, mono)
                 except Deposed:
                     raise
@@ -70,27 +84,47 @@ class SpillingJournal:
         async with self._lock:
             if self._spill is None:
                 return []
+            self._check_whole()
             path = self._spill.path
             merged = spill.merging(self._aside, self._journal.head(), path, time.time())
             if merged[0] is not self._aside[0]:
                 raise JournalError(f"{self._path} went on without this engine: {path} waits")
             await self._journal.append_sealed(merged)
             await self._in_thread(self._spill.remove)
-            self._spill, self._aside, self.problem = None, [], ""
+            self._spill, self._aside, self._spilling = None, [], ""
             self._forced_action, self._forced_runs = "", set()
             return merged[-1:]
+
+    async def scrub(self) -> None:
+        """Read a piece of the journal's file again. Once it is damaged nothing is appended to
+        it, until it is whole again; `problem` says what is wrong."""
+        head = self._journal.head()
+        look = partial(self._scrub.go_on, head, time.monotonic())
+        self._damage = await self._scrubbing.do(look)
 
     async def recover(self) -> int:
         """Merge the spills that an earlier engine left; gives the number of entries. Only for
         the lease's holder, before it appends anything. Raises `JournalError`."""
         count = 0
-        for path in spill.beside(self._path):
-            left = [one for one in spill.read(path) if not await self._has(one)]
-            merged = spill.merging(left, self._journal.head(), path, time.time())
-            await self._journal.append_sealed(merged)
-            path.unlink(missing_ok=True)
+        for path in await self._in_thread(spill.beside, self._path):
+            with ExitStack() as stack:
+                await self._in_thread(stack.enter_context, spill.held(path))
+                entries = await self._in_thread(spill.read, path)
+                known = await self._known(entries)
+                left = [one for one in entries if _mark(one) not in known]
+                merged = spill.merging(left, self._journal.head(), path, time.time())
+                await self._journal.append_sealed(merged)
+                await self._in_thread(spill.remove, path)
             count += len(left)
         return count
+
+    async def others(self) -> list[Path]:
+        """The spills of other engines that lie there: of one that was deposed while it wrote
+        one. They are merged when an engine starts (`recover`), never under a running one:
+        their entries would take the window's operator, its epoch and its runs back."""
+        mine = self._spill.path if self._spill else None
+        found = await self._in_thread(spill.beside, self._path)
+        return [path for path in found if path != mine and path.is_file()]
 
     async def read(self, after: int, limit: int) -> list[Entry]:
         aside = [one for one in self._aside if one.seq > after]
@@ -120,6 +154,9 @@ class SpillingJournal:
 
     async def close(self) -> None:
         self._thread.end()
+        # the last connection to close folds the -wal into the file: that is the journal's
+        await self._scrubbing.do(lambda: None)
+        self._scrubbing.end()
         await self._journal.close()
 
     def _check(self, fact: Fact | Unread, why: str) -> None:
@@ -129,6 +166,10 @@ class SpillingJournal:
         starts = isinstance(fact, ActionStarted | StepStarted)
         if starts and getattr(fact, "action_run", "") not in self._forced_runs:
             raise JournalError(why)
+
+    def _check_whole(self) -> None:
+        if self._damage:
+            raise JournalError(self._damage)
 
     def _next(self, actor: str, fact: Fact | Unread, mono: float | None) -> Entry:
         seq, prev = self.head()
@@ -141,11 +182,16 @@ class SpillingJournal:
 
         opened, entry = await self._write(Spill.create, self._path, first)
         self._spill, self._aside = opened, [entry]
-        self.problem = f"{why}; a rollback is recorded in {opened.path} meanwhile"
+        self._spilling = f"{why}; a rollback is recorded in {opened.path} meanwhile"
 
-    async def _has(self, entry: Entry) -> bool:
-        found = await self._journal.read(entry.seq - 1, 1)
-        return bool(found) and found[0].hash == entry.hash
+    async def _known(self, entries: Sequence[Entry]) -> set[_Mark]:
+        """What the journal has from where a spill began, also under other numbers."""
+        after = entries[0].seq - 1 if entries else self._journal.head()[0]
+        known: set[_Mark] = set()
+        while found := await self._journal.read(after, 1000):
+            known |= {_mark(one) for one in found}
+            after = found[-1].seq
+        return known
 
     async def _write(self, work: Callable[..., T], *given: Any) -> T:
         try:
@@ -155,3 +201,8 @@ class SpillingJournal:
 
     async def _in_thread(self, work: Callable[..., T], *given: Any) -> T:
         return await self._thread.do(partial(work, *given))
+
+
+def _mark(entry: Entry) -> _Mark:
+    """What an entry keeps when it is numbered and sealed anew."""
+    return entry.at, entry.mono, entry.actor, type(entry.fact)

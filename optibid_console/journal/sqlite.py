@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from optibid_console.entries import Entry, Fact, OperatorTook, Unread, seal
+from optibid_console.entries import Entry, Fact, OperatorTook, Plain, Unread, plain_fact, seal_plain
 from optibid_console.journal import file, lease_table
+from optibid_console.journal.explaining import explain
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.lease import Deposed, EngineId, Lease
 from optibid_console.journal.worker import Worker
@@ -54,7 +55,7 @@ class SqliteJournal:
                 return db, file.last_head(db, path)
             except sqlite3.Error as error:
                 db.close()
-                raise file.explain(path, "read", error) from error
+                raise explain(path, "read", error) from error
             except JournalError:
                 db.close()
                 raise
@@ -94,7 +95,7 @@ class SqliteJournal:
         return await self._do("written", work)
 
     async def beat(self) -> None:
-        await self._do("written", lambda: lease_table.beat(self._db, self._token))
+        await self._do("written", self._beat)
 
     async def lease(self) -> Lease:
         return await self._do("read", lambda: lease_table.read(self._db))
@@ -111,15 +112,25 @@ class SqliteJournal:
             await self._do("closed", self._db.close)
             self._thread.end()
 
+    def _beat(self) -> None:
+        try:
+            lease_table.beat(self._db, self._token)
+        except sqlite3.Error:
+            # one that can't write (a read-only disk) has to notice all the same that it was deposed
+            if not lease_table.holds(self._db, self._token):
+                raise Deposed(lease_table.read(self._db)) from None
+            raise
+
     def _append(self, at: float, mono: float, actor: str, fact: Fact | Unread) -> Entry:
         seq, prev = self._head
-        entry = seal(seq + 1, at, mono, actor, fact, prev)
+        plain = plain_fact(fact)
+        entry = seal_plain(seq + 1, at, mono, actor, fact, plain, prev)
         if isinstance(fact, OperatorTook):
             with file.transaction(self._db):
-                self._insert(entry)
+                self._insert(entry, plain)
                 lease_table.raise_epoch(self._db, fact.epoch)
         else:
-            self._insert(entry)
+            self._insert(entry, plain)
         self._head = (entry.seq, entry.hash)
         return entry
 
@@ -134,9 +145,9 @@ class SqliteJournal:
         if entries:
             self._head = (entries[-1].seq, entries[-1].hash)
 
-    def _insert(self, entry: Entry) -> None:
+    def _insert(self, entry: Entry, plain: Plain | None = None) -> None:
         """One statement, so that the entry is there if and only if the lease was held then."""
-        row = [*file.row_of(entry), self._token]
+        row = (*file.row_of(entry, plain), self._token)
         try:
             done = self._db.execute(_INSERT, row)
         except sqlite3.IntegrityError as error:
@@ -151,4 +162,4 @@ class SqliteJournal:
         try:
             return await self._thread.do(work)
         except sqlite3.Error as error:
-            raise file.explain(self.path, what, error) from error
+            raise explain(self.path, what, error) from error

@@ -111,7 +111,8 @@ class TargetSpec:
     """`together`: in the exact order with stdout. `apart`: told apart from it, and then in
     order only where writes are some milliseconds apart."""
     keep_runs: Seconds = _THIRTY_DAYS
-    """After how long directories of ended runs are removed, in whole days."""
+    """After how long the engine removes directories of ended runs, in whole days: once it
+    reaches the target, then daily. Those of open windows stay."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from optibid_console.runbook.model import Runbook, TargetSpec
 from optibid_console.targets.target import LinkListener, Target
 
-__all__ = ["open_targets"]
+__all__ = ["open_targets", "without_link"]
 
 LOCAL = "local"
 
@@ -23,6 +23,12 @@ def open_targets(runbook: Runbook, on_link: LinkListener) -> dict[str, Target]:
     for spec in sorted(specs.values(), key=lambda one: one.kind == "container"):
         made[spec.id] = _open(spec, on_link, made)
     return {name: made[name] for name in sorted(specs, key=lambda one: specs[one].kind)}
+
+
+def without_link(runbook: Runbook) -> tuple[str, ...]:
+    """The ids of the targets that are always reached, of which no link is told."""
+    here = (spec.id for spec in runbook.targets.values() if spec.kind == "local")
+    return tuple(dict.fromkeys((LOCAL, *here)))
 
 
 def _open(spec: TargetSpec, on_link: LinkListener, others: Mapping[str, Target]) -> Target:

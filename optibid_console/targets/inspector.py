@@ -55,6 +55,8 @@ total() {
 """
 
 _CANCEL = """
+line_end='
+'
 if [ ! -d "$run" ] || seal; then answer nothing; exit 0; fi
 trap : HUP PIPE
 settle
@@ -73,22 +75,30 @@ kin() {
   grew=yes
   while [ "$grew" ]; do
     grew=
-    while read -r one parent; do
+    set -- $all
+    while [ $# -gt 1 ]; do
       case $kin in
-        *" $one "*) ;;
-        *" $parent "*) kin="$kin$one " grew=yes ;;
+        *" $1 "*) ;;
+        *" $2 "*) kin="$kin$1 " grew=yes ;;
       esac
-    done <<LIST
-$all
-LIST
+      shift 2
+    done
   done
 }
+# Every process's line of proc(5) stat. A shell's own `read` takes a system call for each
+# byte, which adds up over hundreds of processes.
+all_stats() { all=$(cat /proc/[0-9]*/stat 2>/dev/null); }
 # Where nobody reaps orphans, a group goes on with zombies alone: they don't count.
 members() {
   look "$pid" && return
   [ -r /proc/self/stat ] || return 0
-  for one in /proc/[0-9]*/stat; do
-    { read -r stat <"$one"; } 2>/dev/null || continue
+  all_stats
+  set -f
+  IFS=$line_end
+  set -- $all
+  set +f
+  unset IFS
+  for stat; do
     set -- ${stat##*")" }
     [ "$3" = "$pid" ] && [ "$1" != Z ] && return
   done
@@ -96,15 +106,23 @@ members() {
 }
 # Processes that the command started and that left its group: their environment names the run.
 strays() {
+  strays= others= environs=
   [ -r /proc/self/environ ] || return
-  for one in /proc/[0-9]*; do
-    { read -r stat <"$one/stat"; } 2>/dev/null || continue
+  all_stats
+  set -f
+  IFS=$line_end
+  set -- $all
+  set +f
+  unset IFS
+  for stat; do
     set -- ${stat##*")" }
     [ "$1" != Z ] && [ "$3" != "$pid" ] && [ "${20}" -ge "$born" ] || continue
-    tr '\\0' '\\n' 2>/dev/null <"$one/environ" | grep -qxF "OPTIBID_RUN=$run/" || continue
-    strays="$strays ${one##*/}"
-  done 2>/dev/null
+    others="$others ${stat%% *}" environs="$environs /proc/${stat%% *}/environ"
+  done
+  [ "$environs" ] && named $environs || return
+  for one in $others; do named "/proc/$one/environ" && strays="$strays $one"; done
 }
+named() { cat "$@" 2>/dev/null | tr '\\0' '\\n' | grep -qxF "OPTIBID_RUN=$run/"; }
 left() {
   for one in $strays; do look "$one" && return; done
   if [ "$how" = group ]; then kill -0 "-$pid" 2>/dev/null && members; return; fi
@@ -116,12 +134,10 @@ send() {
   for one in $strays; do kill "-$1" "$one"; done
 }
 [ "$how" = group ] || kin
-strays=
 strays
 send TERM 2>/dev/null
 turns=0
 while left && [ $turns -lt $patience ]; do turns=$((turns + 1)); nap; done
-strays=
 strays
 left && send KILL 2>/dev/null
 turns=0

@@ -6,8 +6,8 @@ offers gives the order of writes to two pipes, so telling them apart (`APART`) c
 stderr then goes through a second pipe, and each piece of it (at most `PIECE_BYTES`, as it
 was read) is written into the first one within marks that name the run (`streams.py`), by
 one write of at most 4096 bytes, which POSIX keeps whole (`PIPE_BUF`). stdout stays byte for
-byte and takes no detour. A piece of stderr arrives 1 to 4 ms late (measured on two
-cores), and a writer that uses both within that time is seen in another order.
+byte and takes no detour. A piece of stderr arrives late by what its detour takes,
+and a writer that uses both within that time is seen in another order.
 
 A pipe and not the file itself, because a command that opens /dev/stderr would cut the file
 off, and because the file is capped. What comes first is kept in `out`, up to half of the cap;

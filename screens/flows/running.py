@@ -7,7 +7,9 @@ from optibid_console.entries import Choice
 from optibid_console.permit import ROLLBACK, forced_words
 from optibid_console.plan import preview
 from optibid_console.runbook.model import Action
+from optibid_console.state import RunState
 from screens.flows.desk import Desk
+from screens.view import open_question
 
 
 class Running:
@@ -69,7 +71,8 @@ class Running:
 
         text = (
             f"Nothing can be recorded now: {problem}. The rollback can go on all the same: what "
-            "it does is kept in a spill file beside the journal and merged when that is back."
+            "it does is recorded in a spill file, beside the journal or on another disk (the "
+            "header names it then), and merged when the journal is back."
         )
         sheet = TypeOut(self.desk.view, "Without the journal", text, forced_words(action))
         typed = await self.desk.stage.ask(sheet)
@@ -83,6 +86,10 @@ class Running:
         action = self.desk.view.state.action()
         if action is None or not action.stopped_at_step or not self.desk.allowed():
             return
+        question = open_question(self.desk.view, "")
+        if question is not None:
+            await self.settle(question)
+            return
         said = await self.desk.stage.ask(stopped_sheet(self.desk.view, action))
         if said is None or said == LATER:
             return
@@ -94,6 +101,14 @@ class Running:
                 return
             why = given
         await self.desk.send(c.Decide(action.action_run, choice, why))
+
+    async def settle(self, run: RunState) -> None:
+        """Say how a step ended whose run is gone without a trace; who watches can only look."""
+        from screens.modals.settle import SettleSheet
+
+        said = await self.desk.stage.ask(SettleSheet(self.desk.view, run))
+        if said is not None and self.desk.allowed(said):
+            await self.desk.send(said)
 
     async def abort(self) -> None:
         from screens.modals.confirm import confirm_abort

@@ -6,7 +6,7 @@ from __future__ import annotations
 from textual.widgets import Input
 
 from optibid_console.launch_clock import format_span
-from optibid_console.plan import Preview, PreviewStep, preview
+from optibid_console.plan import ROLLBACK, Preview, PreviewStep, preview
 from optibid_console.runbook.model import StepKind
 from screens.lines import BLANK, Line, Span, row, sign, spans, wrapped
 from screens.modals.confirm import command_lines
@@ -32,15 +32,25 @@ class ConfirmAction(Sheet[str | None]):
 
     def make_lines(self, width: int, now: float) -> list[Line]:
         costs = self.view.costs
-        return preview_lines(preview(self.view.state, self._action_id, now, costs), width)
+        lines = preview_lines(preview(self.view.state, self._action_id, now, costs), width)
+        warned = self._unrecorded(width)
+        return [*warned, BLANK, *lines] if warned else lines
 
     def pinned_lines(self, width: int, now: float) -> list[Line]:
         shown = preview(self.view.state, self._action_id, now)
+        warned = self._unrecorded(width)
         if not shown.not_ready:
             age_s = _oldest_s(self.view, self._action_id, now)
             seen = f", as read in the last {format_span(age_s)}" if age_s is not None else ""
-            return [row(width, (Span(f"everything is ready{seen}", "ok"),))]
-        return wrapped(f"not ready: {'; '.join(shown.not_ready)}", width, "warn")
+            return [*warned, row(width, (Span(f"everything is ready{seen}", "ok"),))]
+        return [*warned, *wrapped(f"not ready: {'; '.join(shown.not_ready)}", width, "warn")]
+
+    def _unrecorded(self, width: int) -> list[Line]:
+        """That the journal is away: this sheet is then not the last word."""
+        pulse = self.view.pulse
+        if pulse is None or pulse.journal_ok or self._action_id != ROLLBACK:
+            return []
+        return wrapped("the journal can't be written: you are asked once more", width, "failing")
 
     def show_more(self, above: int, below: int) -> None:
         self._read = self._read or below <= 0

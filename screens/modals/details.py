@@ -125,6 +125,8 @@ def _step(view: View, name: str, width: int, now: float) -> list[Line]:
     lines += [BLANK, *_fact("status", f"{look.drawn} {said}", width, look.style)]
     if seen.reason:
         lines += _fact("reason", seen.reason, width)
+    if seen.settled_by:
+        lines += _fact("settled by", seen.settled_by, width)
     if seen.started_at:
         spent = (
             f", took {format_span(seen.finished_at - seen.started_at)}" if seen.finished_at else ""

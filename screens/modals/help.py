@@ -17,7 +17,11 @@ def help_lines(view: View, pane: str, width: int) -> list[Line]:
     runbook = view.state.runbook
     moved = runbook.keys if runbook else {}
     here = [(shown_key(moved.get(one.id, one.key)), one.help) for one in KEYS if pane in one.panes]
-    lines = [heading(f"In {TITLES.get(pane, 'the window')}")]
+    unsettled = view.state.unsettled_runs() if view.drives else ()
+    lines = _keys([("1 Enter", f"settle {one.step_id}: say how it ended, nobody else knows")
+                   for one in unsettled], width)  # fmt: skip
+    lines += [BLANK] if unsettled else []
+    lines.append(heading(f"In {TITLES.get(pane, 'the window')}"))
     lines += _keys([*here, *PANE_KEYS.get(pane, ()), *MOVES], width)
     lines += [BLANK, heading("Everywhere")]
     if not view.drives:
@@ -50,7 +54,9 @@ def help_lines(view: View, pane: str, width: int) -> list[Line]:
             look = GLYPHS[name]
             line += [Span(look.drawn, look.style), Span(f" {look.word:<14}")]
         lines.append(row(width, line))
-    return lines
+    run = (Span(f"  {sign('stderr')}", "warn"), Span(" stderr in a run's output     "),
+           Span(sign("notice"), "accent"), Span(" the console's own words there"))  # fmt: skip
+    return [*lines, row(width, run)]
 
 
 def _keys(keys: list[tuple[str, str]], width: int) -> list[Line]:

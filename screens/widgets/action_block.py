@@ -25,7 +25,9 @@ def action_lines(view: View, width: int, now: float, folded: Mapping[str, bool])
     under_way = action.outcome is None
     closed = folded.get(key, not under_way)
     lines = [
-        _action_line(action, spec.title if spec else action.action_id, width, now, key, closed)
+        _action_line(
+            view, action, spec.title if spec else action.action_id, width, now, key, closed
+        )
     ]
     if not closed:
         for one in action.steps:
@@ -44,12 +46,14 @@ def _last_action(view: View) -> ActionState | None:
 
 
 def _action_line(
-    action: ActionState, title: str, width: int, now: float, key: str, closed: bool
+    view: View, action: ActionState, title: str, width: int, now: float, key: str, closed: bool
 ) -> Line:
     ended = action.outcome is not None
     span = format_span((action.finished_at or now) - action.started_at)
     if action.stopped_at_step:
-        look, word = glyph("failed"), "stopped"
+        stopped = view.state.step(action.stopped_at_step, action.action_run).status
+        look = glyph("unsettled" if stopped is StepStatus.UNSETTLED else "failed")
+        word = "stopped"
     elif action.outcome is Outcome.SUCCEEDED:
         look, word = glyph("done"), "done"
     elif ended and action.outcome is not None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from optibid_console.entries import Outcome, Verdict
+from optibid_console.entries import Verdict
 from optibid_console.launch_clock import format_span
 from optibid_console.permit import awaits_confirmation
 from optibid_console.runbook.model import Criterion
@@ -33,6 +33,8 @@ class Alert:
     text: str
     way: str
     """The key to press, and what it does; empty: nothing to press."""
+    whole: bool = False
+    """It has a second line where one is too short; the worst one always has."""
 
 
 def alerts(view: View, now: float) -> list[Alert]:
@@ -40,9 +42,11 @@ def alerts(view: View, now: float) -> list[Alert]:
     if view.state.closed is not None:
         return _closed(view)
     return [
-        *_lost(view), *_stopped(view), *_tripped(view, now), *_unknown(view), *_failed(view),
+        *_lost(view), *_unsettled(view), *_stopped(view), *_spill(view),
+        *_not_recording(view), *_tripped(view, now), *_unknown(view),
+        *_failed(view),
         *_by_hand(view, now),
-        *_rolled_back(view), *_poll(view), *_escalation(view, now),
+        *_rolled_back(view), *_poll(view), *_escalation(view, now), *_changed_config(view),
     ]  # fmt: skip
 
 
@@ -62,10 +66,38 @@ def _stopped(view: View) -> list[Alert]:
     action = view.state.action()
     if action is None or not action.stopped_at_step:
         return []
+    if any(run.action_run == action.action_run for run in view.state.unsettled_runs()):
+        return []  # the question before it is asked above
     head = f"{action.action_id.upper()} STOPPED at {action.stopped_at_step}"
     return [
         Alert("failed", head, action.stopped_reason, _drives(view, "enter  retry, skip or stop"))
     ]
+
+
+def _spill(view: View) -> list[Alert]:
+    """A forced rollback is recorded beside the journal; the file is named as a whole."""
+    if not view.state.spill:
+        return []
+    head = "The journal is away: a spill file records, until it is back"
+    return [Alert("recording", head, view.state.spill, _drives(view, "l  more"), whole=True)]
+
+
+def _not_recording(view: View) -> list[Alert]:
+    """The journal can't be written: why, and what can be done all the same."""
+    pulse = view.pulse
+    if pulse is None or pulse.journal_ok or view.state.spill:
+        return []
+    rollback, runbook = view.rollback(), view.state.runbook
+    key = runbook.keys.get(rollback.id, rollback.key) if runbook and rollback else ""
+    way = _drives(view, f"{key}  forced rollback") if key else ""
+    head = "NOT RECORDING: nothing new can start"
+    return [Alert("failing", head, why_not_recorded(pulse.problem), way, whole=True)]
+
+
+def why_not_recorded(problem: str) -> str:
+    """The journal's problem with the cause first: its place is long and known."""
+    where, said, cause = problem.partition(" can't be written: ")
+    return f"{cause} ({where})" if said else problem
 
 
 def _tripped(view: View, now: float) -> list[Alert]:
@@ -114,9 +146,18 @@ def _unknown(view: View) -> list[Alert]:
             asked = f"{run.target} is asked as soon as it answers, nothing is started again"
             text = f"{run.unreachable}; {asked}"
             found.append(Alert("unknown", head, text, ""))
-    for key, step in view.state.steps.items():
-        if step.outcome is Outcome.UNKNOWN and step.status.value == "unknown":
-            found.append(Alert("unknown", f"{key}: outcome unknown", step.reason, ""))
+    return found
+
+
+def _unsettled(view: View) -> list[Alert]:
+    """Steps that nobody knows the outcome of: the operator's decision is awaited."""
+    action, found = view.state.action(), []
+    for run in view.state.unsettled_runs():
+        stopped = action is not None and action.action_run == run.action_run
+        lead = f"{action.action_id.upper()} STOPPED: " if action and stopped else ""
+        head = f"{lead}{run.step_id} unknown, a decision is awaited"
+        text = f"{view.state.steps[run.step_key].reason}; nothing is started again by itself"
+        found.append(Alert("unknown", head, text, _drives(view, "1 enter  settle it")))
     return found
 
 
@@ -188,6 +229,16 @@ def _escalation(view: View, now: float) -> list[Alert]:
     ]
 
 
+def _changed_config(view: View) -> list[Alert]:
+    changes = view.config_changes()
+    if not changes or view.given is None:
+        return []
+    head = f"{view.given.name} changed since this window was opened"
+    count = f"{len(changes)} difference{'s' if len(changes) > 1 else ''}"
+    text = f"the window goes by the one it was opened with ({count})"
+    return [Alert("warn", head, text, "l  which")]
+
+
 def _closed(view: View) -> list[Alert]:
     closed = view.state.closed
     if closed is None:
@@ -201,14 +252,17 @@ def banner_lines(view: View, width: int, now: float) -> list[Line]:
     the last line counts those left out."""
     found = alerts(view, now)
     shown = found if len(found) <= MAX_ALERTS else found[: MAX_ALERTS - 1]
-    lines = [line for i, one in enumerate(shown) for line in _lines(one, width, whole=not i)]
+    lines = [
+        line for i, one in enumerate(shown)
+        for line in _lines(one, width, whole=one.whole or not i)
+    ]  # fmt: skip
     if len(shown) < len(found):
         lines.append(row(width, spans(f" {sign('more')} and {len(found) - len(shown)} more")))
     return lines
 
 
 def _lines(alert: Alert, width: int, *, whole: bool) -> list[Line]:
-    """The alert in a line; the worst one, `whole`, has a second line where one is too short."""
+    """The alert in a line; where it is `whole` and one is too short, a second line."""
     look = glyph(alert.look)
     head = Span(f" {look.drawn} {alert.head}", "strong")
     text = Span(f"  {alert.text}" if alert.text else "")
@@ -229,7 +283,8 @@ class Banner(Pane, can_focus=False):
     def redraw(self) -> None:
         """Also take as much height as it needs, and the colour of the worst alert."""
         verdicts = {one.verdict for one in self.view.state.criteria.values()}
-        self.set_class(bool(_stopped(self.view)) or Verdict.FAIL in verdicts, "-bad")
+        urgent = bool(_stopped(self.view) or _unsettled(self.view) or _not_recording(self.view))
+        self.set_class(urgent or Verdict.FAIL in verdicts, "-bad")
         width = self.size.width or self.app.size.width
         height = len(banner_lines(self.view, width, self.view.now()))
         if self.display != bool(height):

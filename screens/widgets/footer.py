@@ -10,7 +10,7 @@ from textual.message import Message
 from screens.glyphs import glyph
 from screens.keys import KEYS, PANES, TITLES, Key, shown_key
 from screens.lines import Line, Segment, Span, Spans, fit_segments, spans
-from screens.view import View, waits_for_person
+from screens.view import View, open_question, waits_for_person
 from screens.widgets.pane import Pane
 
 _RANKS = {"help": 0, "open": 1, "tick": 2, "abort": 2, "leave": 2, "hold": 4, "note": 6, "skip": 6}
@@ -51,6 +51,8 @@ def footer_keys(view: View, pane: str, chosen: str) -> list[tuple[str, str, int]
 def _word(view: View, key: Key, pane: str, chosen: str) -> str:
     if key.id == "open":
         runs = chosen.startswith("step:") and view.drives
+        if open_question(view, chosen) is not None:
+            return "settle" if view.drives else "look"
         return waits_for_person(view, chosen) or ("run" if runs else "open")
     if key.id == "tick":
         if chosen.startswith(("phase:", "section:", "action:")):

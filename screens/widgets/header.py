@@ -107,8 +107,10 @@ def _drift(view: View, clock: LaunchClock) -> list[Segment]:
 
 
 def _lamp_line(view: View, width: int, now: float) -> Line:
-    segments = [*_engine(view), *_people(view), *_recording(view), *_rollback(view),
-                *_criteria(view), *_probes(view, now), *_links(view), *_missed(view)]  # fmt: skip
+    segments = [
+        *_engine(view), *_question(view), *_people(view), *_recording(view), *_rollback(view),
+        *_criteria(view), *_probes(view, now), *_links(view), *_missed(view),
+    ]  # fmt: skip
     return fit_segments(segments, width)
 
 
@@ -125,6 +127,16 @@ def _engine(view: View) -> list[Segment]:
             (spans(Span(f"{lost}: {view.lost.why}", "failing")), spans(Span(lost, "failing"))), 0
         )
     ]
+
+
+def _question(view: View) -> list[Segment]:
+    runs = view.state.unsettled_runs()
+    if not runs or view.state.closed is not None:
+        return []
+    look = glyph("unsettled")
+    short = f" {look.drawn} {runs[0].step_id} UNKNOWN "
+    said = (f"{short.rstrip()}: decision awaited ", short)
+    return [Segment(tuple(spans(Span(one, look.style)) for one in said), 1)]
 
 
 def _people(view: View) -> list[Segment]:
@@ -149,6 +161,10 @@ def _recording(view: View) -> list[Segment]:
     if view.ended or view.lost is not None or view.state.closed is not None:
         return []
     pulse = view.pulse
+    if view.state.spill:
+        aside = f"{glyph('recording').drawn} SPILL"
+        said = (f"{aside}: recording in spill file {view.state.spill}", f"{aside} FILE", aside)
+        return [Segment(tuple(spans(Span(one, "warn")) for one in said), 0)]
     if pulse is not None and not pulse.journal_ok:
         bad = f"{glyph('failing').drawn} NOT RECORDING"
         return [

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from contextlib import suppress
-from pathlib import Path
 from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.message import Message
 from textual.reactive import var
 from textual.strip import Strip
 from textual.timer import Timer
@@ -24,13 +21,12 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from optibid_console.signals import LogLines
-from screens.glyphs import ascii_only, glyph
-from screens.widgets.log_copy import CLIPBOARD_CHARS, copied_text, save_in_background, told
+from screens.widgets import log_copier
 from screens.widgets.log_feed import LogFeed
 from screens.widgets.log_rows import MAX_OFFSET, RowPainter
 from screens.widgets.log_search import LogSearch, Progress
 from screens.widgets.log_status import StatusRow
-from screens.widgets.log_tails import format_rate
+from screens.widgets.log_title import log_title
 from screens.widgets.log_view import LogView, Row
 from screens.widgets.pane import title_lead
 from screens.widgets.ring import Ring
@@ -78,13 +74,6 @@ class LogPane(Widget, can_focus=True):
     ]
 
     title_text: var[str] = var("Logs")
-
-    class Saved(Message):
-        """A copy was saved, or could not be."""
-
-        def __init__(self, result: Path | OSError, lines: int, sent: bool) -> None:
-            super().__init__()
-            self.result, self.lines, self.sent = result, lines, sent
 
     def __init__(
         self,
@@ -213,15 +202,7 @@ class LogPane(Widget, can_focus=True):
 
     def _retitle(self, now: float) -> None:
         self._titled_at = now
-        pace = format_rate(self._feed.rate.per_second(now))
-        if self.view.paused:
-            sign = glyph("held").drawn
-        elif self.view.follow:
-            sign = ">" if ascii_only() else "▶"
-        else:
-            sign = "-" if ascii_only() else "■"
-        room = self.size.width - len(pace) - 12
-        title = Content.assemble("Logs  ", self.tails.title(room), f"  {pace} {sign}")
+        title = log_title(self.tails, self.view, self._feed.rate.per_second(now), self.size.width)
         self.title_text = title.plain
         shown = Content.assemble(title_lead(self), title, " ")
         if self.border_title != shown.markup:
@@ -327,29 +308,13 @@ class LogPane(Widget, can_focus=True):
         """Copy the lines on screen, whole, to the clipboard and to a file."""
         numbers = dict.fromkeys(row.number for row in self._page if row.number >= self.ring.first)
         lines = [self.ring.line(number) for number in numbers]
-        if not lines:
-            self.app.notify("No lines to copy", markup=False)
-            return
-        sent = sum(len(line.raw) for line in lines) <= CLIPBOARD_CHARS
         names = self.tails.names
+        log_copier.copy(self, lines, lambda tail: names[tail] if tail < len(names) else "")
 
-        def name_of(tail: int) -> str:
-            return names[tail] if tail < len(names) else ""
-
-        def saved(result: Path | OSError) -> None:
-            with suppress(RuntimeError):  # the app has ended meanwhile: nobody to tell
-                self.post_message(self.Saved(result, len(lines), sent))
-
-        if sent:
-            self.app.copy_to_clipboard(copied_text(lines, name_of))
-        save_in_background(lines, name_of, saved)
-
-    @on(Saved)
-    def _tell(self, event: Saved) -> None:
+    @on(log_copier.Saved)
+    def _saved(self, event: log_copier.Saved) -> None:
         event.stop()
-        said = told(event.result, event.lines, event.sent)
-        failed = isinstance(event.result, OSError)
-        self.app.notify(said, severity="error" if failed else "information", markup=False)
+        log_copier.tell(self, event)
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         event.stop()

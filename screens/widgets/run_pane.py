@@ -12,17 +12,22 @@ from optibid_console.entries import Outcome
 from optibid_console.launch_clock import format_span
 from optibid_console.runbook.model import StepKind
 from optibid_console.runbook.summary import summary
+from optibid_console.signals import NOTICE
 from optibid_console.state import RunState, StepState, StepStatus
 from screens.glyphs import glyph
 from screens.lines import Line, Span, cut, row, sign, spans, wrapped
 from screens.progress_line import progress_line
-from screens.run_output import RunOutput, last_rewrite
+from screens.run_output import STDERR, RunOutput, last_rewrite
 from screens.sanitise import clean
 from screens.view import View
 from screens.widgets.pane import Pane
 
 MAX_CHARS = 4096
 """So many characters of a line can be seen by moving to the right."""
+
+
+_LOOKS = {STDERR: ("stderr", "warn"), NOTICE: ("notice", "accent")}
+"""The sign in the gutter and the tone of a line; what the command prints can't get there."""
 
 
 class OutputLines(Sequence[Line]):
@@ -49,14 +54,16 @@ class OutputLines(Sequence[Line]):
             return self.head[index]
         index -= len(self.head)
         if index < self._count:
-            return self._shown(self.output[index])
+            return self._shown(self.output[index], self.output.stream(index))
         return self.tail[index - self._count]
 
-    def _shown(self, raw: bytes) -> Line:
+    def _shown(self, raw: bytes, stream: str) -> Line:
+        mark, tone = _LOOKS.get(stream, ("", "plain"))
+        gutter = Span(sign(mark) if mark else " ", tone)
         text = clean(last_rewrite(raw), MAX_CHARS + self.left)
         if self.left and text:
             text = sign("more") + text[self.left + 1 :]
-        return Line((Span(cut(text, self.width)),))
+        return Line((gutter, Span(cut(text, self.width - 1), tone)))
 
 
 def run_head(view: View, run: RunState, width: int) -> list[Line]:
@@ -100,12 +107,13 @@ def run_tail(view: View, run: RunState, width: int) -> list[Line]:
         )
     if step is not None and step.status not in (StepStatus.RUNNING, StepStatus.CHECKING):
         well = step.status is StepStatus.DONE
-        look = glyph(
-            "done" if well else "unknown" if step.status is StepStatus.UNKNOWN else "failed"
-        )
+        unknown = {StepStatus.UNKNOWN: "unknown", StepStatus.UNSETTLED: "unsettled"}
+        look = glyph("done" if well else unknown.get(step.status, "failed"))
         word = step.outcome.value if step.outcome else step.status.value
         said = f"{look.drawn} step {run.step_id} {word}"
-        lines += wrapped(f"{said}: {step.reason}" if step.reason else said, width, look.style)
+        by = f", settled by {step.settled_by}" if step.settled_by else ""
+        why = f"{by}: {step.reason}" if step.reason else by
+        lines += wrapped(said + why, width, look.style)
     elif step is not None:
         lines.append(row(width, (Span(f"taking the evidence {sign('more')}", "running"),)))
     return lines
@@ -130,7 +138,7 @@ def _silent_lines(view: View, run: RunState, width: int) -> list[Line]:
     """A screen that came later has no output; the journal kept the last lines."""
     if run.run_id in view.outputs or run.ended is None:
         return []
-    return [row(width, (Span(one),)) for one in run.ended.last_lines]
+    return [row(width, (Span(f" {one}"),)) for one in run.ended.last_lines]
 
 
 def _end_text(run: RunState) -> str:

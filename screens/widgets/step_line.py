@@ -25,7 +25,7 @@ def step_spans(
     """A step's left and right part: glyph and title; word, share, time and expected time."""
     look = glyph(look_of(seen.status))
     tone = {StepStatus.DONE: "plain", StepStatus.SKIPPED: "dim"}.get(seen.status, "plain")
-    if seen.status in ACTIVE or is_next:
+    if seen.status in ACTIVE or seen.status is StepStatus.UNSETTLED or is_next:
         tone = "strong"
     mark = Span(f" {sign('next')} ", "accent") if is_next else Span("   ")
     left = spans(mark, Span(f"{look.drawn} ", look.style), Span(f"{step.id} {step.title}", tone))
@@ -51,6 +51,9 @@ def _step_end(step: Step, seen: StepState, now: float, is_next: bool, share: str
     match seen.status:
         case StepStatus.DONE:
             return spans(Span(f"{again}{spent}", "dim"))
+        case StepStatus.UNSETTLED:
+            look = glyph("unsettled")
+            return spans(Span(f" {look.drawn} {again}{look.word} ", look.style))
         case StepStatus.FAILED:
             word = seen.outcome.value if seen.outcome else "failed"
             return spans(Span(f"{again}{word} {spent}", glyph("failed").style))

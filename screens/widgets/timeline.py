@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from optibid_console.plan import Move
 
 _OVER = frozenset({StepStatus.DONE, StepStatus.SKIPPED})
+_TROUBLED = frozenset({StepStatus.FAILED, StepStatus.UNKNOWN, StepStatus.UNSETTLED})
 
 
 def _next_move(state: WindowState) -> Move:
@@ -97,7 +98,7 @@ def _phase_lines(
 ) -> list[Line]:  # fmt: skip
     phase = runbook.phases[index]
     states = [view.state.step(step.id) for step in phase.steps]
-    troubled = any(one.status in (StepStatus.FAILED, StepStatus.UNKNOWN) for one in states)
+    troubled = any(one.status in _TROUBLED for one in states)
     key = f"phase:{phase.id}"
     closed = folded.get(key, not opened and not troubled)
     current = current_phase(runbook, view.state)
@@ -123,7 +124,9 @@ def _phase_line(
     phase = runbook.phases[index]
     over = sum(one.status in _OVER for one in states)
     fold = sign("closed" if closed else "open")
-    if any(one.status is StepStatus.FAILED for one in states):
+    if any(one.status is StepStatus.UNSETTLED for one in states):
+        look = glyph("unsettled")
+    elif any(one.status is StepStatus.FAILED for one in states):
         look = glyph("failed")
     elif index < current or over == len(states):
         look = glyph("done")
@@ -179,6 +182,9 @@ class Timeline(Folding):
         over = sum(one in _OVER for one in states)
         failed = sum(one is StepStatus.FAILED for one in states)
         word = f"  {glyph('failed').drawn} {failed} failed" if failed else ""
+        open_ones = len(self.view.state.unsettled_runs())
+        if open_ones:
+            word = f"  {glyph('unsettled').drawn} {open_ones} unknown{word}"
         return f"Timeline {over}/{len(states)}{word}"
 
     def preferred(self) -> str:

@@ -110,3 +110,36 @@ def test_none_of_several_types_names_its_place() -> None:
         from_plain(Mixed, {"status": "ok"})
     with pytest.raises(ValueError, match=r"Mixed\.pick: expected one of"):
         from_plain(Mixed, {"pick": "some"})
+
+
+@dataclass(frozen=True, slots=True)
+class WholeFirst:
+    value: int | float
+
+
+@dataclass(frozen=True, slots=True)
+class RealFirst:
+    value: float | int
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """Holds others of its own kind."""
+
+    name: str
+    inner: tuple[Nested, ...] = ()
+
+
+def test_the_first_type_that_fits_is_each_fields_own() -> None:
+    assert type(from_plain(WholeFirst, {"value": 3}).value) is int
+    assert type(from_plain(RealFirst, {"value": 3}).value) is float
+    assert type(from_plain(WholeFirst, {"value": 3}).value) is int
+
+
+def test_a_dataclass_may_hold_its_own_kind_and_the_place_is_told_down_there() -> None:
+    whole = Nested("a", (Nested("b", (Nested("c"),)), Nested("d")))
+    assert from_plain(Nested, to_plain(whole)) == whole
+    with pytest.raises(ValueError, match=r"^Nested\.inner\[1\]\.inner\[0\]\.name is missing$"):
+        from_plain(Nested, {"name": "a", "inner": [{"name": "b"}, {"name": "c", "inner": [{}]}]})
+    with pytest.raises(ValueError, match=r"^Nested\.inner\[0\]: expected an object, found 'x'$"):
+        from_plain(Nested, {"name": "a", "inner": ["x"]})

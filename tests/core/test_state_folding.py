@@ -108,6 +108,9 @@ RUN_FACTS = st.sampled_from(
         e.RunEnded("r3", e.Outcome.ABORTED, ""),
         e.StepFinished("1.2", "r1", e.Outcome.SUCCEEDED),
         e.StepFinished("1.2", "r2", e.Outcome.FAILED),
+        e.RunEnded("r1", e.Outcome.UNKNOWN, "gone"), e.StepFinished("1.2", "r1", e.Outcome.UNKNOWN),
+        e.StepSettled("1.2", "r1", e.Outcome.SUCCEEDED, "seen"),
+        e.StepSettled("1.2", "r1", e.Outcome.UNKNOWN, "no answer"),
         e.StepFinished("R1", "r3", e.Outcome.ABORTED),
         e.StepSkipped("1.1", "no tests tonight"), e.AbortAsked("r1"),
         e.ActionStarted("rollback", "rollback1", ("R1",)),
@@ -125,7 +128,7 @@ def test_no_order_of_facts_breaks_the_fold(facts: list[e.Fact]) -> None:
         state = state.apply(e.seal(seq, float(seq), 0.0, "console", fact, state.head))
         assert before is not state
         for key, step in state.steps.items():
-            finished = step.status in (StepStatus.DONE, StepStatus.FAILED)
+            finished = step.status in (StepStatus.DONE, StepStatus.FAILED, StepStatus.UNSETTLED)
             assert finished == (step.outcome is not None) or step.status is StepStatus.SKIPPED, key
         assert state.action_run == "" or state.actions[state.action_run].finished_at == 0.0
 

@@ -36,7 +36,11 @@ class Window(RuleBasedStateMachine):
         self.ends: dict[str, e.RunEnded] = {}
         """The first end that was told of each run."""
         self.outcomes: dict[str, e.Outcome] = {}
-        """The first outcome that each run's step had."""
+        """The first outcome that each run's step had, other than that nobody knows."""
+        self.asked: set[str] = set()
+        """Steps whose outcome was unknown after the entry before."""
+        self.answers: set[type[e.Fact]] = set()
+        """The kind of the last entry."""
 
     # What a person asks
 
@@ -51,6 +55,10 @@ class Window(RuleBasedStateMachine):
         """So that a window gets on: its next step, and what is under way, succeed."""
         for run in self.state.unfinished_runs():
             self.succeed(run.run_id)
+        for run in self.state.unsettled_runs():
+            word = c.Settle(run.step_id, run.run_id, e.Outcome.SUCCEEDED, "seen")
+            if self.ask(word):
+                self.record(e.StepSettled(run.step_id, run.run_id, e.Outcome.SUCCEEDED, "seen"))
         for _, step in self.runbook.steps():
             if self.ask(c.RunStep(step.id)):
                 self.start(step.id)
@@ -73,6 +81,25 @@ class Window(RuleBasedStateMachine):
         assert action is not None
         planned = tuple(one.step_id for one in action_plan(self.state, action) if one.included)
         self.record(e.ActionStarted(action_id, f"{action_id}{next(self.numbers)}", planned))
+
+    @precondition(lambda self: self.state.runs)
+    @rule(data=st.data(), outcome=OUTCOMES, reason=st.sampled_from(["", "seen"]))
+    def settle(self, data: st.DataObject, outcome: e.Outcome, reason: str) -> None:
+        """Any run that ever was: what isn't asked is refused."""
+        open_ones = [run.run_id for run in self.state.unsettled_runs()]
+        run_id = data.draw(st.sampled_from(open_ones or list(self.state.runs)))
+        step_id = self.state.runs[run_id].step_id
+        if self.ask(c.Settle(step_id, run_id, outcome, reason)):
+            assert run_id in open_ones
+            assert reason
+            self.record(e.StepSettled(step_id, run_id, outcome, reason))
+
+    @precondition(lambda self: self.state.active_runs())
+    @rule()
+    def a_run_is_gone_without_a_trace(self) -> None:
+        run = self.state.active_runs()[-1]
+        self.record(e.RunEnded(run.run_id, e.Outcome.UNKNOWN, "gone"))
+        self.record(e.StepFinished(run.step_id, run.run_id, e.Outcome.UNKNOWN, "gone"))
 
     @rule(choice=st.sampled_from(list(e.Choice)), reason=st.sampled_from(["", "seen"]))
     def decide(self, choice: e.Choice, reason: str) -> None:
@@ -110,7 +137,7 @@ class Window(RuleBasedStateMachine):
             if seen.status is StepStatus.PENDING:
                 self.start(step_id, action.action_run)
                 return
-            if seen.status is StepStatus.FAILED:
+            if seen.status in (StepStatus.FAILED, StepStatus.UNSETTLED):
                 self.record(e.ActionStopped(action.action_run, step_id, "it failed"))
                 return
         self.record(e.ActionFinished(action.action_run, e.Outcome.SUCCEEDED))
@@ -152,12 +179,30 @@ class Window(RuleBasedStateMachine):
             assert self.state.steps[key].status in ACTIVE, key
 
     @invariant()
+    def what_is_unknown_is_never_done_without_the_operator_or_the_target(self) -> None:
+        open_ones = {run.run_id for run in self.state.unsettled_runs()}
+        for run_id in self.asked - open_ones:
+            assert self.answers & {e.StepSettled, e.RunEnded}, run_id
+        self.asked, self.answers = open_ones, set()
+
+    @invariant()
+    def nothing_but_a_rollback_starts_beside_an_open_question(self) -> None:
+        if not self.state.unsettled_runs():
+            return
+        assert self.state.active_runs() == () or self.state.action() is not None
+        for step_id in STEPS:
+            if awaits_confirmation(self.state) != step_id:
+                assert not self.ask(c.RunStep(step_id))
+        assert not self.ask(c.StartAction("backup", "backup"))
+        assert not self.ask(c.CloseWindow("completed"))
+
+    @invariant()
     def what_a_run_came_to_is_never_overwritten(self) -> None:
         for run_id, run in self.state.runs.items():
-            if run.ended is not None:
+            if run.ended is not None and run.ended.outcome is not e.Outcome.UNKNOWN:
                 assert self.ends.setdefault(run_id, run.ended) == run.ended
         for step in self.state.steps.values():
-            if step.outcome is not None:
+            if step.outcome not in (None, e.Outcome.UNKNOWN):
                 assert self.outcomes.setdefault(step.run_id, step.outcome) is step.outcome
 
     @invariant()
@@ -199,6 +244,7 @@ class Window(RuleBasedStateMachine):
         return permit(self.state, command) == ""
 
     def record(self, fact: e.Fact) -> None:
+        self.answers.add(type(fact))
         self.state = self.state.apply(self.story.add(fact, after_s=1.0))
 
     def start(self, step_id: str, action_run: str = "") -> None:

@@ -19,9 +19,12 @@ from optibid_console.commands import Command, Reply
 from optibid_console.entries import Entry, kind_of
 from optibid_console.feed.client import FeedSource
 from optibid_console.journal.file import entries_of
+from optibid_console.runbook.model import TargetSpec
+from optibid_console.signals import Output
 from optibid_console.source import CaughtUp, Event, Role
 from optibid_console.state import WindowState, fold
 from optibid_console.stop_points import VARIABLE
+from tests.servers.docker import DockerServer
 from tests.servers.sshd import Keys, OpenSshServer
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +44,7 @@ kind = "local"
 run_dir = "{dir}/runs"
 cwd = "{dir}"
 
-{ssh}
+{targets}
 
 [[phases]]
 id = "one"
@@ -109,6 +112,15 @@ class Attached:
     async def send(self, command: Command) -> Reply:
         return await self.source.send(command)
 
+    def printed(self, run_id: str) -> bytes:
+        """What it got of a run's output, each piece where the one before ended."""
+        got = b""
+        for one in self.events:
+            if isinstance(one, Output) and one.run_id == run_id:
+                assert one.offset == len(got)
+                got += one.data
+        return got
+
     def has(self, kind: type) -> bool:
         return any(isinstance(event, kind) for event in self.events)
 
@@ -116,11 +128,13 @@ class Attached:
 class Place:
     """A directory with a runbook, a journal and what engines leave there."""
 
-    def __init__(self, path: Path, on: str = "here", ssh: str = "") -> None:
+    def __init__(
+        self, path: Path, on: str = "here", targets: str = "", prints: str = PRINTS
+    ) -> None:
         self.path = path
         self.config = path / "config.toml"
         self.journal = path / "a.journal"
-        given = {"dir": path, "on": on, "ssh": ssh, "prints": PRINTS}
+        given = {"dir": path, "on": on, "targets": targets, "prints": prints}
         self.config.write_text(RUNBOOK.format(**given))
         self.engines: list[subprocess.Popen[str]] = []
 
@@ -193,6 +207,23 @@ class Place:
             assert "Traceback" not in said
 
 
+def ssh_target(path: Path, spec: TargetSpec, name: str = "there") -> str:
+    """The runbook's table of an SSH host that shares this machine's files."""
+    return (
+        f'[targets.{name}]\nkind = "ssh"\nhost = "{spec.host}"\nport = {spec.port}\n'
+        f'user = "{spec.user}"\nidentity = "{spec.identity}"\n'
+        f'known_hosts = "{spec.known_hosts}"\nrun_dir = "{path}/runs"\ncwd = "{path}"\n'
+    )
+
+
+def container_target(path: Path, container: str, docker: str, on: str = "") -> str:
+    """The table of a container that sees the directory of temporary files."""
+    return (
+        f'[targets.there]\nkind = "container"\ncontainer = "{container}"\ndocker = "{docker}"\n'
+        f'run_dir = "{path}/runs"\ncwd = "{path}"\n' + (f'on = "{on}"\n' if on else "")
+    )
+
+
 @pytest.fixture
 def room(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     # not tmp_path: a socket's path has room for 107 bytes
@@ -214,25 +245,76 @@ def place(room: Path) -> Iterator[Place]:
     place.clear()
 
 
-@pytest.fixture(params=["local", pytest.param("ssh", marks=pytest.mark.server("sshd"))])
+@pytest.fixture(scope="session")
+def docker_server() -> Iterator[DockerServer]:
+    """A real Docker. Mark the test with `server("docker")`."""
+    server = DockerServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def box(docker_server: DockerServer) -> str:
+    """A container with processes of its own, whose first one reaps nobody."""
+    name, shared = f"optibid-console-crash-{os.getpid()}", tempfile.gettempdir()
+    options = ("-v", f"{shared}:{shared}", "--user", f"{os.getuid()}:{os.getgid()}")
+    docker_server.run(name, "import signal; signal.pause()", *options)
+    return name
+
+
+@pytest.fixture
+def sshd(room: Path) -> Iterator[tuple[Keys, OpenSshServer]]:
+    keys = Keys(room)
+    sshd = OpenSshServer(keys, "MaxStartups 100")
+    keys.know(sshd.port)
+    yield keys, sshd
+    sshd.stop()
+
+
+LOCAL_AND_SSH = ["local", pytest.param("ssh", marks=pytest.mark.server("sshd"))]
+EVERYWHERE = [
+    *LOCAL_AND_SSH,
+    pytest.param("container", marks=pytest.mark.server("docker")),
+    pytest.param(
+        "container over ssh", marks=[pytest.mark.server("docker"), pytest.mark.server("sshd")]
+    ),
+]
+
+NewPlace = Callable[[str], Place]
+
+
+def places(room: Path, request: pytest.FixtureRequest) -> Iterator[NewPlace]:
+    """Makes places in `room` whose step runs on a target of the kind that is asked for."""
+    made: list[Place] = []
+    kind = request.param
+    far = request.getfixturevalue("sshd") if "ssh" in kind else None
+
+    def new(name: str) -> Place:
+        path = room / name
+        path.mkdir(exist_ok=True)
+        tables = ""
+        if far is not None:
+            keys, sshd = far
+            tables = ssh_target(path, keys.spec(sshd.port), "there" if kind == "ssh" else "far")
+        if "container" in kind:
+            docker, box = request.getfixturevalue("docker_server"), request.getfixturevalue("box")
+            tables += container_target(path, box, docker.url, "far" if far else "")
+        made.append(Place(path, "there" if tables else "here", tables))
+        return made[-1]
+
+    yield new
+    for place in made:
+        place.clear()
+
+
+@pytest.fixture(params=EVERYWHERE)
+def new_place(room: Path, request: pytest.FixtureRequest) -> Iterator[NewPlace]:
+    """Windows whose step runs here, through SSH, in a container, and in one through SSH."""
+    yield from places(room, request)
+
+
+@pytest.fixture(params=LOCAL_AND_SSH)
 def any_place(room: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
     """The same window, its step on this machine and on one that is reached through SSH."""
-    if request.param == "local":
-        place = Place(room)
-        yield place
-        place.clear()
-        return
-    keys = Keys(room)
-    sshd = OpenSshServer(keys)
-    keys.know(sshd.port)
-    spec = keys.spec(sshd.port)
-    place = Place(
-        room,
-        "there",
-        f'[targets.there]\nkind = "ssh"\nhost = "127.0.0.1"\nport = {sshd.port}\n'
-        f'user = "{spec.user}"\nidentity = "{spec.identity}"\n'
-        f'known_hosts = "{spec.known_hosts}"\nrun_dir = "{room}/runs"\ncwd = "{room}"',
-    )
-    yield place
-    place.clear()
-    sshd.stop()
+    for new in places(room, request):
+        yield new("")

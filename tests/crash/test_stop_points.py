@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from typing import Any
-
-import pytest
 
 from optibid_console.commands import RunStep
 from optibid_console.entries import Outcome, RunEnded, StepFinished, StepStarted
@@ -18,11 +17,22 @@ def settled(screen: Any) -> bool:
     return screen.state.step("1.1").status not in ACTIVE
 
 
-@pytest.mark.parametrize("point", STOP_POINTS)
-async def test_a_kill_there_leaves_one_launch_one_outcome_and_all_output(
-    any_place: Any, point: str
-) -> None:
-    place = any_place
+async def test_a_kill_there_leaves_one_launch_one_outcome_and_all_output(new_place: Any) -> None:
+    places = {point: new_place(point) for point in STOP_POINTS}
+    await asyncio.gather(*(killed_at(point, place) for point, place in places.items()))
+
+
+async def killed_at(point: str, place: Any) -> None:
+    try:
+        await engine_killed_at(point, place)
+        recorded_once(place)
+    except Exception as error:
+        error.add_note(f"the engine was killed at {point}")
+        raise
+
+
+async def engine_killed_at(point: str, place: Any) -> None:
+    """A step whose engine is killed at that point; another engine and screen see it through."""
     first = await place.engine(stop_at=point)
     async with place.attached() as screen:
         await screen.send(RunStep("1.1"))
@@ -36,7 +46,14 @@ async def test_a_kill_there_leaves_one_launch_one_outcome_and_all_output(
             assert step.outcome in (None, Outcome.REFUSED)
             await screen.send(RunStep("1.1"))
             await screen.until(lambda one: one.state.step("1.1").status is StepStatus.DONE)
+        run_id, bare = screen.state.step("1.1").run_id, place.bare()
+        await screen.until(lambda one: len(one.printed(run_id)) >= len(bare))
+        assert screen.printed(run_id) == bare
     assert await place.end(again) == 0
+
+
+def recorded_once(place: Any) -> None:
+    """One launch; one end and one outcome for each start; the output of a bare run."""
     assert place.lines("launches") == 1
     state = place.state()
     assert state.step("1.1").status is StepStatus.DONE

@@ -42,10 +42,15 @@ def test_a_changed_runbook_is_refused_with_the_differences(home: Home) -> None:
     home.console()
 
 
-def test_a_runbook_that_changes_under_a_running_window_changes_nothing(home: Home) -> None:
+def test_a_runbook_that_changes_under_a_running_window_is_said_and_changes_nothing(
+    home: Home,
+) -> None:
     leave(home.console())
     home.config.write_text(RUNBOOK.replace("Say hello", "Say goodbye"))
-    home.console()  # it shows `Say hello`
+    screen = home.console()  # it shows `Say hello`
+    screen.until("config.toml changed since this window was opened", "(1 difference)")
+    screen.press("l")
+    screen.until("'Say hello' → 'Say goodbye'", f"kill {home.engine().pid}", "run --accept-runbook")
     home.config.write_text("not TOML")
     home.terminal("attach").until("Say hello")
 

@@ -97,6 +97,7 @@ title = "Something long"
 on = "local"
 run = "echo begun; touch begun; sleep 60"
 timeout = "70s"
+evidence = ["flag"]
 
 [[phases]]
 id = "after"
@@ -119,7 +120,7 @@ ready_when = ["flag"]
 id = "R1"
 title = "Lower the flag"
 on = "local"
-run = "test -e may-roll-back && rm -f flag && echo ${{backup.path}}"
+run = "test ! -e slowly || sleep 60; test -e may-roll-back && rm -f flag && echo ${{backup.path}}"
 undoes = ["2a"]
 required = false
 
@@ -220,8 +221,9 @@ StartEngine = Callable[[], contextlib.AbstractAsyncContextManager[Bench]]
 
 
 @pytest.fixture
-def start_engine(tmp_path: Path) -> StartEngine:
+def start_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StartEngine:
     """Starts an engine on the test's own directory; again, it goes on with the journal there."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     room = tmp_path / "room"
     room.mkdir()
     (room / "load").write_text("10\n")

@@ -35,6 +35,10 @@ RENUMBER = "UPDATE entries SET seq = seq - 1 WHERE seq > 3"
         ("UPDATE entries SET mono = mono + 1 WHERE seq = 2", 1, "entry 2 was changed"),
         ("UPDATE entries SET kind = 'held' WHERE seq = 6", 5, "entry 6 was changed"),
         ("UPDATE entries SET body = '{' WHERE seq = 4", 3, "entry 4 was changed: it can't be read"),
+        ("UPDATE entries SET actor = CAST(x'ff41' AS TEXT) WHERE seq = 4", 3,
+         "entry 4 was changed: it can't be read"),
+        ("INSERT INTO entries SELECT -7, at, mono, actor, kind, body, prev, hash FROM entries "
+         "WHERE seq = 1", 0, "an entry numbered -7 was inserted before entry 1"),
         ("DELETE FROM entries WHERE seq = 4", 3, "entry 4 is missing: after 3 comes 5"),
         ("DELETE FROM entries WHERE seq = 1", 0, "entry 1 is missing"),
         (f"DELETE FROM entries WHERE seq = 3; {RENUMBER}", 2, "entry 3 was changed"),

@@ -151,6 +151,76 @@ async def test_where_another_engine_went_on_the_facts_are_sealed_anew(window: Wi
     await other.close()
 
 
+async def test_what_was_sealed_anew_is_not_merged_again_when_the_spill_comes_back(
+    window: Window,
+) -> None:
+    """As after a power cut between the merge and the end of the file."""
+    await window.break_it()
+    await window.roll_back()
+    kept = window.spill.read_bytes()
+    other = await SqliteJournal.open(window.path)
+    await other.acquire("bob", this_engine(), "her disk was full")
+    await other.append("bob", Held("meanwhile"))
+    assert await SpillingJournal(other, window.path).recover() == 4
+    window.spill.write_bytes(kept)
+    assert await SpillingJournal(other, window.path).recover() == 0
+    assert not window.spill.exists()
+    assert verify(window.path).entries == other.head()[0] == 7
+    await other.close()
+
+
+async def test_a_deposed_engine_adds_nothing_to_a_spill_that_was_merged(window: Window) -> None:
+    await window.break_it()
+    await window.roll_back()
+    other = await SqliteJournal.open(window.path)
+    await other.acquire("bob", this_engine(), "her disk was full")
+    assert await SpillingJournal(other, window.path).recover() == 4
+    with pytest.raises(JournalError, match="another engine has taken it into the journal"):
+        await window.journal.append("ann", Held("nobody would read it"))
+    assert not window.spill.exists()
+    await other.close()
+
+
+async def test_an_engine_that_cannot_write_notices_that_it_was_deposed(window: Window) -> None:
+    await window.break_it()
+    with pytest.raises(JournalError, match="readonly"):
+        await window.journal.beat()
+    other = await SqliteJournal.open(window.path)
+    await other.acquire("bob", this_engine(), "her disk is read-only")
+    with pytest.raises(Deposed, match="bob took this window over"):
+        await window.journal.beat()
+    await other.close()
+
+
+async def test_the_spill_of_a_deposed_engine_is_known_and_not_gone_on_with(window: Window) -> None:
+    other = await SqliteJournal.open(window.path)
+    await window.break_it()
+    await other.acquire("bob", this_engine(), "her disk was full")
+    newer = Window(window.path, other)
+    assert await newer.journal.others() == []
+    await window.roll_back()
+    assert await window.journal.others() == []  # it is its own
+    assert await newer.journal.others() == [window.spill]
+    before = window.spill.read_bytes()
+    await newer.break_it()
+    await newer.roll_back()
+    assert window.spill.read_bytes() == before
+    assert len(spill.beside(window.path)) == 2
+    await newer.journal.close()
+
+
+async def test_a_spill_that_a_suspended_engine_is_writing_is_not_waited_for_without_end(
+    window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spill, "LOCK_S", 0.05)
+    await window.break_it()
+    await window.roll_back()
+    await window.break_it(False)
+    with spill.held(window.spill), pytest.raises(JournalError, match="end that process"):
+        await SpillingJournal(window.inner, window.path).recover()
+    assert window.spill.exists()
+
+
 async def test_a_spill_that_was_changed_is_named(window: Window) -> None:
     await window.break_it()
     await window.roll_back()

@@ -295,6 +295,39 @@ def failed_step(runbook: Runbook | None = None) -> Recorder:
     return r
 
 
+GONE = "it is gone from app-1 without an exit status"
+
+
+def lose(r: Recorder, *, action_run: str = "") -> None:
+    """The run that was started last is gone without a trace."""
+    started = [one.fact for one in r.entries if isinstance(one.fact, e.StepStarted)][-1]
+    r.at = max(r.at, NOW - 4)
+    said = ("Executing migration: 004_market_prices", "creating index market_prices_at_idx")
+    run_id, step_id = started.run_id, started.step_id
+    ended = e.RunEnded(run_id, e.Outcome.UNKNOWN, GONE, None, duration_s=68.0, last_lines=said)
+    r.add(ended, actor="console")
+    if step_id == "2.1b":
+        taken = reading("migrations-applied", Status.WARN, "004_market_prices is pending", r.at)
+        r.add(e.EvidenceTaken(step_id, run_id, (taken,)), actor="console")
+    r.add(e.StepFinished(step_id, run_id, e.Outcome.UNKNOWN, GONE, 68.0), actor="console")
+    if action_run:
+        r.add(e.ActionStopped(action_run, step_id, f"unknown: {GONE}"), actor="console")
+
+
+def unsettled(runbook: Runbook | None = None) -> Recorder:
+    """The migration's run is gone without a trace."""
+    r = good_day(runbook)
+    lose(r)
+    return r
+
+
+def unsettled_rollback(runbook: Runbook | None = None) -> Recorder:
+    """The restore of a rollback is gone without a trace."""
+    r = rolling_back(runbook)
+    lose(r, action_run="act-1")
+    return r
+
+
 def waiting_for_a_person(runbook: Runbook | None = None) -> Recorder:
     """A rollback whose last step is done by hand and waits for its confirmation."""
     r = tripped(runbook or small_runbook(actions=_with_a_last_step_by_hand()))

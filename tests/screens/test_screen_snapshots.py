@@ -15,7 +15,13 @@ from tests.screens import recording as rec
 
 @pytest.mark.parametrize(
     ("state", "size"),
-    [("good_day", (160, 45)), ("tripped", (160, 45)), ("tripped", (80, 24))],
+    [
+        ("good_day", (160, 45)),
+        ("tripped", (160, 45)),
+        ("tripped", (80, 24)),
+        ("unsettled", (160, 45)),
+        ("unsettled", (80, 24)),
+    ],
 )
 def test_the_window_looks_as_it_did(
     snap_compare: Callable[..., bool], state: str, size: tuple[int, int]
@@ -34,6 +40,8 @@ def test_the_window_looks_as_it_did(
             await pilot.pause()
         await pilot.pause()
         app.draw_now()
+        while state == "unsettled" and app.screen is app.window:
+            await pilot.pause()
         app.window.tick()
         await pilot.pause()
 

@@ -41,10 +41,10 @@ class Keys:
         user.write_public_key(self.authorized)
         self.known_hosts.touch()
 
-    def know(self, port: int, key: Path | None = None) -> None:
+    def know(self, port: int, key: Path | None = None, host: str = "127.0.0.1") -> None:
         """Make `key` (the host's) the known one of that port, and no other."""
         public = asyncssh.read_private_key(key or self.host_key).export_public_key().decode()
-        self.known_hosts.write_text(f"[127.0.0.1]:{port} {public}")
+        self.known_hosts.write_text(f"[{host}]:{port} {public}")
 
     def spec(self, port: int, **changes: str) -> TargetSpec:
         """The runbook's target for the server on that port."""
@@ -60,29 +60,54 @@ class Keys:
 
 
 class OpenSshServer:
-    """OpenSSH's sshd on 127.0.0.1, for the user who runs the tests."""
+    """OpenSSH's sshd for the user who runs the tests; `prefix` may put it somewhere else."""
 
-    def __init__(self, keys: Keys, *settings: str) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        *settings: str,
+        address: str = "127.0.0.1",
+        prefix: tuple[str, ...] = (),
+    ) -> None:
         assert SSHD is not None
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)
         self.port = free_port()
-        config = keys.directory / f"sshd_config-{self.port}"
+        self._config = keys.directory / f"sshd_config-{self.port}"
+        self._prefix = prefix
         lines = [
-            f"Port {self.port}", "ListenAddress 127.0.0.1", f"HostKey {keys.host_key}",
+            f"Port {self.port}", f"ListenAddress {address}", f"HostKey {keys.host_key}",
             f"AuthorizedKeysFile {keys.authorized}", "PidFile none", "StrictModes no",
             "UsePAM no", "PasswordAuthentication no", "KbdInteractiveAuthentication no",
             "PermitRootLogin yes", *settings,
         ]  # fmt: skip
-        config.write_text("\n".join(lines))
-        self._process = subprocess.Popen(
-            [SSHD, "-D", "-e", "-f", str(config)], stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        _until_listening(self.port)
+        self._config.write_text("\n".join(lines))
+        self.start()
+
+    def start(self) -> None:
+        """Listen, also again after `kill`."""
+        assert SSHD is not None
+        log = self._config.with_suffix(".log")
+        with log.open("wb") as stderr:
+            self._process = subprocess.Popen(
+                [*self._prefix, SSHD, "-D", "-e", "-f", str(self._config)],
+                stdin=subprocess.DEVNULL, stderr=stderr, start_new_session=True,
+            )  # fmt: skip
+        _until_listening(self._process, log)
 
     def drop(self) -> None:
-        """End every connection at once, as when its process is killed."""
-        for pid in _children(self._process.pid):
+        """End every connection at once, as when its process is killed. What the sessions
+        run is left alone."""
+        for pid in _children(self._process.pid, "sshd"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def kill(self) -> None:
+        """End the listener, then every connection."""
+        sessions = _children(self._process.pid, "sshd")
+        self._process.kill()
+        self._process.wait()
+        for pid in sessions:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
@@ -214,23 +239,22 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def _until_listening(port: int) -> None:
+def _until_listening(sshd: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        with socket.socket() as one:
-            if one.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    raise RuntimeError(f"sshd doesn't listen on {port}")
+    while time.monotonic() < deadline and sshd.poll() is None:
+        if b"Server listening on" in log.read_bytes():
+            return
+        time.sleep(0.01)
+    raise RuntimeError(f"sshd doesn't listen: {log.read_text()}")
 
 
-def _children(pid: int) -> list[int]:
-    """All descendants of a process that still belong to it."""
+def _children(pid: int, name: str) -> list[int]:
+    """All descendants of a process that have that name, down to the first with another one."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            fields = entry.read_text().rpartition(") ")[2].split()
-            if int(fields[1]) == pid:
+            head, _, rest = entry.read_text().rpartition(") ")
+            if int(rest.split()[1]) == pid and head.partition("(")[2].startswith(name):
                 child = int(entry.parent.name)
-                found += [child, *_children(child)]
+                found += [child, *_children(child, name)]
     return found

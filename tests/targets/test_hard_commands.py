@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from optibid_console.targets.shell_target import ShellTarget
 from optibid_console.targets.target import Ending, OutputChunk, RunEnd, RunSpec
 
@@ -57,9 +55,8 @@ async def test_a_daemon_of_a_run_that_ended_well_is_left_alone(
     os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("hours", [1, -1])
 async def test_a_target_whose_clock_jumps_an_hour_does_not_confuse_a_run(
-    target: ShellTarget, run_of: RunOf, runs: Path, hours: int
+    target: ShellTarget, run_of: RunOf, runs: Path
 ) -> None:
     spec = run_of("echo one; sleep 4744.5 & wait")
     began = time.monotonic()
@@ -67,14 +64,15 @@ async def test_a_target_whose_clock_jumps_an_hour_does_not_confuse_a_run(
     async for chunk in target.follow(spec.run_id, 0):
         assert chunk.data == b"one\n"
         break
-    jumped = time.time() + hours * 3600
-    for path in (runs / spec.run_id).iterdir():  # as the clock would have written them
-        os.utime(path, (jumped, jumped))
-    assert await target.ended(spec.run_id) is None
-    assert await target.launch(spec) is False
+    for hours in (1, -1):
+        jumped = time.time() + hours * 3600
+        for path in (runs / spec.run_id).iterdir():  # as the clock would have written them
+            os.utime(path, (jumped, jumped))
+        assert await target.ended(spec.run_id) is None
+        assert await target.launch(spec) is False
     await target.cancel(spec.run_id, 1)
     assert await target.ended(spec.run_id) == RunEnd(Ending.SIGNALLED, None, "TERM", 4)
-    assert time.monotonic() - began < 10, "no wait was counted by the clock"
+    assert time.monotonic() - began < 60, "no wait was counted by the clock"
 
 
 async def test_a_late_end_does_not_take_back_what_was_told(

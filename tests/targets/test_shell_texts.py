@@ -85,7 +85,7 @@ def test_a_run_is_ended_with_its_children(shell: dict[str, str]) -> None:
     assert ask(ended_text("runs", "r-1"), shell).split()[1] == "running"
     assert ask(cancel_text("runs", "r-1", 0.2), shell) == "ended"
     assert until_ended("runs", "r-1", shell).endswith(" exited 137 whole")
-    assert not _living("4721.5")
+    assert is_gone("4721.5")
 
 
 def test_a_host_without_setsid(shell: dict[str, str], tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_host_without_setsid(shell: dict[str, str], tmp_path: Path) -> None:
     until_said("runs/r-1/out", shell)
     assert ask(cancel_text("runs", "r-1", 1), bare) == "ended"
     assert until_ended("runs", "r-1", bare).endswith(" exited 143 whole")
-    assert not _living("4722.5")
+    assert is_gone("4722.5")
     assert ask(launch_text("runs", RunSpec("r-2", "exit 4", 1, 9)), bare) == "started"
     assert until_ended("runs", "r-2", bare) == "0 exited 4 whole"
 
@@ -116,7 +116,7 @@ def test_following_ends_when_nobody_listens(shell: dict[str, str], tmp_path: Pat
         child.stdin.flush()
         assert child.stdout.read(2) == b"b\n"
         assert answer_in(child.stderr.readline()) == "end 4 exited 0 whole"
-    assert not _living(f"{tmp_path}/runs/r-1/out")
+    assert is_gone(f"{tmp_path}/runs/r-1/out")
 
 
 def test_a_watched_command_keeps_its_exit_status(shell: dict[str, str]) -> None:
@@ -196,6 +196,17 @@ def test_what_cannot_be_launched(spec: RunSpec, why: str) -> None:
         launch_text("", spec)
 
 
+def is_gone(word: str) -> bool:
+    """Whether soon no process has `word` in its arguments: one that was sent a signal takes its
+    time to end. What stays is killed."""
+    deadline = time.monotonic() + 10
+    while (found := _living(word)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for pid in found:
+        os.kill(pid, signal.SIGKILL)
+    return not found
+
+
 def _living(word: str) -> list[int]:
     """Processes that are no zombies and have `word` in their arguments."""
     found = []
@@ -205,6 +216,4 @@ def _living(word: str) -> list[int]:
                 found.append(int(entry.parent.name))
         except OSError:
             continue
-    for pid in found:
-        os.kill(pid, signal.SIGKILL)
     return found

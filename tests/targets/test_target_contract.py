@@ -168,7 +168,8 @@ async def test_a_daemon_that_stays_does_not_hold_the_run_up(
 async def test_a_killed_wrapper_is_gone(target: ShellTarget, run_of: RunOf, runs: Path) -> None:
     spec = run_of("sleep 4713.5")
     await target.launch(spec)
-    await until((runs / spec.run_id / "command.pid").exists)
+    told = runs / spec.run_id / "command.pid"
+    await until(lambda: told.exists() and told.read_text())
     wrapper, command = (
         int((runs / spec.run_id / f"{name}.pid").read_text().split()[0])
         for name in ("wrapper", "command")

@@ -1,0 +1,20 @@
+"""Which windows are open, as far as this machine knows: by its journals and its engines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from optibid_console import engine_record, paths
+from optibid_console.journal.file import open_window
+
+
+def open_windows() -> frozenset[str]:
+    """The ids of the open windows in this user's journals, and in those that an engine runs.
+
+    Raises `JournalError` for a journal that can't be read: its window may be open. Reads
+    files; call it in a thread.
+    """
+    running = {Path(one.journal) for one in engine_record.running()}
+    journals = {one.resolve() for one in paths.windows_dir().glob("*.journal")} | running
+    found = (open_window(journal) for journal in sorted(journals))
+    return frozenset(one for one in found if one)

@@ -1,0 +1,145 @@
+"""How the engine drives a command on its target when that isn't as it should be."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+
+from optibid_console import commands as c
+from optibid_console import entries as e
+from optibid_console.signals import Output
+from optibid_console.state import StepStatus
+from optibid_console.targets.local import LocalTarget
+from optibid_console.targets.target import LinkLost, OutputChunk, RunEvent, RunSpec
+
+
+async def begun(bench: Any) -> str:
+    """Step 2b under way, its first line printed; gives its run id."""
+    for step_id in ("1a", "1b", "2a"):
+        await bench.step(step_id)
+    await bench.do(c.RunStep("2b"))
+    run_id: str = bench.state.last_run
+    async with asyncio.timeout(10):
+        while not (bench.room / "begun").exists():
+            await asyncio.sleep(0.02)
+    await bench.until(lambda state: state.runs[run_id].launched)
+    return run_id
+
+
+def vanish(bench: Any, run_id: str) -> None:
+    """The run's directory goes, and its processes with it."""
+    run = bench.room / "runs" / run_id
+    wrapper, command = (
+        int((run / f"{name}.pid").read_text().split()[0]) for name in ("wrapper", "command")
+    )
+    shutil.rmtree(run)
+    os.kill(wrapper, signal.SIGKILL)
+    os.killpg(command, signal.SIGKILL)
+
+
+async def test_a_run_that_vanished_from_its_target_is_unknown(bench: Any) -> None:
+    vanish(bench, await begun(bench))
+    state = await bench.finished("2b")
+    assert state.step("2b").outcome is e.Outcome.UNKNOWN
+    assert state.step("2b").reason == "it is gone from local: nobody knows how it ended"
+
+
+async def test_a_run_that_vanished_while_no_engine_ran_is_unknown(start_engine: Any) -> None:
+    async with start_engine() as first:
+        run_id = await begun(first)
+    vanish(first, run_id)
+    async with start_engine() as second:
+        state = await second.finished("2b")
+        assert state.step("2b").outcome is e.Outcome.UNKNOWN
+        assert state.step("2b").reason == "it is gone from local: nobody knows how it ended"
+
+
+async def test_a_run_is_launched_and_followed_in_one_session(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    sessions = LocalTarget._open
+
+    def counted(self: LocalTarget, text: str) -> Any:
+        opened.append(text)
+        return sessions(self, text)
+
+    monkeypatch.setattr(LocalTarget, "_open", counted)
+    await bench.step("1a")
+    assert len([text for text in opened if bench.state.last_run in text]) == 1
+
+
+async def test_a_link_that_drops_under_a_run_loses_and_doubles_nothing(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropping(monkeypatch, LinkLost("local: cut off"), after=OutputChunk)
+    state = await bench.step("1a")
+    run_id = state.step("1a").run_id
+    assert b"".join(one.data for one in bench.heard.of(Output)) == (
+        b"hello\nthe secret is [REDACTED]\n"
+    )
+    kinds = [type(one.fact) for one in bench.heard.entries
+             if getattr(one.fact, "run_id", "") == run_id]  # fmt: skip
+    assert kinds == [
+        e.StepStarted, e.RunLaunched, e.RunUnreachable, e.RunLaunched, e.RunEnded, e.StepFinished,
+    ]  # fmt: skip
+    assert [one.attached for one in bench.heard.of(e.RunLaunched)] == [False, True]
+    assert (bench.room / "launches").read_text() == "launched\n"
+
+
+async def test_no_connection_after_the_launch_does_not_mean_that_nothing_was_started(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropping(monkeypatch, LinkLost("local: refused", sent=False), after=OutputChunk)
+    state = await bench.step("1a")
+    assert state.step("1a").status is StepStatus.DONE
+    assert (bench.room / "launches").read_text() == "launched\n"
+
+
+async def test_a_launch_whose_answer_was_lost_is_asked_for_and_never_sent_again(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropping(monkeypatch, LinkLost("local: cut off"), after=None)
+    state = await bench.step("1a")
+    assert state.step("1a").status is StepStatus.DONE
+    assert bench.heard.of(e.RunLaunched) == [e.RunLaunched(state.last_run, attached=True)]
+    assert (bench.room / "launches").read_text() == "launched\n"
+
+
+async def test_a_launch_that_never_left_is_refused(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unsent(self: LocalTarget, spec: RunSpec) -> AsyncGenerator[RunEvent, None]:
+        raise LinkLost("local: no route", sent=False)
+        yield
+
+    monkeypatch.setattr(LocalTarget, "run", unsent)
+    state = await bench.step("1a")
+    assert state.step("1a").outcome is e.Outcome.REFUSED
+    assert state.step("1a").reason == "local: no route; nothing was started"
+
+
+def dropping(
+    monkeypatch: pytest.MonkeyPatch, lost: LinkLost, after: type[OutputChunk] | None
+) -> None:
+    """The target's `run` breaks off once, after its first event of that kind or before any;
+    what it launched goes on."""
+    whole = LocalTarget.run
+
+    async def broken(self: LocalTarget, spec: RunSpec) -> AsyncGenerator[RunEvent, None]:
+        async with aclosing(whole(self, spec)) as events:
+            async for event in events:
+                if after is None:
+                    raise lost
+                yield event
+                if isinstance(event, after):
+                    raise lost
+
+    monkeypatch.setattr(LocalTarget, "run", broken)

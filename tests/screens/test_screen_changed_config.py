@@ -1,0 +1,45 @@
+"""A config that changed since its window was opened is said, and what differs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from optibid_console import entries as e
+from optibid_console.codec import to_plain
+from optibid_console.runbook.changes import GivenRunbook
+from optibid_console.runbook.load import Loaded
+from optibid_console.runbook.model import Window
+from optibid_console.runbook.secrets import Secrets
+from tests.screens import recording as rec
+from tests.screens.conftest import Start
+
+
+def given(name: str, digest: str) -> GivenRunbook:
+    changed = replace(rec.small_runbook(), window=Window("OptiBid production", name))
+    found = GivenRunbook()
+    found.take("config.toml", Loaded(changed, Secrets(), digest, Path("config.toml")))
+    return found
+
+
+async def test_the_banner_says_so_and_l_names_each_difference(console: Start) -> None:
+    recorder = rec.good_day()
+    async with console(recorder, given=given("v2.5.0", "other")) as it:
+        assert "config.toml changed since this window was opened" in it.seen("banner")
+        assert "(1 difference)" in it.seen("banner")
+        await it.press("l")
+        assert "window.version: 'v2.4.0' → 'v2.5.0'" in it.sheet()
+        said = " ".join(it.sheet().split())
+        assert "end the engine (kill 4711; runs under way go on)" in said
+        assert "run --accept-runbook" in said
+        await it.press("escape")
+        book = to_plain(replace(rec.small_runbook(), window=Window("OptiBid production", "v2.5.0")))
+        recorder.add(e.RunbookAccepted("other", ("version",), book), actor="oncall-1")
+        it.source.push(recorder.entries[-1])
+        await it.settle()
+        assert "config.toml changed" not in it.seen("banner")
+
+
+async def test_the_same_config_says_nothing(console: Start) -> None:
+    async with console(rec.good_day(), given=given("v2.5.0", "d" * 64)) as it:
+        assert "config.toml changed" not in it.seen("banner")
