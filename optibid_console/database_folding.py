@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from optibid_console import database_state as d
 from optibid_console import entries as e
+from optibid_console.changed import changed
 from optibid_console.database_state import DatabaseState
 from optibid_console.runbook.model import StepKind
 from optibid_console.state import FOLDS, Artifact, WindowState
@@ -16,7 +16,7 @@ def _database(
     s: WindowState, name: str, change: Callable[[DatabaseState], DatabaseState]
 ) -> WindowState:
     known = s.databases.get(name, DatabaseState())
-    return replace(s, databases={**s.databases, name: change(known)})
+    return changed(s, databases={**s.databases, name: change(known)})
 
 
 def _migrations_read(s: WindowState, entry: e.Entry, f: e.MigrationsRead) -> WindowState:
@@ -32,15 +32,15 @@ def _marked(s: WindowState, entry: e.Entry, f: e.DatabaseMarked) -> WindowState:
 
 
 def _cost_measured(s: WindowState, entry: e.Entry, f: e.CostMeasured) -> WindowState:
-    return _database(s, f.cost.database, lambda known: replace(known, cost=f.cost))
+    return _database(s, f.cost.database, lambda known: changed(known, cost=f.cost))
 
 
 def _lock_waited(s: WindowState, entry: e.Entry, f: e.LockWaited) -> WindowState:
-    return _database(s, f.database, lambda known: replace(known, waits=(*known.waits, f)[-20:]))
+    return _database(s, f.database, lambda known: changed(known, waits=(*known.waits, f)[-20:]))
 
 
 def _overridden(s: WindowState, entry: e.Entry, f: e.BackupOverridden) -> WindowState:
-    return _database(s, f.database, lambda known: replace(known, overridden=f))
+    return _database(s, f.database, lambda known: changed(known, overridden=f))
 
 
 def _restored(s: WindowState, entry: e.Entry, f: e.DatabaseRestored) -> WindowState:
@@ -48,7 +48,7 @@ def _restored(s: WindowState, entry: e.Entry, f: e.DatabaseRestored) -> WindowSt
 
 
 def _artifact(s: WindowState, entry: e.Entry, f: e.ArtifactRecorded) -> WindowState:
-    after = replace(s, artifacts={**s.artifacts, f.name: Artifact(f, entry.actor, entry.at)})
+    after = changed(s, artifacts={**s.artifacts, f.name: Artifact(f, entry.actor, entry.at)})
     if f.kind != "database":
         return after
     return _database(after, f.name, lambda known: d.backed_up(known, f))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from optibid_console import entries as e
+from optibid_console.changed import changed
 from optibid_console.database.measures import Cost
 from optibid_console.database.schema import Schema
 
@@ -82,17 +83,17 @@ _KEPT = 4
 
 def began(known: DatabaseState, run_id: str) -> DatabaseState:
     """A migration's run begins."""
-    return replace(known, unjudged_run=run_id, waits=())
+    return changed(known, unjudged_run=run_id, waits=())
 
 
 def refused(known: DatabaseState, run_id: str) -> DatabaseState:
     """A run was never launched: it did nothing."""
-    return replace(known, unjudged_run="") if known.unjudged_run == run_id else known
+    return changed(known, unjudged_run="") if known.unjudged_run == run_id else known
 
 
 def migrations_read(known: DatabaseState, fact: e.MigrationsRead, at: float) -> DatabaseState:
     judged = fact.moment == "after"
-    after = replace(
+    after = changed(
         known, read=fact, read_at=at,
         read_before=fact if fact.moment == "before" else known.read_before,
         base=fact.applied if known.base is None else known.base,
@@ -101,28 +102,28 @@ def migrations_read(known: DatabaseState, fact: e.MigrationsRead, at: float) -> 
     )  # fmt: skip
     first = next(iter(after.applied_here or after.changes), "")
     if first and after.no_return is None:
-        return replace(after, no_return=NoReturn(at, first))
+        return changed(after, no_return=NoReturn(at, first))
     return after
 
 
 def schema_read(known: DatabaseState, fact: e.SchemaRead) -> DatabaseState:
     if fact.moment == "before":
-        return replace(known, before=fact)
-    return replace(known, schemas=(*known.schemas, fact)[-_KEPT:])
+        return changed(known, before=fact)
+    return changed(known, schemas=(*known.schemas, fact)[-_KEPT:])
 
 
 def marked(known: DatabaseState, fact: e.DatabaseMarked) -> DatabaseState:
     others = tuple(one for one in known.marks if one.run_id != fact.run_id)
-    return replace(known, marks=(*others, fact)[-_KEPT:])
+    return changed(known, marks=(*others, fact)[-_KEPT:])
 
 
 def backed_up(known: DatabaseState, fact: e.ArtifactRecorded) -> DatabaseState:
-    return replace(known, backup_run=fact.run_id, cost=None)
+    return changed(known, backup_run=fact.run_id, cost=None)
 
 
 def restored(known: DatabaseState, fact: e.DatabaseRestored, at: float) -> DatabaseState:
     """All that was done to it is undone; what is applied now is read anew."""
-    return replace(
+    return changed(
         known, restored=fact, restored_at=at, read=None, base=None, changes=(), unjudged_run="",
         no_return=None, before=None,
         read_before=None, cost=None,

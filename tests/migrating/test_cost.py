@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from optibid_console.engine import database_watch
 from optibid_console.plan import preview
+from optibid_console.state import WindowState
 from tests.migrating.conftest import Window
 
 pytestmark = pytest.mark.server("postgres")
+
+
+def changed_rows(state: WindowState) -> tuple[int, ...]:
+    cost = state.databases["optibid"].cost
+    return cost.rows.get("bids", ()) if cost else ()
 
 
 async def test_what_was_written_since_the_backup_is_counted(
@@ -28,8 +33,7 @@ async def test_what_was_written_since_the_backup_is_counted(
             for _ in range(20):
                 writing.execute("INSERT INTO bids (price) VALUES (7)")
                 writing.commit()
-        seen: Any = lambda state: state.databases["optibid"].cost.rows.get("bids")  # noqa: E731
-        await bench.until(lambda state: seen(state) == (20, 3, 0), 30)
+        await bench.until(lambda state: changed_rows(state) == (20, 3, 0), 30)
         cost = bench.state.databases["optibid"].cost
         # its own 20, the migration's one, and the few of the server's own statistics
         assert 21 <= cost.transactions <= 26
