@@ -19,14 +19,13 @@ from optibid_console.launch_clock import current_phase, format_span, plan_end
 from optibid_console.permit import (
     ROLLBACK,
     awaits_confirmation,
-    migrates_unbacked,
     permit,
-    unbacked_words,
     unsettled,
 )
 from optibid_console.restore_cost import restore_costs
 from optibid_console.runbook.model import StepKind
 from optibid_console.state import ACTIVE, OVER, WindowState
+from optibid_console.unbacked import migrates_unbacked, unbacked_words
 
 __all__ = ["ROLLBACK", "Move", "Preview", "PreviewStep", "next_move", "permit", "preview"]
 

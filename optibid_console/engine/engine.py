@@ -29,13 +29,14 @@ from optibid_console.journal import lease
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.lease import Deposed
 from optibid_console.known_windows import open_windows
-from optibid_console.permit import ROLLBACK, forced_words, migrates_unbacked, permit
+from optibid_console.permit import ROLLBACK, forced_words, permit
 from optibid_console.runbook.load import Loaded
 from optibid_console.runbook.model import Runbook, StepKind
 from optibid_console.signals import Link
 from optibid_console.source import Role
 from optibid_console.targets import without_link
 from optibid_console.targets.target import LinkState, Target
+from optibid_console.unbacked import migrates_unbacked
 
 
 class Engine:

@@ -24,8 +24,8 @@ from optibid_console.engine.live_run import LiveRun
 from optibid_console.engine.operations.databases import Database, DatabaseAway
 from optibid_console.engine.reports import Report
 from optibid_console.entries import Outcome
-from optibid_console.permit import unbacked
 from optibid_console.signals import LockWaits
+from optibid_console.unbacked import unbacked
 
 _LOOK_S = 1.0
 _AGAIN_S = 1.0
