@@ -65,11 +65,11 @@ _PARTS: tuple[str, ...] = (
             JOIN pg_namespace n ON n.oid = c.relnamespace
             JOIN pg_class r ON r.oid = i.indrelid AND r.relkind IN ('r', 'p', 'm')
         WHERE {_OURS} AND {_free("pg_class", "r")}""",
-    f"""SELECT 'constraint ' || {_NAME} || coalesce(format('%I.', c.relname), '')
-            || format('%I', o.conname),
+    f"""SELECT 'constraint ' || {_NAME}
+            || format('%I.%I', coalesce(c.relname, t.typname, ''), o.conname),
             pg_get_constraintdef(o.oid)
         FROM pg_constraint o JOIN pg_namespace n ON n.oid = o.connamespace
-            LEFT JOIN pg_class c ON c.oid = o.conrelid
+            LEFT JOIN pg_class c ON c.oid = o.conrelid LEFT JOIN pg_type t ON t.oid = o.contypid
         WHERE o.contype <> 'n' AND {_OURS} AND (c.oid IS NULL OR {_free("pg_class", "c")})
             AND {_free("pg_constraint", "o")}
             AND (o.contypid = 0 OR NOT EXISTS (SELECT FROM pg_depend d WHERE d.deptype = 'e'

@@ -122,6 +122,7 @@ INSERT INTO schema_migrations (version, name, success) VALUES ('003', 'seed', tr
 CREATE TABLE bids (id serial PRIMARY KEY, price numeric(10, 2) NOT NULL, tags hstore);
 INSERT INTO bids (price) SELECT n FROM generate_series(1, 10) n;
 CREATE TABLE lonely (id int);
+CREATE DOMAIN megawatts AS numeric CHECK (VALUE >= 0);
 CREATE VIEW dear AS SELECT * FROM bids WHERE price > 5;
 CREATE FUNCTION twice(a integer) RETURNS integer LANGUAGE sql AS 'SELECT a * 2';
 GRANT SELECT ON bids TO reader;
