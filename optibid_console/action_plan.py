@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from optibid_console.database_state import DatabaseState
 from optibid_console.entries import Outcome
 from optibid_console.runbook.facts import recorded_by
 from optibid_console.runbook.model import Action, Step, StepKind
@@ -89,9 +91,30 @@ def _of_action(state: WindowState, action: Action, step: Step, nothing: bool) ->
     if not step.undoes:
         return _preview_step(state, step, True, "always")
     begun = _begun(state, action, step)
+    if begun and step.kind is StepKind.RESTORE:
+        return _of_restore(state, step, begun)
     if begun:
         return _preview_step(state, step, True, f"undoes {', '.join(begun)}")
     return _preview_step(state, step, False, f"{', '.join(step.undoes)} was not done")
+
+
+def _of_restore(state: WindowState, step: Step, begun: tuple[str, ...]) -> PreviewStep:
+    """A restore is done for what was really applied, not for what was tried."""
+    known = state.databases.get(step.database, DatabaseState())
+    steps = [state.runbook.step(one) for one in begun] if state.runbook else []
+    if any(one is not None and one.kind is not StepKind.MIGRATE for one in steps):
+        return _preview_step(state, step, True, f"undoes {', '.join(begun)}")
+    why = known.to_restore
+    if why and step.database not in state.artifacts:
+        because = f"{why}, and this window has no backup of {step.database}: it stays as it is"
+        return _preview_step(state, step, False, because)
+    if why:
+        return _preview_step(state, step, True, why)
+    if known.restored is not None:
+        moment = datetime.fromtimestamp(known.restored_at, UTC).strftime("%H:%M:%SZ")
+        return _preview_step(state, step, False, f"{step.database} was restored at {moment}")
+    because = f"code only: no migration of {step.database} was applied in this window"
+    return _preview_step(state, step, False, because)
 
 
 def _preview_step(state: WindowState, step: Step, included: bool, because: str) -> PreviewStep:

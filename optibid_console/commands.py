@@ -35,7 +35,9 @@ class StartAction:
     """What the person typed to confirm it."""
     forced: bool = False
     """Do it even while the journal can't be written: it is recorded in a spill file then.
-    For rollback alone; `typed` has to be `permit.forced_words`."""
+    For rollback alone; `typed` has to be `permit.forced_words`. An action that migrates goes on
+    without a backup; `typed` has to be `unbacked.unbacked_words`, with a `reason`."""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 from optibid_console import entries as e
 from optibid_console.changed import changed
 from optibid_console.codec import from_plain
+from optibid_console.database_folding import migration_begins, step_over
 from optibid_console.persistent import Grown
 from optibid_console.runbook.model import Runbook
 from optibid_console.state import (
     ACTIVE,
     FOLDS,
     ActionState,
-    Artifact,
     CriterionState,
     Escalation,
     Fold,
@@ -140,10 +140,11 @@ def _(s: WindowState, entry: e.Entry, f: e.StepStarted) -> WindowState:
     if action is not None:
         begun = changed(action, stopped_at_step="", stopped_reason="")
         actions = s.actions.put(f.action_run, begun)
-    return changed(
+    after = changed(
         s, steps=s.steps.put(key, step), runs=s.runs.put(f.run_id, run), last_run=f.run_id,
         actions=actions,
     )  # fmt: skip
+    return migration_begins(after, f)
 
 
 @_on(e.RunLaunched)
@@ -187,7 +188,9 @@ def _(s: WindowState, entry: e.Entry, f: e.StepFinished) -> WindowState:
         s, f.run_id, status=_ENDED.get(f.outcome, StepStatus.FAILED), outcome=f.outcome,
         reason=f.reason, finished_at=entry.at,
     )  # fmt: skip
-    return s if after is s else _stop_answered(after, f.run_id, f.outcome, f.reason)
+    if after is s:
+        return s
+    return step_over(_stop_answered(after, f.run_id, f.outcome, f.reason), f)
 
 
 @_on(e.StepSettled)
@@ -217,11 +220,6 @@ def _(s: WindowState, entry: e.Entry, f: e.StepSkipped) -> WindowState:
 def _(s: WindowState, entry: e.Entry, f: e.FactRecorded) -> WindowState:
     moment = datetime.fromtimestamp(entry.at, UTC).strftime("%H:%M:%SZ")
     return changed(s, facts={**s.facts, f.name: f.value, f"{f.name}.at": moment})
-
-
-@_on(e.ArtifactRecorded)
-def _(s: WindowState, entry: e.Entry, f: e.ArtifactRecorded) -> WindowState:
-    return changed(s, artifacts={**s.artifacts, f.name: Artifact(f, entry.actor, entry.at)})
 
 
 @_on(e.ActionStarted)

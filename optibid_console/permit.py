@@ -11,6 +11,7 @@ from optibid_console.entries import Choice, Mark, Outcome, Verdict
 from optibid_console.launch_clock import format_span
 from optibid_console.runbook.model import Action, Runbook, StepKind
 from optibid_console.state import ACTIVE, OVER, CriterionState, StepStatus, WindowState
+from optibid_console.unbacked import migrates_unbacked, unbacked, unbacked_words
 
 ROLLBACK = "rollback"
 """The action that outranks everything."""
@@ -57,6 +58,9 @@ def _run_step(runbook: Runbook, state: WindowState, command: c.RunStep) -> str:
             break
         if earlier.required and state.step(earlier.id).status not in OVER:
             return f"{earlier.id} {earlier.title} comes first (phase {earlier_phase.title})"
+    why_not = "" if state.rehearsal else unbacked(state, step)
+    if why_not:
+        return why_not
     missing = () if state.rehearsal else missing_facts(state, step.run)
     return f"it needs {', '.join(missing)}, which no step has recorded yet" if missing else ""
 
@@ -104,11 +108,9 @@ def _start_action(runbook: Runbook, state: WindowState, command: c.StartAction) 
     action = runbook.action(command.action_id)
     if action is None:
         return f"no action {command.action_id!r}; actions are {_names(runbook)}"
-    if command.forced and action.id != ROLLBACK:
-        return f"{action.id} needs the journal: {ROLLBACK} alone can be forced without it"
-    confirm = forced_words(action) if command.forced else action.confirm or action.id
-    if command.typed != confirm:
-        return f"type {confirm!r} to confirm it"
+    refused = _confirmed(state, action, command)
+    if refused:
+        return refused
     under_way = state.action()
     if under_way is not None and under_way.action_id == action.id:
         since = format_span(max(0.0, state.at - under_way.started_at))
@@ -124,10 +126,29 @@ def _start_action(runbook: Runbook, state: WindowState, command: c.StartAction) 
         why = plan[0].because if plan else "it has no steps"
         return f"there is nothing to do: {why}"
     needed = [name for name in action.needs_facts if name not in state.facts]
-    if action.id != ROLLBACK and needed and not state.rehearsal:
+    excused = action.id == ROLLBACK or command.forced or state.rehearsal
+    if needed and not excused:
         return f"it needs {', '.join(needed)}, which no step has recorded yet"
     missing = facts_missing(state, action)
     return f"it needs {', '.join(missing)}, which no step has recorded" if missing else ""
+
+
+def _confirmed(state: WindowState, action: Action, command: c.StartAction) -> str:
+    """Why what was typed isn't enough; empty when it is."""
+    open_lock = migrates_unbacked(state, action)
+    if command.forced and action.id != ROLLBACK and open_lock is None:
+        return f"{action.id} needs the journal: {ROLLBACK} alone can be forced without it"
+    if command.forced and open_lock is not None and action.id != ROLLBACK:
+        words = unbacked_words(action)
+        if command.typed != words:
+            return f"{open_lock[1]}; type {words!r} to do it all the same"
+        return "" if command.reason.strip() else "migrating without a backup needs a reason"
+    confirm = forced_words(action) if command.forced else action.confirm or action.id
+    if command.typed != confirm:
+        return f"type {confirm!r} to confirm it"
+    if open_lock is not None:
+        return f"{open_lock[1]}; type {unbacked_words(action)!r} to do it all the same"
+    return ""
 
 
 def forced_words(action: Action) -> str:

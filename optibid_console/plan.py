@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -15,10 +16,18 @@ from optibid_console.action_plan import (
     rehearsed_s,
     told,
 )
-from optibid_console.launch_clock import current_phase, plan_end
-from optibid_console.permit import ROLLBACK, awaits_confirmation, permit, unsettled
+from optibid_console.database.measures import Cost
+from optibid_console.launch_clock import current_phase, format_span, plan_end
+from optibid_console.permit import (
+    ROLLBACK,
+    awaits_confirmation,
+    permit,
+    unsettled,
+)
+from optibid_console.restore_cost import restore_costs
 from optibid_console.runbook.model import StepKind
 from optibid_console.state import ACTIVE, OVER, WindowState
+from optibid_console.unbacked import migrates_unbacked, unbacked_words
 
 __all__ = ["ROLLBACK", "Move", "Preview", "PreviewStep", "next_move", "permit", "preview"]
 
@@ -50,6 +59,10 @@ class Preview:
     """What has to be typed."""
     refused: str = ""
     """Why it can't be started at all; empty when it can."""
+    override: str = ""
+    """What has to be typed instead, with a reason, to migrate without a backup; else empty."""
+    pending: tuple[str, ...] = ()
+    """The migrations that it would apply, by name, and what is known of those that failed."""
     measured: str = ""
     """What of the estimate was measured in a rehearsal, and when; empty: nothing."""
     rehearsal: bool = False
@@ -89,8 +102,17 @@ def next_move(state: WindowState) -> Move:
     return Move("confirm" if step.kind is StepKind.MANUAL else "run", step.id)
 
 
-def preview(state: WindowState, action_id: str, now: float) -> Preview:
-    """What the action would do at `now` (epoch seconds). Raises `KeyError` for no such action."""
+def preview(
+    state: WindowState,
+    action_id: str,
+    now: float,
+    measured: Mapping[str, Cost] | None = None,
+) -> Preview:
+    """What the action would do at `now` (epoch seconds). Raises `KeyError` for no such action.
+
+    `measured`: what a restore of each database would lose, where that is newer than the
+    journal's.
+    """
     runbook = state.runbook
     action = runbook.action(action_id) if runbook else None
     if runbook is None or action is None:
@@ -98,16 +120,25 @@ def preview(state: WindowState, action_id: str, now: float) -> Preview:
     readiness = state.readiness.get(action_id)
     steps = action_plan(state, action)
     missing = [not_recorded(state, name) for name in facts_missing(state, action)]
+    unbacked = migrates_unbacked(state, action)
+    missing += [unbacked[1]] if unbacked else []
     if readiness is not None:
         missing += [one for one in readiness.missing if one not in missing]
     moment = state.hold.since if state.hold else now
     left_s = (plan_end(runbook) - (moment - state.t0) * state.speed) / state.speed
     confirm = action.confirm or action.id
+    override = unbacked_words(action) if unbacked else ""
+    start = c.StartAction(action_id, override or confirm, bool(override), "given next")
     return Preview(
         action_id, action.title, _why_now(state), steps,
-        tuple(told(state, action.costs).splitlines()), estimate_s(state, action),
+        (
+            *restore_costs(state, steps, now, measured or {}),
+            *told(state, action.costs).splitlines(),
+        ),
+        estimate_s(state, action),
         left_s, tuple(missing), confirm,
-        permit(state, c.StartAction(action_id, confirm)), _measured(state, steps), state.rehearsal,
+        permit(state, start), override, tuple(pending_lines(state, steps)),
+        _measured(state, steps), state.rehearsal,
     )  # fmt: skip
 
 
@@ -117,6 +148,27 @@ def _measured(state: WindowState, steps: tuple[PreviewStep, ...]) -> str:
         return ""
     at = datetime.fromtimestamp(state.rehearsed.at, UTC).strftime("%Y-%m-%d %H:%MZ")
     return f"{', '.join(found)} measured in rehearsal {at}"
+
+
+def pending_lines(state: WindowState, steps: Sequence[PreviewStep]) -> Iterator[str]:
+    """What the migrations among these steps would apply, a line each."""
+    for planned in steps:
+        step = state.runbook.step(planned.step_id) if state.runbook else None
+        if step is None or step.kind is not StepKind.MIGRATE or not planned.included:
+            continue
+        known = state.databases.get(step.database)
+        if known is None or known.read is None:
+            yield f"{step.database}: what is pending wasn't read yet"
+            continue
+        read, ago = known.read, ""
+        if known.read_at and state.at - known.read_at > 60:
+            ago = f" (unchanged for {format_span(state.at - known.read_at)})"
+        if not read.pending:
+            yield f"{step.database}: nothing is pending{ago}"
+        else:
+            yield f"{step.database}: {len(read.pending)} pending{ago}"
+        yield from (f"  {name}" for name in read.pending)
+        yield from (f"  {name} failed before: {error}" for name, error in read.failed.items())
 
 
 def _why_now(state: WindowState) -> tuple[str, ...]:

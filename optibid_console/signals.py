@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from optibid_console.database.locks import LockWait
+from optibid_console.database.measures import Cost
 from probes.probe import Reading
 
 
@@ -55,6 +57,24 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class LockWaits:
+    """What waits for a lock in a database now, while a migration runs: nothing any more, too."""
+
+    run_id: str
+    database: str
+    waits: tuple[LockWait, ...] = ()
+    problem: str = ""
+    """Why nobody can look now."""
+
+
+@dataclass(frozen=True, slots=True)
+class CostSampled:
+    """What going back to a database's backup would lose, measured just now."""
+
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
 class Sampled:
     """What a probe or a panel said just now."""
 
@@ -99,4 +119,7 @@ class Missed:
     lines: int
 
 
-Signal = LogLines | Output | Progress | Sampled | Link | Presence | Pulse | Missed
+Signal = (
+    LogLines | Output | Progress | LockWaits | CostSampled | Sampled | Link | Presence | Pulse
+    | Missed
+)  # fmt: skip

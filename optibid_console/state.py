@@ -9,6 +9,7 @@ from typing import Any
 
 from optibid_console import entries as e
 from optibid_console.changed import changed
+from optibid_console.database_state import DatabaseState, NoReturn
 from optibid_console.moment import Moment, boot_name
 from optibid_console.persistent import Grown, GrownList
 from optibid_console.runbook.model import Runbook
@@ -243,6 +244,7 @@ class WindowState:
     facts: Mapping[str, str] = field(default_factory=dict)
     artifacts: Mapping[str, Artifact] = field(default_factory=dict)
     """What can be gone back to, by name: the last one of each."""
+    databases: Mapping[str, DatabaseState] = field(default_factory=dict)
     readings: Mapping[str, Reading] = field(default_factory=dict)
     """Probe id → the reading at its last change of status."""
     panels: Mapping[str, Reading] = field(default_factory=dict)
@@ -305,6 +307,11 @@ class WindowState:
     def action(self) -> ActionState | None:
         """The action that is under way."""
         return self.actions.get(self.action_run)
+
+    def point_of_no_return(self) -> NoReturn | None:
+        """Since when the code alone can't go back; None while it can, or can again."""
+        points = [one.no_return for one in self.databases.values() if one.no_return]
+        return min(points, key=lambda one: one.at, default=None)
 
     def failing_criteria(self) -> tuple[str, ...]:
         return tuple(

@@ -115,7 +115,7 @@ class PostgresProbe:
             hung = link.hung or isinstance(error, TimeoutError)
             await link.drop()
             await reaching.still_linked(self._host, place.name, place.port)
-            fault = reaching.silent(place.name, place.port) if hung else _fault(error, place)
+            fault = reaching.silent(place.name, place.port) if hung else fault_of(error, place)
             took_ms = (time.monotonic() - started) * 1000
             said = _redacted(link.password, fault.summary)
             detail = {"database": place.words}
@@ -233,7 +233,8 @@ refuses, a missing right, a syntax error, a statement that would write."""
 _OURS_IN_WORDS = ("authentication failed", "no password supplied", "root certificate file")
 
 
-def _fault(error: BaseException, place: Where) -> reaching.Fault:
+def fault_of(error: BaseException, place: Where) -> reaching.Fault:
+    """What an error of psycopg's or of the network says about the database, without a secret."""
     state = getattr(error, "sqlstate", None)
     said = _first_line(error)
     if isinstance(error, psycopg.errors.QueryCanceled):
@@ -242,9 +243,9 @@ def _fault(error: BaseException, place: Where) -> reaching.Fault:
     if isinstance(error, psycopg.errors.DatabaseError) and state:
         status = Status.ERROR if state.startswith(_OURS) else Status.FAILING
         return reaching.Fault(status, f"{place.words}: {said}")
-    fault = reaching.fault_of(error, place.name, place.port)
-    if fault is not None:
-        return fault
+    found = reaching.fault_of(error, place.name, place.port)
+    if found is not None:
+        return found
     # What libpq says of a connection has no SQLSTATE and no exception of its own.
     if "Connection refused" in said:
         return reaching.Fault(Status.FAILING, f"{place.name}:{place.port} refused the connection")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from optibid_console import entries as e
 from optibid_console import signals
+from optibid_console.database.measures import Cost
 from optibid_console.entries import Entry
 from optibid_console.runbook.model import Action
 from optibid_console.source import CaughtUp, Ended, Event, Lost, Role
@@ -66,6 +67,10 @@ _TOPICS: dict[type[Any], frozenset[Topic]] = {
     **dict.fromkeys(
         (e.Told, e.TellingFailed, e.TellingSkipped, e.ChannelsSet), frozenset({Topic.HEADER})
     ),
+    e.SchemaRead: frozenset(),
+    e.DatabaseMarked: frozenset(),
+    e.CostMeasured: frozenset(),
+    e.LockWaited: frozenset({Topic.RUN}),
     e.PollCalled: frozenset({Topic.BANNER}),
     e.VoteCast: frozenset({Topic.BANNER}),
     e.PollClosed: frozenset({Topic.BANNER}),
@@ -96,6 +101,10 @@ class View:
         self.progress: dict[str, signals.Progress] = {}
         """Run → how far it has come, while it runs."""
         self.links: dict[str, signals.Link] = {}
+        self.locks: dict[str, signals.LockWaits] = {}
+        """Run → what waits for a lock while it migrates."""
+        self.costs: dict[str, Cost] = {}
+        """Database → what going back to its backup would lose."""
         self.watching: tuple[str, ...] = ()
         self.pulse: signals.Pulse | None = None
         self.given: GivenRunbook | None = None
@@ -181,6 +190,12 @@ class View:
             case signals.Progress():
                 self.progress[signal.run_id] = signal
                 return frozenset({Topic.RUN, Topic.TIMELINE})
+            case signals.LockWaits():
+                self.locks[signal.run_id] = signal
+                return frozenset({Topic.RUN})
+            case signals.CostSampled():
+                self.costs[signal.cost.database] = signal.cost
+                return frozenset()
             case signals.Link():
                 self.links[signal.target] = signal
                 return frozenset({Topic.PROBES, Topic.HEADER})

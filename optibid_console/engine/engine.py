@@ -11,6 +11,7 @@ from optibid_console import __version__
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.engine.acting import ActionRunner
+from optibid_console.engine.database_watch import DatabaseWatch
 from optibid_console.engine.heartbeat import Heartbeat, Scrubber
 from optibid_console.engine.judging import Judge, PulseTaker
 from optibid_console.engine.late_answers import LateAnswers
@@ -20,6 +21,7 @@ from optibid_console.engine.live_run import LiveRun
 from optibid_console.engine.measures import Measures
 from optibid_console.engine.observing import Observers
 from optibid_console.engine.operations import operations_of
+from optibid_console.engine.operations.databases import databases_of
 from optibid_console.engine.recalling import Recall
 from optibid_console.engine.running import StepRunner
 from optibid_console.engine.tailing import Tails
@@ -37,6 +39,7 @@ from optibid_console.source import Role
 from optibid_console.targets import without_link
 from optibid_console.targets.rehearsal import check_rehearsed
 from optibid_console.targets.target import LinkState, Target
+from optibid_console.unbacked import migrates_unbacked
 
 
 class Engine:
@@ -58,13 +61,14 @@ class Engine:
         self._observers = Observers(loaded, targets, ledger)
         self._judge = Judge(runbook, ledger, self._observers)
         self._tails = Tails(loaded, targets, ledger)
+        self._databases = databases_of(loaded, ledger, targets)
         self._steps = StepRunner(
             runbook,
             ledger,
             targets,
             loaded.secrets,
             self._observers.take_now,
-            operations_of(loaded, ledger, targets),
+            operations_of(loaded, ledger, targets, self._databases),
         )
         self._recall = Recall(ledger, targets, loaded.secrets)
         self._actions = ActionRunner(runbook, ledger, self._steps)
@@ -110,6 +114,7 @@ class Engine:
             self._tidying.run,
             Scrubber(self.ledger).run,
             self._recall.run,
+            *(DatabaseWatch(one, self.ledger).run for one in self._databases.values()),
         ):
             self._spawn(work())
         try:
@@ -117,6 +122,8 @@ class Engine:
             await self._telling.finish()
         finally:
             await self._end_tasks()
+            for database in self._databases.values():
+                await database.close()
         await self._say_goodbye(reason)
         return reason
 
@@ -188,13 +195,8 @@ class Engine:
                 return self._accepted()
             case c.RunStep():
                 return await self._run_step(command, by)
-            case c.StartAction(action_id, _, forced):
-                if forced:
-                    self.ledger.force(action_id)
-                action = self._runbook.action(action_id)
-                assert action is not None  # permit has looked
-                self._keep(await self._actions.start(action, by, time.time()))
-                return self._accepted(f"{action.title} started")
+            case c.StartAction():
+                return await self._start_action(command, by)
             case c.Decide(_, choice, reason):
                 await self._actions.decide(choice, reason, by)
                 return self._accepted()
@@ -228,6 +230,17 @@ class Engine:
             self._steps.confirm(step.id, by, command.note)
         self._see_through(live)
         return self._accepted()
+
+    async def _start_action(self, command: c.StartAction, by: str) -> c.Reply:
+        action = self._runbook.action(command.action_id)
+        assert action is not None  # permit has looked
+        if command.forced and action.id == ROLLBACK:
+            self.ledger.force(action.id)
+        while command.forced and (locked := migrates_unbacked(self.ledger.state, action)):
+            fact = e.BackupOverridden(locked[0].database, locked[0].id, command.reason)
+            await self.ledger.record(fact, by)
+        self._keep(await self._actions.start(action, by, time.time()))
+        return self._accepted(f"{action.title} started")
 
     def _fact(self, command: c.Command, by: str) -> e.Fact:
         """The fact that a command which only records something becomes."""

@@ -187,7 +187,9 @@ class StepRunner:
         evidence, and the outcome."""
         outcome, reason = await self._operating.after(live, outcome, reason)
         if outcome is e.Outcome.SUCCEEDED and live.step.kind.launches and live.step.evidence:
+            done = reason if live.step.kind.is_operation else ""
             outcome, reason = await self._evidence.after(live)
+            reason = reason or done
         elif outcome is e.Outcome.UNKNOWN and live.step.evidence:
             await self._evidence.once(live)
         return await self._finish(live, outcome, reason, ended=True)

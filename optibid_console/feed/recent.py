@@ -6,7 +6,9 @@ from collections import OrderedDict, deque
 
 from optibid_console.feed.wire import Frame
 from optibid_console.signals import (
+    CostSampled,
     Link,
+    LockWaits,
     LogLines,
     Missed,
     Output,
@@ -62,6 +64,7 @@ class Recent:
         for key in runs[:-RUNS]:
             del self._rings[key]
             self._rings.pop(("progress", key[1]), None)
+            self._rings.pop(("locks", key[1]), None)
 
 
 class _Ring(deque[Frame]):
@@ -90,6 +93,10 @@ def _place(signal: Signal) -> tuple[_Key, int, int]:
             return ("output", signal.run_id), 100_000, OUTPUT_BYTES
         case Progress():
             return ("progress", signal.run_id), 1, TAIL_BYTES
+        case LockWaits():
+            return ("locks", signal.run_id), 1, TAIL_BYTES
+        case CostSampled():
+            return ("cost", signal.cost.database), 1, TAIL_BYTES
         case Sampled():
             count = PANEL_SAMPLES if signal.subject == "panel" else 1
             return (signal.subject, signal.reading.probe), count, TAIL_BYTES

@@ -23,7 +23,9 @@ from optibid_console.commands import (
 )
 from optibid_console.entries import Entry, entry_from_plain, kind_of
 from optibid_console.signals import (
+    CostSampled,
     Link,
+    LockWaits,
     LogLines,
     Missed,
     Output,
@@ -43,7 +45,17 @@ HANDED_OVER = 4001
 """The close code of an engine that was deposed: another one has the window."""
 MAX_NAME = 64
 _SMALL: Mapping[str, type[Any]] = {
-    kind_of(one): one for one in (Sampled, Progress, Link, Presence, Pulse, Missed)
+    kind_of(one): one
+    for one in (
+        Sampled,
+        Progress,
+        LockWaits,
+        CostSampled,
+        Link,
+        Presence,
+        Pulse,
+        Missed,
+    )
 }
 
 

@@ -230,6 +230,10 @@ class _Checker:
         if step.kind.is_operation:
             wanted[step.kind] = ("database",)
             self.name((*path, "database"), "database", step.database, self.book.databases)
+            database = self.book.databases.get(step.database)
+            if step.kind is StepKind.MIGRATE and database and not database.migrations:
+                where: KeyPath = ("databases", database.id, "migrations")
+                self.problems.add(where, f"migrations is missing: step {step.id} migrates it")
         for key in wanted.get(step.kind, ()):
             if not getattr(step, key):
                 self.problems.add((*path, key), f'{key} is missing: kind is "{step.kind.value}"')

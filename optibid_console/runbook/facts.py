@@ -55,9 +55,9 @@ def check_facts(
 def backup_facts(runbook: Runbook, database: str) -> tuple[str, ...]:
     """The facts that a backup of `database` records, without their `.path`, `.sha256`, `.size`.
 
-    `backup` is the last one of any; where there are several databases, each has its own.
+    `backup` is the last one of any, and each database has its own, from which it is restored.
     """
-    return ("backup", f"backup.{database}") if len(runbook.databases) > 1 else ("backup",)
+    return ("backup", f"backup.{database}")
 
 
 def recorded_by(runbook: Runbook, step: Step) -> tuple[str, ...]:

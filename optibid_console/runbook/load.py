@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from optibid_console.codec import canonical, to_plain
+from optibid_console.runbook import (
+    backup_text,  # noqa: F401 - it fills operations.TEXTS, as do the next two
+    migrate_text,  # noqa: F401
+    restore_text,  # noqa: F401
+)
 from optibid_console.runbook.alternatives import chosen, is_left_out
 from optibid_console.runbook.checks import check
 from optibid_console.runbook.env_file import EnvFileError, parse_env_file, read_env_file

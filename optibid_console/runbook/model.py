@@ -135,7 +135,10 @@ class DatabaseSpec:
     backups: str = "backups"
     """The directory of backups there, relative to where commands start."""
     migrations: str = ""
-    """The directory of `NNN_name.sql` files there."""
+    """The directory of `NNN_name.sql` files there. One with a line `-- data-only` is known to
+    change no schema."""
+    lock_timeout: Seconds = Seconds(10)
+    """How long a migration may wait for a lock; 0: for ever."""
     format: Literal["custom", "directory"] = "custom"
     jobs: int = 1
     """How many tables are dumped and restored at once: more than 1 with `directory`."""

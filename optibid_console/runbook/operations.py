@@ -28,7 +28,7 @@ TextMaker = Callable[[Table, Table], str]
 The tables aren't checked yet: `dbname` is there, the rest may be missing or of any type."""
 
 TEXTS: dict[str, TextMaker] = {}
-"""Kind of step → how its text is made."""
+"""Kind of step → how its text is made. Filled by the modules that `load` imports."""
 
 
 def word(value: object) -> str:
@@ -77,6 +77,3 @@ def _with_text(step: Any, databases: Table) -> Any:
     if make is None or not isinstance(database, Mapping) or "dbname" not in database:
         return step
     return {"on": database.get("on", ""), **step, "run": make(step, database)}
-
-
-from optibid_console.runbook import backup_text  # noqa: E402, F401 - it fills TEXTS

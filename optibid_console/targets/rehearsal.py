@@ -118,7 +118,8 @@ def rehearsed(targets: Mapping[str, Target], window_id: str) -> dict[str, Target
 
 
 def for_probes(target: Target) -> Host:
-    """The host from which a probe or a tail looks: the same in a rehearsal as in a window."""
+    """The host from which a probe, a tail or a database's reader looks: the same in a rehearsal
+    as in a window."""
     return target.probed if isinstance(target, RehearsalTarget) else target
 
 

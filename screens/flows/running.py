@@ -46,15 +46,24 @@ class Running:
         action = runbook.action(action_id) if runbook else None
         if not self.desk.allowed() or action is None:
             return
-        confirm = preview(self.desk.view.state, action_id, self.desk.view.now()).confirm
         typed = await self.desk.stage.ask(ConfirmAction(self.desk.view, action_id))
-        if typed != confirm:
+        shown = preview(self.desk.view.state, action_id, self.desk.view.now())
+        if shown.override and typed == shown.override:
+            await self._override(action, typed, shown.not_ready)
+            return
+        if typed != shown.confirm:
             return
         pulse = self.desk.view.pulse
         if action_id == ROLLBACK and pulse is not None and not pulse.journal_ok:
             await self._force(action, pulse.problem)
         else:
             await self.desk.send(c.StartAction(action_id, typed))
+
+    async def _override(self, action: Action, typed: str, missing: tuple[str, ...]) -> None:
+        """What is migrated without a backup can't be taken back: somebody has to say why."""
+        why = await self.desk.reason(action.title, f"{'; '.join(missing)}. The reason is recorded.")
+        if why:
+            await self.desk.send(c.StartAction(action.id, typed, forced=True, reason=why))
 
     async def _force(self, action: Action, problem: str) -> None:
         """The rollback alone may go on while nothing can be recorded, after a second word."""

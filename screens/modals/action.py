@@ -27,11 +27,12 @@ class ConfirmAction(Sheet[str | None]):
         self._action_id = action_id
         self._read = False
         now = preview(view.state, action_id, view.now())
-        prompt = "" if now.refused else f"type {now.confirm} to go"
+        prompt = "" if now.refused else f"type {now.override or now.confirm} to go"
         super().__init__(view, now.title, prompt)
 
     def make_lines(self, width: int, now: float) -> list[Line]:
-        lines = preview_lines(preview(self.view.state, self._action_id, now), width)
+        costs = self.view.costs
+        lines = preview_lines(preview(self.view.state, self._action_id, now, costs), width)
         warned = self._unrecorded(width)
         return [*warned, BLANK, *lines] if warned else lines
 
@@ -61,8 +62,9 @@ class ConfirmAction(Sheet[str | None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         now = preview(self.view.state, self._action_id, self.view.now())
-        if self.typed != now.confirm or now.refused:
-            self.problem = now.refused or f"type {now.confirm} exactly, or press Esc"
+        words = now.override or now.confirm
+        if self.typed != words or now.refused:
+            self.problem = now.refused or f"type {words} exactly, or press Esc"
         elif self._read:
             self.dismiss(self.typed)
             return
@@ -102,6 +104,9 @@ def preview_lines(shown: Preview, width: int) -> list[Line]:
     lines += [BLANK, heading("What will happen")]
     for number, step in enumerate(included, 1):
         lines += _step_lines(number, step, width)
+    if shown.pending:
+        lines += [BLANK, heading("Migrations")]
+        lines += [row(width, (Span(f"  {one}", "strong"),)) for one in shown.pending]
     left_out = [one for one in shown.steps if not one.included]
     for step in left_out:
         text = f"  not {step.step_id} {step.title}: {step.because}"

@@ -7,8 +7,9 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-from optibid_console.action_plan import missing_facts, shown
+from optibid_console.action_plan import PreviewStep, missing_facts, shown
 from optibid_console.launch_clock import format_span
+from optibid_console.plan import pending_lines
 from optibid_console.runbook.model import Step, StepKind
 from optibid_console.runbook.summary import summary
 from optibid_console.state import RunState
@@ -71,6 +72,9 @@ def step_lines(view: View, step: Step, width: int) -> list[Line]:
         missing = missing_facts(view.state, step.run)
         if missing:
             lines += wrapped(f"not known yet: {', '.join(missing)}", width, "warn")
+        if step.kind is StepKind.MIGRATE:
+            planned = PreviewStep(step.id, step.title, step.on, "", True, "", step.kind)
+            lines += [row(width, (Span(one),)) for one in pending_lines(view.state, (planned,))]
     elif step.kind is StepKind.WAIT:
         lines += wrapped(f"waits until {', '.join(step.wait_for)} read ok", width)
     else:

@@ -102,7 +102,8 @@ def run_tail(view: View, run: RunState, width: int) -> list[Line]:
         lines += wrapped(text, width, look.style)
     if run.ended is None:
         progress = view.progress.get(run.run_id)
-        return [*lines, progress_line(progress, width)] if progress else lines
+        lines += [progress_line(progress, width)] if progress else []
+        return [*lines, *_lock_lines(view, run, width)]
     lines += _silent_lines(view, run, width)
     step = _step_of(view, run)
     if run.kind != StepKind.MANUAL:
@@ -128,6 +129,21 @@ def run_tail(view: View, run: RunState, width: int) -> list[Line]:
     elif step is not None:
         lines.append(row(width, (Span(f"taking the evidence {sign('more')}", "running"),)))
     return lines
+
+
+def _lock_lines(view: View, run: RunState, width: int) -> list[Line]:
+    """Who waits for whom in the database that it migrates."""
+    seen = view.locks.get(run.run_id)
+    if seen is None:
+        return []
+    if seen.problem:
+        return wrapped(f"locks of {seen.database} can't be seen: {seen.problem}", width, "unknown")
+    look = glyph("warn")
+    return [
+        line
+        for wait in seen.waits
+        for line in wrapped(f"{look.drawn} {wait.words}", width, look.style)
+    ]
 
 
 def _silent_lines(view: View, run: RunState, width: int) -> list[Line]:

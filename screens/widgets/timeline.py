@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from optibid_console.launch_clock import current_phase, format_span
-from optibid_console.runbook.model import Phase, Runbook
+from optibid_console.runbook.model import Phase, Runbook, StepKind
 from optibid_console.state import OVER, StepState, StepStatus, WindowState
 from screens.glyphs import glyph
 from screens.lines import Line, Span, Spans, row, sign, spans
@@ -58,7 +58,7 @@ def timeline_lines(
         if before_t0 and phase.at >= 0:
             lines.append(_t0_line(view, width))
             before_t0 = False
-        lines += block
+        lines += _with_no_return(view, phase, block, width)
     return lines
 
 
@@ -67,6 +67,28 @@ def _t0_line(view: View, width: int) -> Line:
     text = f" T-0 {moment} "
     rule = sign("rule")
     return Line((Span(rule * 2 + text + rule * max(width - len(text) - 2, 0), "dim"),))
+
+
+def _with_no_return(view: View, phase: Phase, block: list[Line], width: int) -> list[Line]:
+    """The phase's lines with the point of no return after the step that passed it."""
+    point = view.state.point_of_no_return()
+    if point is None:
+        return block
+    passed = [
+        step.id
+        for step in phase.steps
+        if step.kind is StepKind.MIGRATE and 0 < view.state.step(step.id).started_at <= point.at
+    ]
+    if not passed:
+        return block
+    moment = datetime.fromtimestamp(point.at, UTC).strftime("%H:%MZ")
+    rule = sign("rule") * 2
+    text = f"{rule} point of no return for code-only rollback {sign('dot')} "
+    line = row(width, (Span(f"{text}{point.migration} {moment} {rule}", "warn"),))
+    at = next((i + 1 for i, one in enumerate(block) if one.key == f"step:{passed[-1]}"), len(block))
+    while at < len(block) and not block[at].key:
+        at += 1
+    return [*block[:at], line, *block[at:]]
 
 
 def _phase_lines(

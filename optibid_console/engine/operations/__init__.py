@@ -6,18 +6,26 @@ from collections.abc import Mapping
 
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.operations.backup import BackupOperation
+from optibid_console.engine.operations.databases import Database
+from optibid_console.engine.operations.migrating import Migrating
 from optibid_console.engine.operations.operation import Operation
 from optibid_console.engine.operations.parts import PartOperation
+from optibid_console.engine.operations.restoring import Restoring
 from optibid_console.runbook.load import Loaded
 from optibid_console.runbook.model import StepKind
 from optibid_console.targets.target import Target
 
 
 def operations_of(
-    loaded: Loaded, ledger: Ledger, targets: Mapping[str, Target]
+    loaded: Loaded,
+    ledger: Ledger,
+    targets: Mapping[str, Target],
+    databases: Mapping[str, Database],
 ) -> Mapping[StepKind, Operation]:
     """The operation of each kind of step that has one."""
     return {
         StepKind.RUN: PartOperation(ledger, targets),
         StepKind.BACKUP: BackupOperation(loaded.runbook, ledger),
+        StepKind.MIGRATE: Migrating(databases, ledger),
+        StepKind.RESTORE: Restoring(databases, ledger),
     }

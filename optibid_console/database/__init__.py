@@ -1,0 +1,1 @@
+"""What the console knows of a PostgreSQL database: queries, and what their rows mean. Pure."""

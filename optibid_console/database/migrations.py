@@ -1,0 +1,95 @@
+"""Which migrations a database has, and which files wait for it. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from probes.text import one_line
+
+MIGRATIONS = """
+SELECT DISTINCT ON (version) version::text, coalesce(name::text, ''), coalesce(success, false),
+    coalesce(left(error_message::text, 1000), '')
+FROM schema_migrations ORDER BY version, applied_at DESC NULLS LAST LIMIT 10000
+"""
+"""The last row that each version has."""
+
+HAS_TABLE = "SELECT to_regclass('schema_migrations') IS NOT NULL"
+
+LISTING = """cd -- {directory} && for file in [0-9]*.sql; do
+[ -f "$file" ] || continue
+if grep -qiE '^--[[:space:]]*data-only' <"$file"; then echo "data $file"; else echo "file $file"; fi
+done"""
+"""Shell text that lists the migration files of a directory, `data` where a comment line
+`-- data-only` says that one changes no schema."""
+
+_FILE = re.compile(r"(\d+)[_-].*\.sql", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationFile:
+    """`004_market_prices.sql` on a target."""
+
+    name: str
+    """Without `.sql`."""
+    data_only: bool = False
+
+    @property
+    def number(self) -> str:
+        return number(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Migrations:
+    """What `schema_migrations` and the files say together, all by name, in their order."""
+
+    applied: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
+    """Files without a row of success."""
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Rows with `success = false` → their `error_message`."""
+    data_only: tuple[str, ...] = ()
+    """Those whose file says that it changes no schema."""
+
+
+def number(version: str) -> str:
+    """`004`, `4`, `V4` and `004_market_prices` are the same version: `4`."""
+    head = re.match(r"\s*v?0*(\d*)", version, re.I)
+    return head[1] if head and head[1] else version.strip().lower()
+
+
+def files_of(listing: bytes) -> tuple[MigrationFile, ...]:
+    """The files that `LISTING` printed, by number."""
+    found = []
+    for line in listing.decode("utf-8", "replace").splitlines():
+        kind, _, name = line.partition(" ")
+        if kind in ("data", "file") and _FILE.fullmatch(name):
+            found.append(MigrationFile(one_line(name[:-4], 120), kind == "data"))
+    return tuple(sorted(found, key=lambda one: (int(number(one.name) or 0), one.name)))
+
+
+def migrations_of(
+    rows: Sequence[tuple[str, str, bool, str]], files: Iterable[MigrationFile]
+) -> Migrations:
+    """Both together; a row is a file's when their versions are the same number."""
+    listed = tuple(files)
+    by_number = {one.number: one.name for one in listed}
+    known = {one.name for one in listed}
+    names = [
+        (_label(known, by_number, version, name), good, error)
+        for version, name, good, error in rows
+    ]
+    applied = tuple(name for name, good, _ in names if good)
+    failed = {name: one_line(error, 300) for name, good, error in names if not good}
+    return Migrations(
+        applied,
+        tuple(one.name for one in listed if one.name not in applied),
+        failed,
+        tuple(one.name for one in listed if one.data_only),
+    )
+
+
+def _label(files: Collection[str], by_number: Mapping[str, str], version: str, name: str) -> str:
+    own = name if number(name) == number(version) else f"{version}_{name}" if name else version
+    return own if own in files else by_number.get(number(version)) or one_line(own, 120)

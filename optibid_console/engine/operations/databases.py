@@ -1,0 +1,173 @@
+"""How operations ask a database: read-only, through its target, within a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+
+from optibid_console.database import measures
+from optibid_console.database.locks import HOLDERS, session_of
+from optibid_console.database.measures import Measures, measures_of
+from optibid_console.database.migrations import (
+    HAS_TABLE,
+    LISTING,
+    MIGRATIONS,
+    Migrations,
+    files_of,
+    migrations_of,
+)
+from optibid_console.database.schema import SCHEMA, Schema, schema_of
+from optibid_console.engine.ledger import Ledger
+from optibid_console.runbook.load import Loaded
+from optibid_console.runbook.model import DatabaseSpec
+from optibid_console.runbook.operations import word
+from optibid_console.runbook.secrets import Secrets
+from optibid_console.runbook.shell_text import fill
+from optibid_console.targets.rehearsal import for_probes
+from optibid_console.targets.target import Target
+from probes import postgres
+from probes.deadline import deadline, time_left_s
+from probes.postgres_link import Link
+from probes.probe import Host, HostError, ProbeError
+from probes.text import one_line
+
+QUICK_S = 8.0
+"""How long a question may take, connecting included."""
+
+Connection = psycopg.AsyncConnection[Any]
+
+
+class DatabaseAway(Exception):
+    """The database didn't answer, or won't; the message says which, where and why."""
+
+
+class Database:
+    """One of `[databases]`, as the engine asks it. One question at a time."""
+
+    def __init__(self, spec: DatabaseSpec, host: Host, ledger: Ledger, secrets: Secrets) -> None:
+        self.spec = spec
+        self._host = host
+        self._ledger = ledger
+        self._secrets = secrets
+        self._busy = asyncio.Lock()
+        self._kept: Link | None = None
+
+    @asynccontextmanager
+    async def asking(self, limit_s: float = QUICK_S) -> AsyncIterator[Connection]:
+        """A read-only transaction of one snapshot. Raises `DatabaseAway`.
+
+        Nothing in it may take longer than `limit_s` altogether: the server ends what does.
+        """
+        async with self._busy:
+            with deadline(limit_s):
+                link = self._link()
+                try:
+                    connection = await link.connected()
+                    with link.cut_off_after(time_left_s()):
+                        async with connection.transaction():
+                            limit_ms = max(1, int(time_left_s() * 950))
+                            await connection.execute(f"SET LOCAL statement_timeout = {limit_ms}")
+                            await connection.execute("SET LOCAL lock_timeout = 1000")
+                            yield connection
+                except (psycopg.Error, OSError, ProbeError) as error:
+                    words = self._words(error, link)
+                    await link.drop()
+                    raise DatabaseAway(words) from error
+
+    async def migrations(self) -> Migrations:
+        """What is applied, pending and failed. Raises `DatabaseAway`."""
+        listing = await self._listing() if self.spec.migrations else b""
+        async with self.asking() as connection:
+            there = await (await connection.execute(HAS_TABLE)).fetchone()
+            rows = []
+            if there and there[0]:
+                rows = await (await connection.execute(MIGRATIONS)).fetchall()
+        return migrations_of(rows, files_of(listing))
+
+    async def schema(self) -> Schema:
+        """All objects of its schema, as of one moment. Raises `DatabaseAway`.
+
+        Deparsing a view locks its tables for a moment: who holds one is named.
+        """
+        try:
+            async with self.asking(2 * QUICK_S) as connection:
+                await connection.execute("SET LOCAL search_path = ''")
+                return schema_of(await (await connection.execute(SCHEMA)).fetchall())
+        except DatabaseAway as away:
+            if not isinstance(away.__cause__, psycopg.errors.LockNotAvailable):
+                raise
+            async with self.asking() as connection:
+                held = await (await connection.execute(HOLDERS)).fetchall()
+            said = "; ".join(session_of(tuple(row)).words for row in held)
+            raise DatabaseAway(
+                f"{self.spec.id}: its schema can't be read, a table is locked by {said}"
+            ) from away
+
+    async def measures(self) -> Measures:
+        """How far it has come: transactions, WAL, rows changed. Raises `DatabaseAway`."""
+        async with self.asking() as connection:
+            overall = await (await connection.execute(measures.OVERALL)).fetchone()
+            tables = await (await connection.execute(measures.TABLES)).fetchall()
+        assert overall is not None
+        return measures_of(time.time(), overall, tables)
+
+    async def close(self) -> None:
+        if self._kept is not None:
+            await self._kept.drop()
+
+    def _link(self) -> Link:
+        if self._kept is None:
+            spec = self.spec
+            own = {"user": spec.user, "password": self._secrets.reveal(spec.password)}
+            self._kept = Link(
+                {
+                    "host": spec.host, "port": spec.port, "dbname": spec.dbname,
+                    "gssencmode": "disable", "application_name": "optibid-console",
+                    **{key: value for key, value in own.items() if value},
+                },
+                self._host,
+            )  # fmt: skip
+        return self._kept
+
+    async def _listing(self) -> bytes:
+        try:
+            command = fill(
+                LISTING.format(directory=word(self.spec.migrations)), self._ledger.state.facts
+            )
+            done = await self._host.execute(command, timeout_s=QUICK_S)
+        except (HostError, TimeoutError, ValueError) as error:
+            words = f"can't list {self.spec.migrations} on {self.spec.on}: {error}"
+            raise DatabaseAway(one_line(words, 300)) from error
+        if done.exit_status != 0:
+            said = one_line(done.stderr, 200) or f"exit {done.exit_status}"
+            raise DatabaseAway(f"can't list {self.spec.migrations} on {self.spec.on}: {said}")
+        return done.stdout
+
+    def _words(self, error: BaseException, link: Link) -> str:
+        """In a few words, without a secret, and from where it was asked."""
+        if isinstance(error, ProbeError):
+            return one_line(self._secrets.redact(str(error)), 300)
+        if link.hung:
+            said = f"{link.where.words} didn't answer in time"
+        else:
+            said = postgres.fault_of(error, link.where).summary
+        said = one_line(self._secrets.redact(said), 300)
+        return f"{self.spec.id}, seen from {self.spec.on}: {said}"
+
+
+def databases_of(
+    loaded: Loaded, ledger: Ledger, targets: Mapping[str, Target]
+) -> dict[str, Database]:
+    """Each of the runbook's databases, by id. Nothing is connected yet.
+
+    All that they are asked is a read, so that a rehearsal asks them too.
+    """
+    return {
+        one.id: Database(one, for_probes(targets[one.on]), ledger, loaded.secrets)
+        for one in loaded.runbook.databases.values()
+    }

@@ -1,0 +1,107 @@
+"""The command of a `kind = "migrate"` step: its own runner, or the console's."""
+
+from __future__ import annotations
+
+from optibid_console.runbook.durations import parse_duration
+from optibid_console.runbook.operations import TEXTS, Table, summarised, word
+
+SESSION = """
+run=${OPTIBID_RUN%%/}
+PGAPPNAME=$(printf 'migrate %%.50s' "${run##*/}")
+PGOPTIONS="${PGOPTIONS-} -c lock_timeout=%dms -c client_connection_check_interval=1s"
+export PGAPPNAME PGOPTIONS
+"""
+"""What every libpq session of the run says to the server: who it is, how long it may wait for a
+lock, and that the server is to give up what it does when the run is gone (PostgreSQL 14)."""
+
+_USUAL_LOCK_TIMEOUT_S = 10.0
+
+_RUNNER = r"""
+set -eu
+PGHOST={host} PGPORT={port} PGDATABASE={dbname}
+export PGHOST PGPORT PGDATABASE
+{login}PATH={bin}"$PATH"
+ask() {{ psql -X -q -A -t -v ON_ERROR_STOP=1 -v optibid_number="$number" \
+  -v optibid_name="$name" -v optibid_sum="$sum" "$@"; }}
+number= name= sum=
+cd -- {directory}
+errors=$(mktemp)
+trap 'rm -f "$errors"' EXIT
+trap 'exit 143' TERM
+echo "SET client_min_messages = warning;
+CREATE TABLE IF NOT EXISTS schema_migrations (version text PRIMARY KEY, name text NOT NULL,
+  applied_at timestamptz NOT NULL DEFAULT now(), execution_time_ms integer, checksum text,
+  success boolean NOT NULL DEFAULT true, error_message text);" | ask
+forget="DELETE FROM schema_migrations WHERE version = :'optibid_number' AND NOT success;"
+record="INSERT INTO schema_migrations
+  (version, name, applied_at, execution_time_ms, checksum, success, error_message) VALUES
+  (:'optibid_number', :'optibid_name', now(),
+  extract(epoch FROM clock_timestamp() - now()) * 1000, :'optibid_sum',"
+for file in [0-9]*.sql; do
+  [ -f "$file" ] || continue
+  name=${{file%.sql}} number=${{file%%[!0-9]*}}
+  known=$(echo "SELECT 1 FROM schema_migrations WHERE success
+    AND ltrim(version::text, 'vV0') = ltrim(:'optibid_number', '0') LIMIT 1;" | ask)
+  [ -z "$known" ] || continue
+  echo "applying $name"
+  sum=$(sha256sum <"$file") sum=${{sum%% *}}
+  # its row is in the same transaction: both are there or neither
+  if {{ echo 'BEGIN;'; cat -- "$file"; echo; echo ";$forget $record true, NULL); COMMIT;"; }} |
+    ask 2>"$errors"; then
+    cat "$errors" >&2
+    echo "applied $name"
+    continue
+  fi
+  cat "$errors" >&2
+  said=$(head -c 2000 "$errors")
+  echo "$forget $record false, :'optibid_said');" | ask -v optibid_said="$said" || :
+  echo "failed: $name" >&2
+  exit 1
+done
+"""
+
+
+def migrate_text(step: Table, database: Table) -> str:
+    """The runner that the step names, or the console's own, in a session that is watched."""
+    session = SESSION % round(_lock_timeout_s(database) * 1000)
+    own = step.get("run")
+    if isinstance(own, str) and own.strip():
+        return f"{session}{own}"
+    directory = database.get("migrations") or "database/migrations"
+    head = summarised(
+        (
+            f"apply what {database['dbname']} doesn't have of {directory}, each file in one "
+            f"transaction, waiting at most {_lock_timeout_s(database):g} s for a lock",
+        )
+    )
+    return (
+        "\n".join(head)
+        + session
+        + _RUNNER.format(
+            host=word(database.get("host", "127.0.0.1")),
+            port=word(database.get("port", 5432)),
+            dbname=word(database["dbname"]),
+            login=login(database),
+            bin=word(f"{database['bin']}:") if database.get("bin") else "",
+            directory=word(directory),
+        )
+    )
+
+
+def login(database: Table) -> str:
+    """The lines that export the user and the password, where the table names them."""
+    lines = ""
+    for key, name in (("user", "PGUSER"), ("password", "PGPASSWORD")):
+        if database.get(key):
+            lines += f"export {name}={word(database[key])}\n"
+    return lines
+
+
+def _lock_timeout_s(database: Table) -> float:
+    try:
+        return float(parse_duration(str(database.get("lock_timeout", "10s"))))
+    except ValueError:  # it is noted where the table is read
+        return _USUAL_LOCK_TIMEOUT_S
+
+
+TEXTS["migrate"] = migrate_text
