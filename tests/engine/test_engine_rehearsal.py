@@ -294,7 +294,7 @@ async def test_whatever_is_asked_nothing_but_reads_reaches_a_target(
             await bench.do(command)  # the next one may come while it is under way
         state = await bench.until(idle)
     launched = [spec for one in inner.values() for spec in one.launched]
-    assert launched
+    assert launched or not walks  # else a refused step may stand before each read
     assert all(spec.read_only for spec in launched)
     started = {fact.run_id: fact.step_id for fact in bench.heard.of(e.StepStarted)}
     assert not {started[spec.run_id] for spec in launched} & changing(runbook)
