@@ -12,6 +12,7 @@ import pytest
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.action_plan import estimate_s
+from optibid_console.database_state import DatabaseState
 from optibid_console.engine.operations.backup import migrated_since
 from optibid_console.persistent import Grown
 from optibid_console.runbook.load import RunbookError
@@ -188,7 +189,11 @@ def test_a_restore_is_estimated_by_the_backup_that_it_restores() -> None:
     runs: Grown[str, RunState] = Grown()
     for one in (backup, run("m", 15)):
         runs = runs.put(one.run_id, one)
-    state = WindowState(runbook=book, runs=runs)
+    tried = DatabaseState(unjudged_run="m-15.0")
+    unmeasured = Artifact(replace(made, run_id="gone"), "ann", 10.0)
+    state = WindowState(
+        runbook=book, runs=runs, databases={"db": tried}, artifacts={"db": unmeasured}
+    )
     assert estimate_s(state, rollback) == float(restore.expect_duration)
     state = replace(state, artifacts={"db": Artifact(made, "ann", 10.0)})
     assert estimate_s(state, rollback) == 252.0
