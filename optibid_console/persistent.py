@@ -3,7 +3,8 @@
 A window's runs and notes grow all the time, and each entry makes a new state: copying
 them would cost more with every entry. Here an addition shares all that it can with its
 predecessor (a trie of 32-fold nodes: P. Bagwell, Ideal Hash Trees, 2001, without the hash:
-places are given out in order), so that a million of them cost a million times as much as one.
+places are given out in order; its last leaf stays outside until it is full), so that a million
+of them cost a million times as much as one.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Node = tuple[Any, ...]
 class Grown(Mapping[K, V]):
     """An immutable mapping in the order of insertion; nothing is ever removed."""
 
-    __slots__ = ("_keys", "_places", "_root", "_shift", "_size")
+    __slots__ = ("_first", "_keys", "_places", "_root", "_shift", "_size", "_tail")
 
     def __init__(self) -> None:
         self._places: dict[K, int] = {}
@@ -33,26 +34,37 @@ class Grown(Mapping[K, V]):
         self._size = 0
         self._root: Node = ()
         self._shift = 0
+        self._first = 0
+        """The first place that isn't in the trie but in the tail."""
+        self._tail: Node = ()
+        """The last values, at most 32: most changes are here, and cost no way through the trie."""
 
     def put(self, key: K, value: V) -> Grown[K, V]:
         """The same mapping with this value."""
         grown: Grown[K, V] = Grown.__new__(Grown)
         grown._keys, grown._places, grown._size = self._keys, self._places, self._size
         grown._root, grown._shift = self._root, self._shift
+        grown._first, grown._tail = self._first, self._tail
         place = self._places.get(key, self._size)
         if place >= self._size:
-            place = self._size
+            if len(self._tail) > _LAST:
+                grown._bury_tail()
             grown._add(key)
-            if place >> self._shift > _LAST:
-                grown._root, grown._shift = (self._root,), self._shift + _BITS
-        grown._root = _with(grown._root, grown._shift, place, value)
+            grown._tail = (*grown._tail, value)
+        elif place >= self._first:
+            i = place - self._first
+            grown._tail = (*self._tail[:i], value, *self._tail[i + 1 :])
+        else:
+            grown._root = _with(self._root, self._shift, place, 0, value)
         return grown
 
     def __getitem__(self, key: K) -> V:
         place = self._places[key]
         if place >= self._size:
             raise KeyError(key)
-        value: V = _at(self._root, self._shift, place)
+        first = self._first
+        found = self._tail[place - first] if place >= first else _at(self._root, self._shift, place)
+        value: V = found
         return value
 
     def __iter__(self) -> Iterator[K]:
@@ -71,6 +83,16 @@ class Grown(Mapping[K, V]):
         self._places[key] = self._size
         self._keys.append(key)
         self._size += 1
+
+    def _bury_tail(self) -> None:
+        """Make the full tail a leaf of the trie."""
+        if self._first == 0:
+            self._root = self._tail
+        else:
+            if self._first >> self._shift > _LAST:
+                self._root, self._shift = (self._root,), self._shift + _BITS
+            self._root = _with(self._root, self._shift, self._first, _BITS, self._tail)
+        self._first, self._tail = self._first + _LAST + 1, ()
 
 
 class GrownList(Sequence[V]):
@@ -119,11 +141,11 @@ class GrownList(Sequence[V]):
         return f"GrownList({list(self)!r})"
 
 
-def _with(node: Node, shift: int, place: int, value: object) -> Node:
-    """The trie with `value` at `place`, which is in it or the next one."""
+def _with(node: Node, shift: int, place: int, level: int, value: object) -> Node:
+    """The trie with `value` at `place`: a value (`level` 0), or a whole leaf (`_BITS`)."""
     i = (place >> shift) & _LAST
-    if shift:
-        value = _with(node[i] if i < len(node) else (), shift - _BITS, place, value)
+    if shift > level:
+        value = _with(node[i] if i < len(node) else (), shift - _BITS, place, level, value)
     return (*node[:i], value, *node[i + 1 :])
 
 

@@ -112,7 +112,9 @@ class Bench:
         runbook = Runbook(Window("bench", "v1"), targets={self.target.name: self.spec})
         plain = to_plain(runbook)
         await ledger.record(WindowOpened("window", "bench", "v1", "", 0.0, 1.0, "", plain))
-        return StepRunner(runbook, ledger, {self.target.name: self.target}, Secrets(), _no_probe)
+        return StepRunner(
+            runbook, ledger, {self.target.name: self.target}, Secrets(), _no_probe, {}
+        )
 
     async def followed(self, _: str) -> int:
         """The output of the last run once more, from its beginning."""
