@@ -47,6 +47,10 @@ async def lost_2b(bench: Any) -> tuple[WindowState, Path]:
         await bench.step(step_id)
     await bench.do(c.RunStep("2b"))
     await bench.until(lambda state: any(run.launched for run in state.active_runs()))
+    out = bench.room / "runs" / bench.state.last_run / "out"
+    async with asyncio.timeout(10):
+        while not out.exists() or out.read_bytes() != b"begun\n":
+            await asyncio.sleep(0.02)
     place = await wipe_out(bench, bench.state.last_run)
     return await bench.until(lambda state: state.step("2b").status is StepStatus.UNSETTLED), place
 
