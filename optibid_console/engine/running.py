@@ -43,7 +43,7 @@ class StepRunner:
         self._evidence = Evidence(ledger, take_now)
         self._live: dict[str, LiveRun] = {}
 
-    async def begin(self, step: Step, by: str, action_run: str = "") -> LiveRun:
+    async def begin(self, step: Step, by: str, action_run: str = "", reason: str = "") -> LiveRun:
         """Record that the step starts. Raises `JournalError`; then nothing was started."""
         state = self._ledger.state
         attempt = state.step(step.id, action_run).attempt + 1
@@ -61,6 +61,7 @@ class StepRunner:
             state.epoch,
             timeout_s,
             action_run,
+            reason,
         )
         reach("before-step-started")
         await self._ledger.record(fact, by)

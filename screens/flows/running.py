@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from optibid_console import commands as c
 from optibid_console.entries import Choice
-from optibid_console.permit import ROLLBACK, forced_words
+from optibid_console.permit import forced_words
 from optibid_console.plan import preview
-from optibid_console.runbook.model import Action
+from optibid_console.runbook.model import ROLLBACK, Action
 from optibid_console.state import RunState
 from screens.flows.desk import Desk
 from screens.view import open_question

@@ -15,8 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.action_plan import action_plan
-from optibid_console.permit import ROLLBACK, awaits_confirmation, permit
-from optibid_console.runbook.model import Runbook, StepKind
+from optibid_console.permit import awaits_confirmation, permit
+from optibid_console.runbook.model import ROLLBACK, Runbook, StepKind
 from optibid_console.state import ACTIVE, StepStatus
 from tests.core.conftest import Story, small_runbook
 
