@@ -241,7 +241,7 @@ class Engine:
                 return self._accepted()
 
     async def _run_step(self, command: c.RunStep, by: str) -> c.Reply:
-        if self._steps.confirm(command.step_id, by, command.note):
+        if await self._steps.confirm(command.step_id, by, command.note):
             return self._accepted()
         step = self._runbook.step(command.step_id)
         assert step is not None  # permit has looked
@@ -249,7 +249,7 @@ class Engine:
         again = "" if step.kind is StepKind.MANUAL else command.note
         live = await self._steps.begin(step, by, reason=again)
         if step.kind is StepKind.MANUAL:
-            self._steps.confirm(step.id, by, command.note)
+            await self._steps.confirm(step.id, by, command.note)
         self._see_through(live)
         return self._accepted()
 

@@ -12,9 +12,9 @@ from optibid_console.runbook.problems import Problems
 COMMAND_KEYS: Mapping[str, str] = {
     "open": "enter", "tick": "space", "note": "n", "skip": "s", "jump": "J", "abort": "x",
     "hold": "h", "poll": "g", "contacts": "c", "acknowledge": "a", "zoom": "z", "back": "escape",
-    "lease": "l", "help": "question_mark", "leave": "q", "next-pane": "tab", "previous-pane": "shift+tab",
-    "pane-timeline": "1", "pane-checklist": "2", "pane-logs": "3", "pane-run": "4",
-    "pane-probes": "5", "pane-metrics": "6",
+    "lease": "l", "help": "question_mark", "leave": "q", "next-pane": "tab",
+    "previous-pane": "shift+tab", "pane-timeline": "1", "pane-checklist": "2", "pane-logs": "3",
+    "pane-run": "4", "pane-probes": "5", "pane-metrics": "6",
 }  # fmt: skip
 """Command → its key, as Textual names keys. The screens have the same table."""
 
