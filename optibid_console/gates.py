@@ -202,9 +202,23 @@ def why_not(state: WindowState, runbook: Runbook, key: str, now: float) -> str:
             return f"no-go for {title}: {at.refused}; press g to ask anew"
         case Standing.TIMED_OUT:
             late = f"the gate of {title} timed out, waiting for {', '.join(at.missing)}"
-            asks = state.gates[key].on_timeout == "ask"
-            return f"{late}; press g to say how to go on" if asks else f"{late}; g"
-    return f"the gate of {title} waits for {', '.join(at.missing)}; press g"
+            asks = state.gates.get(key, GateSeen()).on_timeout == "ask"
+            return f"{late}; press g{' to say how to go on' if asks else ''}"
+    asked = key.startswith("phase:") or state.gates.get(key, GateSeen()).opened_at
+    way = "press g" if asked else "its key asks for it"
+    return f"the gate of {title} waits for {', '.join(at.missing)}; {way}"
+
+
+def waiting(state: WindowState, now: float) -> tuple[str, ...]:
+    """The gates that somebody has to do something about: asked, and not open; the phase's that is
+    next comes first."""
+    runbook = state.runbook
+    if runbook is None or state.closed is not None:
+        return ()
+    asked = (key for key, _ in gates_of(runbook) if state.gates.get(key, GateSeen()).opened_at)
+    return tuple(
+        key for key in asked if judge(state, runbook, key, now).standing is not Standing.OPEN
+    )
 
 
 def first_shut(state: WindowState, runbook: Runbook, keys: tuple[str, ...], now: float) -> str:
