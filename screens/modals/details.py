@@ -66,7 +66,7 @@ def _options(view: View, kind: str, name: str) -> tuple[Option, ...]:
     note = Option("note", "write a note", "n")
     match kind:
         case "step" if step is not None and step.status in OVER:
-            return (_jump(view, name), *shown, note)
+            return (*shown, note, _jump(view, name))
         case "step":
             return (
                 Option("run", "run it", "", permit(view.state, c.RunStep(name))),
@@ -103,7 +103,11 @@ def _options(view: View, kind: str, name: str) -> tuple[Option, ...]:
 
 def _jump(view: View, step_id: str) -> Option:
     over = view.state.step(step_id).status in OVER
-    text = "run it again, and what follows" if over else "jump to it: what lies before is skipped"
+    text = (
+        "jump back to it: it and what follows is open again"
+        if over
+        else "jump to it: what lies before is skipped"
+    )
     return Option("jump", f"{text}; asks why", "", permit(view.state, c.Jump(step_id, "next")))
 
 
