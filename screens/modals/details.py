@@ -103,11 +103,8 @@ def _options(view: View, kind: str, name: str) -> tuple[Option, ...]:
 
 def _jump(view: View, step_id: str) -> Option:
     over = view.state.step(step_id).status in OVER
-    text = (
-        "jump back to it: it and what follows is open again"
-        if over
-        else "jump to it: what lies before is skipped"
-    )
+    back, ahead = "it and what follows is open again", "what lies before is skipped"
+    text = f"jump back to it: {back}" if over else f"jump to it: {ahead}"
     return Option("jump", f"{text}; asks why", "", permit(view.state, c.Jump(step_id, "next")))
 
 
