@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from optibid_console.database_state import DatabaseState
 from optibid_console.entries import Outcome
 from optibid_console.runbook.facts import recorded_by
-from optibid_console.runbook.model import Action, Step, StepKind
-from optibid_console.state import OVER, WindowState
+from optibid_console.runbook.model import FORWARD, Action, Step, StepKind
+from optibid_console.state import OVER, StepStatus, WindowState
+from optibid_console.undone import begun_since_undone
 
 _FACT = re.compile(r"\$\{([a-z][\w-]*(?:\.[\w-]+)+)\}")
 
@@ -50,14 +51,16 @@ def action_plan(state: WindowState, action: Action) -> tuple[PreviewStep, ...]:
 
     Computed from the journal: a step that undoes others is done when one of them was
     begun in this window and not undone since; nothing else is touched. In a rehearsal the
-    steps that were walked count as begun; where none was, as if all had been.
+    steps that were walked count as begun; where none was, as if all had been. `forward` does
+    the steps that were done and that a rollback has undone since, and no other.
     """
     runbook = state.runbook
     if runbook is None:
         return ()
     steps = runbook.action_steps(action)
     if not action.steps:
-        return tuple(_of_phase(state, step) for step in steps)
+        of_phase = _to_redo if action.id == FORWARD else _of_phase
+        return tuple(of_phase(state, step) for step in steps)
     undoes = [step for step in steps if step.undoes]
     nothing = bool(undoes) and not any(_begun(state, action, step) for step in undoes)
     return tuple(_of_action(state, action, step, nothing) for step in steps)
@@ -74,10 +77,24 @@ def estimate_s(state: WindowState, action: Action) -> float:
 
 
 def _of_phase(state: WindowState, step: Step) -> PreviewStep:
-    status = state.step(step.id).status
-    included = status not in OVER
-    because = "not done yet" if included else f"{status.value} already"
+    seen = state.step(step.id)
+    included = seen.status not in OVER
+    because = "not done yet" if included else f"{seen.status.value} already"
+    if seen.status is StepStatus.UNDONE:
+        because = f"undone by {seen.undone_by}"
     return _preview_step(state, step, included, because)
+
+
+def _to_redo(state: WindowState, step: Step) -> PreviewStep:
+    """Of a step of `forward`: a rollback has undone it, and it wasn't done again since."""
+    seen = state.step(step.id)
+    if state.rehearsal:
+        return _preview_step(state, step, True, "as if a rollback had undone it")
+    if not seen.undone_by:
+        return _preview_step(state, step, False, "no rollback has undone it")
+    if seen.status in OVER:
+        return _preview_step(state, step, False, f"{seen.status.value} since it was undone")
+    return _preview_step(state, step, True, f"undone by {seen.undone_by}")
 
 
 def _of_action(state: WindowState, action: Action, step: Step, nothing: bool) -> PreviewStep:
@@ -127,17 +144,7 @@ def _preview_step(state: WindowState, step: Step, included: bool, because: str) 
 
 
 def _begun(state: WindowState, action: Action, step: Step) -> tuple[str, ...]:
-    """The steps among `step.undoes` that were begun since this action last succeeded."""
-    undone_at = max(
-        (
-            one.finished_at
-            for one in state.actions.values()
-            if one.action_id == action.id and one.outcome in (Outcome.SUCCEEDED, Outcome.REHEARSED)
-        ),
-        default=0.0,
-    )
-    begun = {run.step_id for run in state.runs.values() if run.started_at > undone_at}
-    return tuple(one for one in step.undoes if one in begun)
+    return begun_since_undone(state, action.id, step.undoes)
 
 
 def _measured_s(state: WindowState, step: Step) -> float:

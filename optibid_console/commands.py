@@ -20,10 +20,19 @@ class RunStep:
 
     step_id: str
     note: str = ""
+    """Of a manual step: what its confirmation says. Else: why it is run again."""
 
 
 @dataclass(frozen=True, slots=True)
 class SkipStep:
+    step_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """Go on from another step: a later one, or an earlier one again."""
+
     step_id: str
     reason: str
 
@@ -105,8 +114,34 @@ class AssertCriterion:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenGate:
+    """Ask a gate, anew when it was asked before: its timeout and its votes begin from here."""
+
+    gate: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmGate:
+    """A second person's go: for a screen that doesn't drive, under another name."""
+
+    gate: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DecideGate:
+    """How to go on after a timeout that asks: `wait`, `go` or `no-go`."""
+
+    gate: str
+    decision: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallPoll:
     question: str
+    gate: str = ""
+    """Only the roles of this gate are asked, and their votes count for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +208,7 @@ class StopEngine:
 Command = (
     RunStep
     | SkipStep
+    | Jump
     | StartAction
     | Decide
     | Settle
@@ -183,6 +219,9 @@ Command = (
     | MarkItem
     | WriteNote
     | AssertCriterion
+    | OpenGate
+    | ConfirmGate
+    | DecideGate
     | CallPoll
     | CastVote
     | ClosePoll

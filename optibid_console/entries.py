@@ -202,6 +202,8 @@ class StepStarted:
     timeout_s: float = 0.0
     action_run: str = ""
     """The action that it belongs to, or empty."""
+    reason: str = ""
+    """Why it is run again, when the person said so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +268,20 @@ class StepSkipped:
     step_id: str
     reason: str
     action_run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Jumped:
+    """The window goes on from another step; what lies between is treated as said here."""
+
+    step_id: str
+    reason: str
+    skipped: tuple[str, ...] = ()
+    """Steps that are left out; none of them is required."""
+    again: tuple[str, ...] = ()
+    """Steps that were over and are open again."""
+    kept: tuple[str, ...] = ()
+    """Steps that an earlier jump had opened again, and that stay as they were before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,6 +435,53 @@ class ActionFinished:
     duration_s: float = 0.0
 
 
+# Gates
+
+
+@dataclass(frozen=True, slots=True)
+class GateOpened:
+    """A gate is asked from now on, and its timeout runs."""
+
+    gate: str
+    """`phase:ID` or `action:ID`."""
+    timeout_s: float = 0.0
+    """0: it waits for ever."""
+    on_timeout: str = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class GateConfirmed:
+    """The entry's actor, a second person, says go."""
+
+    gate: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GateTimedOut:
+    gate: str
+    on_timeout: str
+    missing: tuple[str, ...]
+    """What it still waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateDecided:
+    """How the operator goes on after a timeout that asks: `wait`, `go` or `no-go`."""
+
+    gate: str
+    decision: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GatePassed:
+    """What it guards begins; `grounds` say why it might."""
+
+    gate: str
+    grounds: tuple[str, ...]
+
+
 # People
 
 
@@ -441,6 +504,8 @@ class PollCalled:
     poll_id: str
     question: str
     roles: tuple[str, ...]
+    gate: str = ""
+    """The gate that it is about, or empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -449,6 +514,8 @@ class VoteCast:
     role: str
     vote: Vote
     note: str = ""
+    seen: Mapping[str, str] = field(default_factory=dict)
+    """What the console showed then: `panel.ID` and `criterion.ID` → value and verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -608,6 +675,7 @@ Fact = (
     | StepFinished
     | StepSettled
     | StepSkipped
+    | Jumped
     | AbortAsked
     | FactRecorded
     | ArtifactRecorded
@@ -622,6 +690,11 @@ Fact = (
     | ActionStopped
     | ActionDecided
     | ActionFinished
+    | GateOpened
+    | GateConfirmed
+    | GateTimedOut
+    | GateDecided
+    | GatePassed
     | ItemMarked
     | NoteWritten
     | PollCalled

@@ -11,7 +11,7 @@ from optibid_console.changed import changed
 from optibid_console.codec import from_plain
 from optibid_console.database_folding import migration_begins, step_over
 from optibid_console.persistent import Grown
-from optibid_console.runbook.model import Runbook
+from optibid_console.runbook.model import ROLLBACK, Runbook
 from optibid_console.state import (
     ACTIVE,
     FOLDS,
@@ -19,6 +19,7 @@ from optibid_console.state import (
     CriterionState,
     Escalation,
     Fold,
+    GateSeen,
     Hold,
     ItemState,
     Note,
@@ -29,6 +30,7 @@ from optibid_console.state import (
     Untold,
     WindowState,
 )
+from optibid_console.undone import undone_by
 
 F = TypeVar("F")
 
@@ -128,12 +130,14 @@ def _(s: WindowState, entry: e.Entry, f: e.WindowClosed) -> WindowState:
 @_on(e.StepStarted)
 def _(s: WindowState, entry: e.Entry, f: e.StepStarted) -> WindowState:
     key = s.step_key(f.step_id, f.action_run)
+    before = s.steps.get(key)
     step = StepState(
-        StepStatus.RUNNING, f.run_id, f.attempt, f.target, f.command, entry.at, by=entry.actor
-    )
+        StepStatus.RUNNING, f.run_id, f.attempt, f.target, f.command, entry.at, by=entry.actor,
+        undone_by=before.undone_by if before else "",
+    )  # fmt: skip
     run = RunState(
         f.run_id, key, f.step_id, f.target, f.command, entry.at, entry.actor, f.epoch,
-        f.timeout_s, f.kind, f.action_run, s.moment(entry),
+        f.timeout_s, f.kind, f.action_run, entry.seq, s.moment(entry),
     )  # fmt: skip
     action = s.actions.get(f.action_run)
     actions = s.actions
@@ -184,9 +188,10 @@ def _(s: WindowState, entry: e.Entry, f: e.EvidenceTaken) -> WindowState:
 
 @_on(e.StepFinished)
 def _(s: WindowState, entry: e.Entry, f: e.StepFinished) -> WindowState:
+    again = {"undone_by": ""} if f.outcome is e.Outcome.SUCCEEDED else {}
     after = _step_of_run(
         s, f.run_id, status=_ENDED.get(f.outcome, StepStatus.FAILED), outcome=f.outcome,
-        reason=f.reason, finished_at=entry.at,
+        reason=f.reason, finished_at=entry.at, **again,
     )  # fmt: skip
     if after is s:
         return s
@@ -201,6 +206,7 @@ def _(s: WindowState, entry: e.Entry, f: e.StepSettled) -> WindowState:
     settled = changed(
         step, status=_ENDED.get(f.outcome, StepStatus.FAILED), outcome=f.outcome,
         reason=f.reason, finished_at=entry.at, settled_by=entry.actor,
+        undone_by="" if f.outcome is e.Outcome.SUCCEEDED else step.undone_by,
     )  # fmt: skip
     after = changed(s, steps=s.steps.put(run.step_key, settled))
     return _stop_answered(after, f.run_id, f.outcome, f"settled by {entry.actor}: {f.reason}")
@@ -209,11 +215,40 @@ def _(s: WindowState, entry: e.Entry, f: e.StepSettled) -> WindowState:
 @_on(e.StepSkipped)
 def _(s: WindowState, entry: e.Entry, f: e.StepSkipped) -> WindowState:
     key = s.step_key(f.step_id, f.action_run)
-    before = s.steps.get(key, StepState())
-    after = changed(
-        before, status=StepStatus.SKIPPED, reason=f.reason, by=entry.actor, finished_at=entry.at
-    )
-    return changed(s, steps=s.steps.put(key, after))
+    return changed(s, steps=s.steps.put(key, _skipped(s, key, entry, f.reason)))
+
+
+def _skipped(s: WindowState, key: str, entry: e.Entry, reason: str) -> StepState:
+    return changed(
+        s.steps.get(key, StepState()), status=StepStatus.SKIPPED, reason=reason, by=entry.actor,
+        finished_at=entry.at, was=None,
+    )  # fmt: skip
+
+
+@_on(e.Jumped)
+def _(s: WindowState, entry: e.Entry, f: e.Jumped) -> WindowState:
+    steps, said = s.steps, f"jumped to {f.step_id}: {f.reason}"
+    for step_id in f.skipped:
+        steps = steps.put(step_id, _skipped(s, step_id, entry, said))
+    for step_id in f.again:
+        before = s.steps.get(step_id, StepState())
+        opened = StepState(
+            attempt=before.attempt, reason=f"again: {f.reason}", by=entry.actor,
+            undone_by=before.undone_by, was=before,
+        )  # fmt: skip
+        steps = steps.put(step_id, opened)
+    for step_id in f.kept:
+        before = s.steps.get(step_id, StepState())
+        steps = steps.put(step_id, before.was or before)
+    return _asked_anew(changed(s, steps=steps), entry, f.again)
+
+
+def _asked_anew(s: WindowState, entry: e.Entry, step_ids: tuple[str, ...]) -> WindowState:
+    """The gates of the phases of these steps begin anew: what was said before is void."""
+    found = (s.runbook.phase_of(one) if s.runbook else None for one in step_ids)
+    keys = {f"phase:{phase.id}" for phase in found if phase is not None}
+    void = {key: GateSeen(entry.seq) for key in keys & s.gates.keys()}
+    return changed(s, gates={**s.gates, **void}) if void else s
 
 
 @_on(e.FactRecorded)
@@ -227,7 +262,11 @@ def _(s: WindowState, entry: e.Entry, f: e.ActionStarted) -> WindowState:
     action = ActionState(
         f.action_id, f.action_run, f.steps, entry.actor, entry.at, f.why, s.moment(entry)
     )
-    return changed(s, actions=s.actions.put(f.action_run, action), action_run=f.action_run)
+    started = changed(s, actions=s.actions.put(f.action_run, action), action_run=f.action_run)
+    gate = f"action:{f.action_id}"
+    if gate not in s.gates:
+        return started
+    return changed(started, gates={**s.gates, gate: GateSeen(entry.seq)})  # once for each time
 
 
 @_on(e.ActionStopped)
@@ -244,10 +283,59 @@ def _(s: WindowState, entry: e.Entry, f: e.ActionDecided) -> WindowState:
 def _(s: WindowState, entry: e.Entry, f: e.ActionFinished) -> WindowState:
     after = _action(
         s, f.action_run, outcome=f.outcome, reason=f.reason, finished_at=entry.at,
-        stopped_at_step="", stopped_reason="",
+        finished_seq=entry.seq, stopped_at_step="", stopped_reason="",
     )  # fmt: skip
     under_way = "" if s.action_run == f.action_run else s.action_run
-    return changed(after, action_run=under_way)
+    ended = changed(after, action_run=under_way)
+    action = s.actions.get(f.action_run)
+    if f.outcome is not e.Outcome.SUCCEEDED or action is None or action.action_id != ROLLBACK:
+        return ended
+    return _undone(ended, entry, f.action_run)
+
+
+def _undone(s: WindowState, entry: e.Entry, action_run: str) -> WindowState:
+    """What a rollback that succeeded has undone is open again; an open question stays one."""
+    steps, ids = s.steps, undone_by(s, action_run)
+    for step_id in ids:
+        seen = s.step(step_id)
+        done = seen.was or seen  # a jump may have opened it again
+        if done.status is StepStatus.DONE:
+            undone = changed(done, status=StepStatus.UNDONE, undone_by=action_run, was=None)
+            steps = steps.put(step_id, undone)
+    return _asked_anew(changed(s, steps=steps), entry, ids)
+
+
+@_on(e.GateOpened)
+def _(s: WindowState, entry: e.Entry, f: e.GateOpened) -> WindowState:
+    opened = GateSeen(entry.seq, entry.at, s.held_s, f.timeout_s, f.on_timeout)
+    return changed(s, gates={**s.gates, f.gate: opened})
+
+
+@_on(e.GateConfirmed)
+def _(s: WindowState, entry: e.Entry, f: e.GateConfirmed) -> WindowState:
+    seen = s.gates.get(f.gate, GateSeen())
+    return _gate(s, f.gate, confirmed={**seen.confirmed, entry.actor: entry.at})
+
+
+@_on(e.GateTimedOut)
+def _(s: WindowState, entry: e.Entry, f: e.GateTimedOut) -> WindowState:
+    return _gate(s, f.gate, timed_out_at=entry.at)
+
+
+@_on(e.GateDecided)
+def _(s: WindowState, entry: e.Entry, f: e.GateDecided) -> WindowState:
+    if f.decision == "wait":  # as long as before, from now on
+        return _gate(s, f.gate, timed_out_at=0.0, opened_at=entry.at, opened_held_s=s.held_s)
+    return _gate(s, f.gate, decided=f, decided_by=entry.actor)
+
+
+@_on(e.GatePassed)
+def _(s: WindowState, entry: e.Entry, f: e.GatePassed) -> WindowState:
+    return _gate(s, f.gate, passed_at=entry.at, grounds=f.grounds)
+
+
+def _gate(s: WindowState, key: str, **changes: Any) -> WindowState:
+    return changed(s, gates={**s.gates, key: changed(s.gates.get(key, GateSeen()), **changes)})
 
 
 @_on(e.ItemMarked)
@@ -263,7 +351,9 @@ def _(s: WindowState, entry: e.Entry, f: e.NoteWritten) -> WindowState:
 
 @_on(e.PollCalled)
 def _(s: WindowState, entry: e.Entry, f: e.PollCalled) -> WindowState:
-    poll = Poll(f.poll_id, f.question, f.roles, entry.at, entry.actor)
+    poll = Poll(
+        f.poll_id, f.question, f.roles, entry.at, entry.actor, gate=f.gate, called_seq=entry.seq
+    )
     return changed(s, polls=s.polls.put(f.poll_id, poll))
 
 
@@ -272,7 +362,9 @@ def _(s: WindowState, entry: e.Entry, f: e.VoteCast) -> WindowState:
     poll = s.polls.get(f.poll_id)
     if poll is None:
         return s
-    voted = changed(poll, votes={**poll.votes, f.role: f})
+    voted = changed(
+        poll, votes={**poll.votes, f.role: f}, voted_at={**poll.voted_at, f.role: entry.at}
+    )
     return changed(s, polls=s.polls.put(f.poll_id, voted))
 
 

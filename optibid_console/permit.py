@@ -6,15 +6,21 @@ from collections.abc import Callable
 from typing import Any
 
 from optibid_console import commands as c
+from optibid_console import gates
 from optibid_console.action_plan import action_plan, facts_missing, missing_facts
 from optibid_console.entries import Choice, Mark, Outcome, Verdict
+from optibid_console.jumping import route
 from optibid_console.launch_clock import format_span
-from optibid_console.runbook.model import Action, Runbook, StepKind
-from optibid_console.state import ACTIVE, OVER, CriterionState, StepStatus, WindowState
+from optibid_console.runbook.model import ROLLBACK, Action, Runbook, StepKind
+from optibid_console.state import (
+    ACTIVE,
+    OVER,
+    CriterionState,
+    GateSeen,
+    StepStatus,
+    WindowState,
+)
 from optibid_console.unbacked import migrates_unbacked, unbacked, unbacked_words
-
-ROLLBACK = "rollback"
-"""The action that outranks everything."""
 
 
 def permit(state: WindowState, command: c.Command) -> str:
@@ -62,7 +68,15 @@ def _run_step(runbook: Runbook, state: WindowState, command: c.RunStep) -> str:
     if why_not:
         return why_not
     missing = () if state.rehearsal else missing_facts(state, step.run)
-    return f"it needs {', '.join(missing)}, which no step has recorded yet" if missing else ""
+    if missing:
+        return f"it needs {', '.join(missing)}, which no step has recorded yet"
+    return _shut(runbook, state, gates.before_step(runbook, step.id))
+
+
+def _shut(runbook: Runbook, state: WindowState, keys: tuple[str, ...]) -> str:
+    """Why the first of these gates that is shut doesn't let through, or empty."""
+    key = gates.first_shut(state, runbook, keys, state.at)
+    return gates.why_not(state, runbook, key, state.at) if key else ""
 
 
 def awaits_confirmation(state: WindowState) -> str:
@@ -104,6 +118,15 @@ def _skip_step(runbook: Runbook, state: WindowState, command: c.SkipStep) -> str
     return unsettled(state) if seen.status is StepStatus.UNSETTLED else ""
 
 
+def _jump(runbook: Runbook, state: WindowState, command: c.Jump) -> str:
+    refused = route(state, command.step_id).refused
+    if refused:
+        return refused
+    if not command.reason.strip():
+        return "a jump needs a reason"
+    return _busy(state) or unsettled(state)
+
+
 def _start_action(runbook: Runbook, state: WindowState, command: c.StartAction) -> str:
     action = runbook.action(command.action_id)
     if action is None:
@@ -130,7 +153,15 @@ def _start_action(runbook: Runbook, state: WindowState, command: c.StartAction) 
     if needed and not excused:
         return f"it needs {', '.join(needed)}, which no step has recorded yet"
     missing = facts_missing(state, action)
-    return f"it needs {', '.join(missing)}, which no step has recorded" if missing else ""
+    if missing:
+        return f"it needs {', '.join(missing)}, which no step has recorded"
+    return _shut(runbook, state, action_gates(state, action))
+
+
+def action_gates(state: WindowState, action: Action) -> tuple[str, ...]:
+    """The gates through which this action would go now."""
+    steps = tuple(one.step_id for one in action_plan(state, action) if one.included)
+    return gates.before_action(state.runbook, action, steps) if state.runbook else ()
 
 
 def _confirmed(state: WindowState, action: Action, command: c.StartAction) -> str:
@@ -220,8 +251,51 @@ def _assert(runbook: Runbook, state: WindowState, command: c.AssertCriterion) ->
     return "" if command.reason.strip() else "say why"
 
 
+def _open_gate(runbook: Runbook, state: WindowState, command: c.OpenGate) -> str:
+    gate = gates.gate_of(runbook, command.gate)
+    if gate is None:
+        return f"there is no gate {command.gate!r}"
+    seen = state.gates.get(command.gate, GateSeen())
+    title = gates.title_of(runbook, command.gate)
+    if seen.passed_at:
+        return f"the gate of {title} was passed already"
+    at = gates.judge(state, runbook, command.gate, state.at)
+    asked = seen.opened_at and at.standing in (gates.Standing.WAITING, gates.Standing.OPEN)
+    return f"the gate of {title} is asked already" if asked else ""
+
+
+def _confirm_gate(runbook: Runbook, state: WindowState, command: c.ConfirmGate) -> str:
+    gate = gates.gate_of(runbook, command.gate)
+    if gate is None or not gate.second_person:
+        return f"{command.gate} asks for no second person"
+    seen = state.gates.get(command.gate, GateSeen())
+    title = gates.title_of(runbook, command.gate)
+    if seen.passed_at:
+        return f"the gate of {title} was passed already"
+    return "" if seen.opened_at else f"the gate of {title} isn't asked yet"
+
+
+def _decide_gate(runbook: Runbook, state: WindowState, command: c.DecideGate) -> str:
+    gate = gates.gate_of(runbook, command.gate)
+    if gate is None:
+        return f"there is no gate {command.gate!r}"
+    at = gates.judge(state, runbook, command.gate, state.at)
+    asks = state.gates.get(command.gate, GateSeen()).on_timeout == "ask"
+    if at.standing is not gates.Standing.TIMED_OUT or not asks:
+        return f"the gate of {gates.title_of(runbook, command.gate)} leaves nothing to decide"
+    if command.decision not in ("wait", "go", "no-go"):
+        return f"no decision {command.decision!r}; decisions are wait, go, no-go"
+    return "" if command.reason.strip() else "say why"
+
+
 def _call_poll(runbook: Runbook, state: WindowState, command: c.CallPoll) -> str:
-    if not runbook.signoffs:
+    if command.gate:
+        gate = gates.gate_of(runbook, command.gate)
+        if gate is None or not gate.signoffs:
+            return f"{command.gate} has no gate that asks roles"
+        if state.gates.get(command.gate, GateSeen()).passed_at:
+            return f"the gate of {gates.title_of(runbook, command.gate)} was passed already"
+    elif not runbook.signoffs:
         return "the runbook names no roles: set `signoffs`"
     open_ones = [poll for poll in state.polls.values() if not poll.result]
     return f"a poll is open already: {open_ones[0].question}" if open_ones else ""
@@ -282,6 +356,7 @@ def _close_window(runbook: Runbook, state: WindowState, command: c.CloseWindow) 
 _RULES: dict[type[Any], Callable[[Runbook, WindowState, Any], str]] = {
     c.RunStep: _run_step,
     c.SkipStep: _skip_step,
+    c.Jump: _jump,
     c.StartAction: _start_action,
     c.Decide: _decide,
     c.Settle: _settle,
@@ -289,6 +364,9 @@ _RULES: dict[type[Any], Callable[[Runbook, WindowState, Any], str]] = {
     c.Resume: _resume,
     c.MarkItem: _mark_item,
     c.AssertCriterion: _assert,
+    c.OpenGate: _open_gate,
+    c.ConfirmGate: _confirm_gate,
+    c.DecideGate: _decide_gate,
     c.CallPoll: _call_poll,
     c.CastVote: _cast_vote,
     c.ClosePoll: _close_poll,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from optibid_console import commands as c
+from optibid_console import gates
 from optibid_console.action_plan import (
     PreviewStep,
     action_plan,
@@ -18,14 +19,9 @@ from optibid_console.action_plan import (
 )
 from optibid_console.database.measures import Cost
 from optibid_console.launch_clock import current_phase, format_span, plan_end
-from optibid_console.permit import (
-    ROLLBACK,
-    awaits_confirmation,
-    permit,
-    unsettled,
-)
+from optibid_console.permit import awaits_confirmation, permit, unsettled
 from optibid_console.restore_cost import restore_costs
-from optibid_console.runbook.model import StepKind
+from optibid_console.runbook.model import ROLLBACK, StepKind
 from optibid_console.state import ACTIVE, OVER, WindowState
 from optibid_console.unbacked import migrates_unbacked, unbacked_words
 
@@ -99,6 +95,9 @@ def next_move(state: WindowState) -> Move:
         return Move("wait", step.id, f"{step.id} is under way")
     if state.hold is not None:
         return Move("blocked", step.id, f"the window is held: {state.hold.reason}")
+    key = gates.first_shut(state, runbook, gates.before_step(runbook, step.id), state.at)
+    if key:
+        return Move("blocked", step.id, gates.why_not(state, runbook, key, state.at))
     return Move("confirm" if step.kind is StepKind.MANUAL else "run", step.id)
 
 

@@ -29,6 +29,8 @@ class StepStatus(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
     REHEARSED = "rehearsed"
+    UNDONE = "undone"
+    """A rollback that succeeded undid what it had done: it can be run again."""
 
 
 ACTIVE = frozenset({StepStatus.RUNNING, StepStatus.CHECKING, StepStatus.UNKNOWN})
@@ -52,6 +54,10 @@ class StepState:
     evidence: tuple[Reading, ...] = ()
     settled_by: str = ""
     """Who said how it ended, when its target couldn't; `reason` is then theirs."""
+    undone_by: str = ""
+    """The run of the rollback that undid it, until it is done again."""
+    was: StepState | None = None
+    """As it was before a jump opened it again, until it is run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,8 @@ class RunState:
     kind: str
     action_run: str = ""
     """The action that started it, or empty."""
+    started_seq: int = 0
+    """The entry that started it."""
     began: Moment = field(default_factory=lambda: Moment(0.0))
     """When it started, on both clocks of the engine that started it."""
     launched: bool = False
@@ -97,6 +105,8 @@ class ActionState:
     finished_at: float = 0.0
     outcome: e.Outcome | None = None
     reason: str = ""
+    finished_seq: int = 0
+    """The entry that ended it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +161,11 @@ class Poll:
     by: str
     votes: Mapping[str, e.VoteCast] = field(default_factory=dict)
     result: str = ""
+    gate: str = ""
+    """The gate that it is about, or empty."""
+    called_seq: int = 0
+    voted_at: Mapping[str, float] = field(default_factory=dict)
+    """Role → when it voted last."""
 
     def tally(self) -> str:
         """What the votes come to: `go`, `no-go` or `incomplete`."""
@@ -158,6 +173,26 @@ class Poll:
         if e.Vote.NO_GO in votes:
             return "no-go"
         return "go" if len(votes) == len(self.roles) else "incomplete"
+
+
+@dataclass(frozen=True, slots=True)
+class GateSeen:
+    """A gate as far as it got. It begins anew with `since_seq`: what came before is void."""
+
+    since_seq: int = 0
+    opened_at: float = 0.0
+    """When it was asked; 0: it wasn't yet."""
+    opened_held_s: float = 0.0
+    """For how long the window had been held by then."""
+    timeout_s: float = 0.0
+    on_timeout: str = "hold"
+    confirmed: Mapping[str, float] = field(default_factory=dict)
+    """Who confirmed it, and when."""
+    timed_out_at: float = 0.0
+    decided: e.GateDecided | None = None
+    decided_by: str = ""
+    passed_at: float = 0.0
+    grounds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +288,8 @@ class WindowState:
     readiness: Mapping[str, e.ReadinessChanged] = field(default_factory=dict)
     links: Mapping[str, e.LinkChanged] = field(default_factory=dict)
     polls: Grown[str, Poll] = field(default_factory=Grown)
+    gates: Mapping[str, GateSeen] = field(default_factory=dict)
+    """`phase:ID` or `action:ID` → how far its gate got."""
     escalation: Escalation | None = None
     escalation_ended_seq: int = 0
     """The entry that ended the last escalation."""

@@ -9,9 +9,8 @@ from typing import Any
 
 from optibid_console import entries as e
 from optibid_console.launch_clock import format_span
-from optibid_console.permit import ROLLBACK
 from optibid_console.runbook.channels import DEFAULTS, ONLY_IN, Channel, Event, Template
-from optibid_console.runbook.model import Runbook
+from optibid_console.runbook.model import ROLLBACK, Runbook
 from optibid_console.runbook.shell_text import REFERENCE
 from optibid_console.state import StepStatus, WindowState
 

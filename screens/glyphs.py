@@ -33,6 +33,7 @@ GLYPHS: Mapping[str, Glyph] = {
     "pending": Glyph("○", "o", "pending", "pending"),
     "skipped": Glyph("⊘", "/", "skipped", "skipped"),
     "rehearsed": Glyph("↷", "~", "rehearsed", "skipped"),
+    "undone": Glyph("↶", "<", "undone", "skipped"),
     "stale": Glyph("~", "~", "stale", "stale"),
     "unknown": Glyph("⁇", "%", "unknown", "unknown"),
     "unsettled": Glyph("⁇", "%", "unknown, settle", "unsettled"),

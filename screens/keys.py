@@ -44,6 +44,8 @@ KEYS: tuple[Key, ...] = (
     Key("note", "n", "note", "note", "write a note on what is under the cursor", True, SUBJECTS),
     Key("skip", "s", "skip", "skip", "skip the step, or call the item not applicable; say why",
         True, ("timeline", "checklist")),
+    Key("jump", "J", "jump", "", "jump: go on from this step, or run it again; say why", True,
+        STEPS),
     Key("abort", "x", "abort", "abort", "abort the run that is under way", True),
     Key("hold", "h", "hold", "hold", "hold the clock and say why; again: resume", True),
     Key("poll", "g", "poll", "poll", "call a go/no-go poll, or vote in it"),

@@ -10,6 +10,7 @@ from optibid_console.permit import awaits_confirmation
 from optibid_console.plan import permit
 from optibid_console.state import ACTIVE, OVER
 from screens.flows.desk import Desk, Stage
+from screens.flows.gating import Gating
 from screens.flows.marking import Marking
 from screens.flows.people import People
 from screens.flows.running import Running
@@ -22,7 +23,9 @@ class Operator:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         desk = Desk(stage)
-        self.running, self.marking, self.people = Running(desk), Marking(desk), People(desk)
+        self.gating = Gating(desk)
+        self.running, self.marking = Running(desk, self.gating), Marking(desk)
+        self.people = People(desk, self.gating)
 
     @property
     def view(self) -> View:
@@ -41,6 +44,8 @@ class Operator:
             await self.running.run_step(awaits_confirmation(self.view.state))
         elif kind == "step":
             await self.step(name)
+        elif kind == "gate":
+            await self.gating.gate(name)
         else:
             await self.details(key)
 
@@ -66,6 +71,14 @@ class Operator:
         else:
             self.stage.say("nothing here can be skipped")
 
+    async def jump(self, key: str) -> None:
+        """`J`: go on from a step, or run it again."""
+        kind, _, name = key.partition(":")
+        if kind == "step":
+            await self.running.jump(name)
+        else:
+            self.stage.say("choose a step of the timeline to jump to")
+
     async def details(self, key: str) -> None:
         """What is known of a line's subject, and the ways on from there."""
         from screens.modals.details import details_sheet
@@ -76,6 +89,7 @@ class Operator:
         flows: dict[str, Callable[[], Awaitable[None]]] = {
             "run": lambda: self.running.run_step(name),
             "skip": lambda: self.skip(key),
+            "jump": lambda: self.jump(key),
             "note": lambda: self.marking.note(key),
             "done": lambda: self.marking.mark(name, Mark.DONE),
             "failed": lambda: self.marking.mark(name, Mark.FAILED),

@@ -65,7 +65,7 @@ class Everything(Provider):
     def _commands(self) -> Iterator[Found]:
         window = self.console.window
         for key in KEYS:
-            if key.action in ("open", "tick", "note", "skip", "back") or "(" in key.action:
+            if key.action in ("open", "tick", "note", "skip", "jump", "back") or "(" in key.action:
                 continue
             yield self._entry(
                 f"{key.word or key.id}: {key.help}", getattr(window, f"action_{key.action}")
@@ -82,10 +82,11 @@ class Everything(Provider):
                 console.window.timeline.reveal(step_id)
 
             yield self._entry(f"step {step.id} {step.title}", show)
-            yield self._entry(
-                f"run {step.id} {step.title}",
-                _flow(console, console.operator.running.run_step, step.id),
-            )
+            for word, flow in (
+                ("run", console.operator.running.run_step),
+                ("jump to", console.operator.running.jump),
+            ):
+                yield self._entry(f"{word} {step.id} {step.title}", _flow(console, flow, step.id))
         for section in runbook.checklist:
             for item in section.items:
 

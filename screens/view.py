@@ -60,8 +60,10 @@ _TOPICS: dict[type[Any], frozenset[Topic]] = {
     e.NoteWritten: frozenset({Topic.TIMELINE, Topic.CHECKLIST, Topic.PROBES}),
     e.ProbeChanged: frozenset({Topic.HEADER, Topic.PROBES, Topic.CHECKLIST}),
     e.BaselineTaken: frozenset({Topic.METRICS}),
-    e.CriterionJudged: frozenset({Topic.HEADER, Topic.BANNER, Topic.PROBES}),
-    e.CriterionAsserted: frozenset({Topic.HEADER, Topic.BANNER, Topic.PROBES}),
+    **dict.fromkeys(
+        (e.CriterionJudged, e.CriterionAsserted),
+        frozenset({Topic.HEADER, Topic.BANNER, Topic.PROBES, Topic.TIMELINE}),
+    ),
     e.ReadinessChanged: frozenset({Topic.HEADER}),
     e.LinkChanged: frozenset({Topic.HEADER, Topic.PROBES}),
     **dict.fromkeys(
@@ -71,9 +73,10 @@ _TOPICS: dict[type[Any], frozenset[Topic]] = {
     e.DatabaseMarked: frozenset(),
     e.CostMeasured: frozenset(),
     e.LockWaited: frozenset({Topic.RUN}),
-    e.PollCalled: frozenset({Topic.BANNER}),
-    e.VoteCast: frozenset({Topic.BANNER}),
-    e.PollClosed: frozenset({Topic.BANNER}),
+    **dict.fromkeys(
+        (e.PollCalled, e.VoteCast, e.PollClosed), frozenset({Topic.BANNER, Topic.TIMELINE})
+    ),
+    e.Jumped: frozenset({Topic.HEADER, Topic.TIMELINE, Topic.RUN, Topic.BANNER}),
     **dict.fromkeys(
         (e.StepStarted, e.RunLaunched, e.RunUnreachable, e.RunEnded, e.EvidenceTaken,
          e.StepFinished, e.StepSettled, e.StepSkipped, e.AbortAsked, e.ActionStarted,

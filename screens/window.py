@@ -249,6 +249,10 @@ class WindowScreen(Screen[None]):
         key = self.chosen()
         self._start(lambda: self.operator.skip(key))
 
+    def action_jump(self) -> None:
+        key = self.chosen()
+        self._start(lambda: self.operator.jump(key))
+
     def action_abort(self) -> None:
         self._start(self.operator.running.abort)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.launch_clock import format_span
-from optibid_console.permit import ROLLBACK, forced_words, permit
-from optibid_console.runbook.model import Action
+from optibid_console.permit import forced_words, permit
+from optibid_console.runbook.model import ROLLBACK, Action
 from optibid_console.state import ActionState, WindowState
 
 

@@ -10,8 +10,9 @@ from optibid_console import entries as e
 from optibid_console.cli.action_report import Report
 from optibid_console.cli.action_result import Result, by_hand, over, stopped, unconfirmed
 from optibid_console.launch_clock import format_span
-from optibid_console.permit import ROLLBACK, awaits_confirmation, forced_words, permit
+from optibid_console.permit import awaits_confirmation, forced_words, permit
 from optibid_console.rehearsing import mismatch
+from optibid_console.runbook.model import ROLLBACK
 from optibid_console.signals import Output
 from optibid_console.source import CaughtUp, ControlSource, Ended, Lost, Role
 from optibid_console.state import ActionState, WindowState

@@ -11,10 +11,9 @@ from optibid_console.engine.clocks import now
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.live_run import LiveRun
 from optibid_console.engine.running import StepRunner
-from optibid_console.permit import ROLLBACK
 from optibid_console.plan import preview
 from optibid_console.rehearsing import walked_through
-from optibid_console.runbook.model import Action, Runbook, Step
+from optibid_console.runbook.model import ROLLBACK, Action, Runbook, Step
 from optibid_console.state import ACTIVE, OVER, ActionState, StepStatus
 
 _PREEMPTION_S = 15.0

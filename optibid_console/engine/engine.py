@@ -12,6 +12,7 @@ from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.engine.acting import ActionRunner
 from optibid_console.engine.database_watch import DatabaseWatch
+from optibid_console.engine.gating import Gatekeeper
 from optibid_console.engine.heartbeat import Heartbeat, Scrubber
 from optibid_console.engine.judging import Judge, PulseTaker
 from optibid_console.engine.late_answers import LateAnswers
@@ -27,13 +28,15 @@ from optibid_console.engine.running import StepRunner
 from optibid_console.engine.tailing import Tails
 from optibid_console.engine.telling import Telling
 from optibid_console.engine.tidying import Tidying
+from optibid_console.gates import before_step
 from optibid_console.journal import lease
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.lease import Deposed
+from optibid_console.jumping import route
 from optibid_console.known_windows import open_windows
-from optibid_console.permit import ROLLBACK, forced_words, permit
+from optibid_console.permit import action_gates, forced_words, permit
 from optibid_console.runbook.load import Loaded
-from optibid_console.runbook.model import Runbook, StepKind
+from optibid_console.runbook.model import ROLLBACK, Runbook, StepKind
 from optibid_console.signals import Link
 from optibid_console.source import Role
 from optibid_console.targets import without_link
@@ -76,6 +79,7 @@ class Engine:
         self._tidying = Tidying(ledger, targets, without_link(runbook), open_windows)
         self._telling = Telling(loaded, ledger)
         self._busy = asyncio.Lock()
+        self._gates = Gatekeeper(ledger, self._observers, self._busy)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stop: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._links: dict[str, str] = {}
@@ -106,6 +110,7 @@ class Engine:
             Measures(self.ledger).run,
             self._observers.run,
             self._judge.run,
+            self._gates.run,
             self._tails.run,
             self._late.run,
             self._telling.run,
@@ -162,11 +167,7 @@ class Engine:
     async def handle(self, command: c.Command, screen: Attached) -> c.Reply:
         """Carry out a command of the operator's, or say why not."""
         async with self._busy:
-            if not isinstance(command, c.TakeOver) and not self.lease.drives(screen):
-                holder = self.lease.holder_name()
-                drives = f"{holder} drives this window" if holder else "nobody drives this window"
-                return c.Refused(f"{drives}; this screen only watches")
-            why_not = permit(self.ledger.state, command)
+            why_not = self._may_ask(command, screen) or permit(self.ledger.state, command)
             if why_not:
                 return c.Refused(why_not)
             try:
@@ -181,6 +182,18 @@ class Engine:
                 )
             except ValueError as error:
                 return c.Refused(str(error))
+
+    def _may_ask(self, command: c.Command, screen: Attached) -> str:
+        """Why this screen can't ask for that: one drives, a second person's only confirms."""
+        if isinstance(command, c.TakeOver):
+            return ""
+        if isinstance(command, c.ConfirmGate):
+            return self.lease.why_not_second(screen)
+        if self.lease.drives(screen):
+            return ""
+        holder = self.lease.holder_name()
+        drives = f"{holder} drives this window" if holder else "nobody drives this window"
+        return f"{drives}; this screen only watches"
 
     # Commands
 
@@ -204,6 +217,12 @@ class Engine:
                 asked = await self._steps.abort(by, run_id)
                 said = f"aborting {', '.join(asked)}" if asked else "nothing is running"
                 return self._accepted(said)
+            case c.OpenGate(gate):
+                await self._gates.ask(gate, by)
+                return self._accepted()
+            case c.CallPoll(question, gate):
+                await self._gates.call_poll(question, gate, by)
+                return self._accepted()
             case c.TellAgain():
                 return self._accepted(f"{self._telling.again()} told again now")
             case c.StopEngine(reason, if_idle):
@@ -217,17 +236,21 @@ class Engine:
                 self.stop(f"the window is closed: {outcome}")
                 return self._accepted()
             case _:
-                await self.ledger.record(self._fact(command, by), by)
+                fact = self._fact(command, by)
+                await self.ledger.record(fact, by)
+                await self._gates.hold_after(fact, by)
                 return self._accepted()
 
     async def _run_step(self, command: c.RunStep, by: str) -> c.Reply:
-        if self._steps.confirm(command.step_id, by, command.note):
+        if await self._steps.confirm(command.step_id, by, command.note):
             return self._accepted()
         step = self._runbook.step(command.step_id)
         assert step is not None  # permit has looked
-        live = await self._steps.begin(step, by)
+        await self._gates.passed(before_step(self._runbook, step.id), by)
+        again = "" if step.kind is StepKind.MANUAL else command.note
+        live = await self._steps.begin(step, by, reason=again)
         if step.kind is StepKind.MANUAL:
-            self._steps.confirm(step.id, by, command.note)
+            await self._steps.confirm(step.id, by, command.note)
         self._see_through(live)
         return self._accepted()
 
@@ -239,6 +262,7 @@ class Engine:
         while command.forced and (locked := migrates_unbacked(self.ledger.state, action)):
             fact = e.BackupOverridden(locked[0].database, locked[0].id, command.reason)
             await self.ledger.record(fact, by)
+        await self._gates.passed(action_gates(self.ledger.state, action), by)
         self._keep(await self._actions.start(action, by, time.time()))
         return self._accepted(f"{action.title} started")
 
@@ -248,6 +272,9 @@ class Engine:
         match command:
             case c.SkipStep(step_id, reason):
                 return e.StepSkipped(step_id, reason)
+            case c.Jump(step_id, reason):
+                way = route(state, step_id)
+                return e.Jumped(step_id, reason, way.skipped, way.again, way.kept)
             case c.Settle(step_id, run_id, outcome, reason):
                 return e.StepSettled(step_id, run_id, outcome, reason)
             case c.Hold(reason):
@@ -263,11 +290,12 @@ class Engine:
                 return e.NoteWritten(subject, text)
             case c.AssertCriterion(criterion_id, verdict, reason):
                 return e.CriterionAsserted(criterion_id, verdict, reason)
-            case c.CallPoll(question):
-                poll_id = f"poll{len(state.polls) + 1}"
-                return e.PollCalled(poll_id, question, self._runbook.signoffs)
+            case c.ConfirmGate(gate, note):
+                return e.GateConfirmed(gate, note)
+            case c.DecideGate(gate, decision, reason):
+                return e.GateDecided(gate, decision, reason)
             case c.CastVote(poll_id, role, vote, note):
-                return e.VoteCast(poll_id, role, vote, note)
+                return e.VoteCast(poll_id, role, vote, note, self._gates.sight())
             case c.ClosePoll(poll_id):
                 return e.PollClosed(poll_id, state.polls[poll_id].tally())
             case c.StartEscalation(reason):

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from optibid_console import entries as e
 from optibid_console.engine.ledger import Ledger
+from optibid_console.gates import same_person
 from optibid_console.journal.journal import JournalError
 from optibid_console.source import Role
 
@@ -86,6 +87,14 @@ class Lease:
 
     def drives(self, screen: Attached) -> bool:
         return screen.id == self._holder
+
+    def why_not_second(self, screen: Attached) -> str:
+        """Why this screen can't speak for a second person: it drives, or under the operator's
+        own name. Empty when it can."""
+        operator = self._ledger.state.operator
+        if self.drives(screen) or same_person(screen.name, operator):
+            return f"{screen.name} drives this window: a second person has to confirm it"
+        return "" if screen.name.strip() else "a second person needs a name: give --as NAME"
 
     def needed_besides(self, screen: Attached) -> str:
         """By whom or for what else than this screen the engine is needed; empty: nothing."""

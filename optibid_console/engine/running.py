@@ -42,8 +42,10 @@ class StepRunner:
         self._driver = Driver(ledger, targets, self._operating)
         self._evidence = Evidence(ledger, take_now)
         self._live: dict[str, LiveRun] = {}
+        self._starting: dict[str, asyncio.Event] = {}
+        """Steps whose start may be in the journal while they aren't live yet."""
 
-    async def begin(self, step: Step, by: str, action_run: str = "") -> LiveRun:
+    async def begin(self, step: Step, by: str, action_run: str = "", reason: str = "") -> LiveRun:
         """Record that the step starts. Raises `JournalError`; then nothing was started."""
         state = self._ledger.state
         attempt = state.step(step.id, action_run).attempt + 1
@@ -61,12 +63,18 @@ class StepRunner:
             state.epoch,
             timeout_s,
             action_run,
+            reason,
         )
-        reach("before-step-started")
-        await self._ledger.record(fact, by)
-        reach("after-step-started")
-        began = self._ledger.state.runs[run_id].began
-        return self._alive(step, run_id, command, state.epoch, began)
+        live = self._starting.setdefault(step.id, asyncio.Event())
+        try:
+            reach("before-step-started")
+            await self._ledger.record(fact, by)
+            reach("after-step-started")
+            began = self._ledger.state.runs[run_id].began
+            return self._alive(step, run_id, command, state.epoch, began)
+        finally:
+            self._starting.pop(step.id, None)
+            live.set()
 
     def reattach(self, run: RunState) -> LiveRun | None:
         """A run whose step an earlier engine left without an outcome; None when that step is
@@ -113,8 +121,10 @@ class StepRunner:
             asked.append(live.step.id)
         return tuple(asked)
 
-    def confirm(self, step_id: str, by: str, note: str) -> bool:
-        """Confirm a manual step that waits for it."""
+    async def confirm(self, step_id: str, by: str, note: str) -> bool:
+        """Confirm a manual step that waits for it, also one whose start was told this moment."""
+        if step_id in self._starting:
+            await self._starting[step_id].wait()
         for live in self._live.values():
             if live.step.id == step_id and live.step.kind is StepKind.MANUAL:
                 live.note = f"confirmed by {by}: {note}" if note else f"confirmed by {by}"

@@ -52,7 +52,11 @@ class _Chooser:
     def __init__(self, book: Runbook, problems: Problems) -> None:
         self.book = book
         self.problems = problems
-        self.steps_here = {step.id for _, step in steps_at(book) if self._here(step)}
+        self.steps_here = {
+            step.id
+            for path, step in steps_at(book)
+            if self._here(step) and (path[0] == "phases" or self._here(book.actions[int(path[1])]))
+        }
 
     def runbook(self) -> Runbook:
         book = self.book
@@ -65,7 +69,11 @@ class _Chooser:
                 replace(phase, steps=self._steps(phase.steps, ("phases", index)))
                 for index, phase in enumerate(book.phases)
             ),
-            actions=tuple(self._action(one, index) for index, one in enumerate(book.actions)),
+            actions=tuple(
+                self._action(one, index)
+                for index, one in enumerate(book.actions)
+                if self._here(one)
+            ),
             checklist=tuple(
                 replace(section, items=self._items(section.items)) for section in book.checklist
             ),
@@ -74,7 +82,7 @@ class _Chooser:
     def _served(self, service: str) -> bool:
         return not service or service in self.book.services
 
-    def _here(self, one: ProbeSpec | Step | TailSpec) -> bool:
+    def _here(self, one: ProbeSpec | Step | TailSpec | Action) -> bool:
         return self._served(one.service) and (not one.stack or self.book.window.stack in one.stack)
 
     def _kept_probes(self, names: Iterable[str]) -> tuple[str, ...]:

@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 from optibid_console.criteria import parse
 from optibid_console.runbook.channel_checks import check_channels
 from optibid_console.runbook.cycles import note_cycles
+from optibid_console.runbook.gate_checks import check_gates
 from optibid_console.runbook.layout import LOCAL, SERVICES, Registry
 from optibid_console.runbook.model import (
+    FORWARD,
     Action,
     PanelSpec,
     Phase,
@@ -55,6 +57,7 @@ def check(runbook: Runbook, problems: Problems, registry: Registry) -> None:
     checker.people()
     checker.criteria()
     check_channels(runbook, problems)
+    check_gates(runbook, problems)
 
 
 def steps_at(runbook: Runbook) -> Iterator[StepAt]:
@@ -198,6 +201,10 @@ class _Checker:
                 self.problems.add((*path, "uses"), "has both uses and steps of its own: choose one")
             if not action.uses and not action.steps:
                 self.problems.add(path, "has no steps: give it uses or [[actions.steps]]")
+            if action.id == FORWARD and action.steps:
+                message = "does again what a rollback undid: give it uses, the phases' steps"
+                self.problems.add((*path, "steps"), message)
+            self.service((*path, "service"), action.service)
             self.names((*path, "uses"), "step", action.uses, self.phase_steps)
             self.names((*path, "ready_when"), "probe", action.ready_when, self.book.probes)
 
@@ -205,7 +212,7 @@ class _Checker:
         seen: dict[str, list[StepAt]] = {}
         for path, step in steps_at(self.book):
             for other_path, other in seen.setdefault(step.id, []):
-                if step.id and _may_meet(step, other):
+                if step.id and may_meet(step, other):
                     self._duplicate("step", path, other_path, step.id)
                     break
             seen[step.id].append((path, step))
@@ -330,7 +337,7 @@ def _jump_targets(target: TargetSpec, targets: Mapping[str, TargetSpec]) -> tupl
     return tuple(hop for hop in hops if hop in targets)
 
 
-def _may_meet(one: Step, other: Step) -> bool:
+def may_meet(one: Step | Action, other: Step | Action) -> bool:
     """Whether both can be in the same window: alternatives for other stacks can't."""
     everywhere = frozenset(Stack)
     return bool((set(one.stack) or everywhere) & (set(other.stack) or everywhere))

@@ -16,6 +16,11 @@ from optibid_console.runbook.channels import Channel, Template
 from optibid_console.runbook.sizes import ByteSize
 from probes.probe import Seconds
 
+ROLLBACK = "rollback"
+"""The action that outranks everything: its id."""
+FORWARD = "forward"
+"""The action that does again what the rollback undid: its id."""
+
 
 class Stack(StrEnum):
     """Which of the checklist's alternatives (`Or …`) this deployment uses."""
@@ -247,6 +252,24 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """`gate = { … }` of a phase or an action: what has to be there before it begins."""
+
+    signoffs: tuple[str, ...] = ()
+    """Roles that must all vote go in a poll about it."""
+    second_person: bool = False
+    """Somebody other than the operator has to confirm it, on a screen of their own."""
+    criteria: tuple[str, ...] | Literal["all"] = ()
+    """Criteria that must pass: inconclusive is no pass. `"all"`: every one that is judged
+    by then."""
+    timeout: Seconds = Seconds(0)
+    """How long it waits, from when it is asked; 0: for ever. Stands still during a hold."""
+    on_timeout: Literal["hold", "no-go", "ask"] = "hold"
+    """`hold`: the window is held, and what is missing can still come. `no-go`: it is held and
+    refused, until it is asked anew. `ask`: the operator says how to go on, and why."""
+
+
+@dataclass(frozen=True, slots=True)
 class Phase:
     """`[[phases]]`: a part of the window that begins at an offset from T-0."""
 
@@ -256,6 +279,7 @@ class Phase:
     """Clock seconds from T-0, negative before it. In config.toml: `"T-45m"`, `"T+0"`."""
     until: Seconds | None = None
     steps: tuple[Step, ...] = ()
+    gate: Gate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +300,12 @@ class Action:
     """Probes that must read ok for it to be ready: rollback's lamp."""
     costs: str = ""
     """What is lost by it, in words; `${fact.name}` is filled in."""
+    gate: Gate | None = None
+    """Not for rollback: nothing stands in its way."""
+    stack: tuple[Stack, ...] = ()
+    """The stacks that it belongs to; empty: all."""
+    service: str = ""
+    """The optional service that it is for: left out when that isn't in `[services]`."""
 
 
 @dataclass(frozen=True, slots=True)

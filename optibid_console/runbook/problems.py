@@ -87,6 +87,7 @@ class Problems:
         """Note that `name` is none of the `known` names of a kind (`what`: `target`)."""
         names = tuple(known)
         plural = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+        plural = "criteria" if what == "criterion" else plural
         listed = f"{plural} are {listing(names)}" if names else f"there are no {plural}"
         message = f"no {what} {shown(name)}; {listed}"
         self.add(path, message, name, names, self._nearest(name, names))

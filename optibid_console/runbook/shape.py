@@ -285,6 +285,8 @@ def _name(hint: Any) -> str:
         return DURATION
     if hint in names:
         return names[hint]
+    if get_origin(hint) is Literal:
+        return " or ".join(shown(one) for one in get_args(hint))
     if get_origin(hint) in (tuple, list, frozenset):
         item = get_args(hint)[0]
         of = {str: " of texts", int: " of whole numbers", float: " of numbers"}.get(item, "")

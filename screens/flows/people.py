@@ -5,14 +5,16 @@ from __future__ import annotations
 from optibid_console import commands as c
 from optibid_console.escalation import in_words, next_rung, reach
 from screens.flows.desk import Desk
+from screens.flows.gating import Gating
 from screens.view import open_poll
 
 
 class People:
     """What the operator does with others."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, gating: Gating) -> None:
         self.desk = desk
+        self.gating = gating
 
     async def hold(self) -> None:
         """`h`: hold and say why; when held, resume."""
@@ -36,22 +38,22 @@ class People:
             await self.desk.send(c.Resume(note))
 
     async def poll(self) -> None:
-        """`g`: call a poll; when one is open, vote."""
-        from screens.modals.poll import PollSheet
-
-        if open_poll(self.desk.view) is None:
+        """`g`: when a poll is open, vote; when a gate waits, its sheet; else call a poll."""
+        if open_poll(self.desk.view) is not None and self.desk.view.drives:
+            await self.gating.vote()
+        elif key := self.gating.asked():
+            await self.gating.gate(key)
+        elif open_poll(self.desk.view) is not None:
+            await self.gating.vote()
+        else:
             question = "Go?"
             if not self.desk.allowed(c.CallPoll(question)):
                 return
             asked = await self.desk.reason(
                 "Go / no-go poll", "Every role of the runbook is asked.", "question"
             )
-            if not asked or not await self.desk.send(c.CallPoll(asked)):
-                return
-            return
-        said = await self.desk.stage.ask(PollSheet(self.desk.view))
-        if said is not None and self.desk.allowed(said):
-            await self.desk.send(said)
+            if asked:
+                await self.desk.send(c.CallPoll(asked))
 
     async def contacts(self) -> None:
         from screens.modals.contacts import contacts_sheet

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from optibid_console import commands as c
 from optibid_console.entries import Choice
-from optibid_console.permit import ROLLBACK, forced_words
+from optibid_console.gates import first_shut
+from optibid_console.jumping import in_words, route
+from optibid_console.permit import action_gates, forced_words
 from optibid_console.plan import preview
-from optibid_console.runbook.model import Action
-from optibid_console.state import RunState
+from optibid_console.runbook.model import ROLLBACK, Action
+from optibid_console.state import ActionState, RunState
 from screens.flows.desk import Desk
+from screens.flows.gating import Gating
 from screens.view import open_question
 
 
 class Running:
     """Runs, skips, decides and aborts."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, gating: Gating) -> None:
         self.desk = desk
+        self.gating = gating
 
     async def run_step(self, step_id: str) -> None:
         from screens.modals.confirm import confirm_step
@@ -38,13 +42,27 @@ class Running:
         if why:
             await self.desk.send(c.SkipStep(step_id, why))
 
+    async def jump(self, step_id: str) -> None:
+        """Go on from another step, with a reason; what lies between is named first."""
+        if not self.desk.allowed(c.Jump(step_id, "given next")):
+            return
+        text = f"{in_words(route(self.desk.view.state, step_id))}. Nothing is run by it."
+        why = await self.desk.reason(f"Jump to {step_id}", text)
+        if why:
+            await self.desk.send(c.Jump(step_id, why))
+
     async def start_action(self, action_id: str) -> None:
         """b, m, R …: the one sheet of what will happen, then the typed name."""
         from screens.modals.action import ConfirmAction
 
         runbook = self.desk.view.state.runbook
         action = runbook.action(action_id) if runbook else None
-        if not self.desk.allowed() or action is None:
+        if not self.desk.allowed() or action is None or runbook is None:
+            return
+        state = self.desk.view.state
+        shut = first_shut(state, runbook, action_gates(state, action), self.desk.view.now())
+        if shut and action_id != ROLLBACK:
+            await self.gating.gate(shut)
             return
         typed = await self.desk.stage.ask(ConfirmAction(self.desk.view, action_id))
         shown = preview(self.desk.view.state, action_id, self.desk.view.now())
@@ -93,14 +111,25 @@ class Running:
         said = await self.desk.stage.ask(stopped_sheet(self.desk.view, action))
         if said is None or said == LATER:
             return
-        choice, why = Choice(said), ""
+        why = await self._why(action, Choice(said))
+        if why is not None:
+            await self.desk.send(c.Decide(action.action_run, Choice(said), why))
+
+    async def _why(self, action: ActionState, choice: Choice) -> str | None:
+        """The reason for a choice: needed to skip, asked for always; None after Esc."""
+        step_id = action.stopped_at_step
+        text = {
+            Choice.SKIP: f"{step_id} is left undone and {action.action_id} goes on.",
+            Choice.RETRY: f"{step_id} is run again.",
+            Choice.STOP: f"{action.action_id} ends here, as failed.",
+        }[choice]
         if choice is Choice.SKIP:
-            text = f"{action.stopped_at_step} is left undone and {action.action_id} goes on."
-            given = await self.desk.reason(f"Skip {action.stopped_at_step}", text)
-            if not given:
-                return
-            why = given
-        await self.desk.send(c.Decide(action.action_run, choice, why))
+            return await self.desk.reason(f"Skip {step_id}", text)
+        from screens.modals.ask import Ask
+
+        title = f"{choice.value.capitalize()} {step_id}"
+        ask = Ask(self.desk.view, title, text, "why (optional)", required=False)
+        return await self.desk.stage.ask(ask)
 
     async def settle(self, run: RunState) -> None:
         """Say how a step ended whose run is gone without a trace; who watches can only look."""

@@ -57,8 +57,9 @@ def confirm_step(view: View, step: Step) -> Confirm:
             view, f"Confirm {step.id} {step.title}", body, "it is done", "note (optional)"
         )
     word = "wait for it" if step.kind is StepKind.WAIT else "run it"
-    again = " again" if failed else ""
-    return Confirm(view, f"Run {step.id} {step.title}{again}", body, word + again)
+    again = " again" if seen.attempt else ""
+    why = "why again (optional)" if again else ""
+    return Confirm(view, f"Run {step.id} {step.title}{again}", body, word + again, why)
 
 
 def step_lines(view: View, step: Step, width: int) -> list[Line]:

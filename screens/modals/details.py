@@ -67,7 +67,7 @@ def _options(view: View, kind: str, name: str) -> tuple[Option, ...]:
     note = Option("note", "write a note", "n")
     match kind:
         case "step" if step is not None and step.status in OVER:
-            return (*shown, note)
+            return (*shown, note, _jump(view, name))
         case "step":
             return (
                 Option("run", "run it", "", permit(view.state, c.RunStep(name))),
@@ -77,6 +77,7 @@ def _options(view: View, kind: str, name: str) -> tuple[Option, ...]:
                     "",
                     permit(view.state, c.SkipStep(name, "given next")),
                 ),
+                _jump(view, name),
                 *shown,
                 note,
             )
@@ -99,6 +100,13 @@ def _options(view: View, kind: str, name: str) -> tuple[Option, ...]:
         case "probe":
             return (note,)
     return shown
+
+
+def _jump(view: View, step_id: str) -> Option:
+    over = view.state.step(step_id).status in OVER
+    back, ahead = "it and what follows is open again", "what lies before is skipped"
+    text = f"jump back to it: {back}" if over else f"jump to it: {ahead}"
+    return Option("jump", f"{text}; asks why", "", permit(view.state, c.Jump(step_id, "next")))
 
 
 def _fact(name: str, text: str, width: int, tone: str = "plain") -> list[Line]:
@@ -125,6 +133,8 @@ def _step(view: View, name: str, width: int, now: float) -> list[Line]:
     lines += [BLANK, *_fact("status", f"{look.drawn} {said}", width, look.style)]
     if seen.reason:
         lines += _fact("reason", seen.reason, width)
+    if seen.undone_by:
+        lines += _fact("undone by", seen.undone_by, width)
     if seen.settled_by:
         lines += _fact("settled by", seen.settled_by, width)
     if seen.started_at:

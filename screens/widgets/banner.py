@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from optibid_console.entries import Verdict
 from optibid_console.escalation import in_words, next_rung, reach
+from optibid_console.gates import judge, title_of, waiting
 from optibid_console.launch_clock import format_span
 from optibid_console.permit import awaits_confirmation
 from optibid_console.runbook.model import Criterion
@@ -18,6 +19,7 @@ from screens.glyphs import glyph
 from screens.keys import shown_key
 from screens.lines import Line, Span, row, sign, spans, width_of
 from screens.view import View, what_went_wrong
+from screens.widgets.gate_line import GATE_LOOKS
 from screens.widgets.pane import Pane
 
 MAX_ALERTS = 4
@@ -47,7 +49,7 @@ def alerts(view: View, now: float) -> list[Alert]:
         *_lost(view), *_unsettled(view), *_stopped(view), *_spill(view),
         *_not_recording(view), *_tripped(view, now), *_unknown(view),
         *_failed(view),
-        *_by_hand(view, now),
+        *_by_hand(view, now), *_gates(view, now),
         *_rolled_back(view), *_poll(view), *_escalation(view, now), *_changed_config(view),
     ]  # fmt: skip
 
@@ -206,6 +208,23 @@ def _poll(view: View) -> list[Alert]:
             no = f"; NO-GO: {', '.join(against)}" if against else ""
             return [Alert("held", f"Poll: {poll.question}", votes + no, _drives(view, "g  vote"))]
     return []
+
+
+def _gates(view: View, now: float) -> list[Alert]:
+    """Gates that wait for somebody, with the time that is left and what it means."""
+    runbook, found = view.state.runbook, []
+    for key in waiting(view.state, now) if runbook is not None else ():
+        assert runbook is not None
+        at = judge(view.state, runbook, key, now)
+        text = at.refused or f"waits for {', '.join(at.missing)}"
+        if at.left_s is not None:
+            on_timeout = view.state.gates[key].on_timeout
+            text = f"{format_span(max(at.left_s, 0.0))} left, then {on_timeout}; {text}"
+        head = f"Gate of {title_of(runbook, key)}: {at.standing.value}"
+        second = at.waits_for_person and not view.drives
+        way = "g  confirm" if second else _drives(view, "g  how to go on")
+        found.append(Alert(GATE_LOOKS[at.standing], head, text, way))
+    return found
 
 
 def _escalation(view: View, now: float) -> list[Alert]:

@@ -11,6 +11,7 @@ from screens.glyphs import glyph
 from screens.keys import KEYS, PANES, TITLES, Key, shown_key
 from screens.lines import Line, Segment, Span, Spans, fit_segments, spans
 from screens.view import View, open_question, waits_for_person
+from screens.widgets.gate_line import wants_second_person
 from screens.widgets.pane import Pane
 
 _RANKS = {"help": 0, "open": 1, "tick": 2, "abort": 2, "leave": 2, "hold": 4, "note": 6, "skip": 6}
@@ -63,7 +64,7 @@ def _word(view: View, key: Key, pane: str, chosen: str) -> str:
     if key.id == "hold":
         return "resume" if view.state.hold else "hold"
     if key.id == "poll" and not view.drives:
-        return ""
+        return "confirm" if wants_second_person(view) else ""
     return key.word
 
 

@@ -24,7 +24,7 @@ def step_spans(
 ) -> tuple[Spans, Spans]:
     """A step's left and right part: glyph and title; word, share, time and expected time."""
     look = glyph(look_of(seen.status))
-    quiet = (StepStatus.SKIPPED, StepStatus.REHEARSED)
+    quiet = (StepStatus.SKIPPED, StepStatus.REHEARSED, StepStatus.UNDONE)
     tone = "dim" if seen.status in quiet else "plain"
     if seen.status in ACTIVE or seen.status is StepStatus.UNSETTLED or is_next:
         tone = "strong"
@@ -62,6 +62,10 @@ def _step_end(step: Step, seen: StepState, now: float, is_next: bool, share: str
             return spans(Span("skipped", glyph("skipped").style))
         case StepStatus.REHEARSED:
             return spans(Span("rehearsed", glyph("rehearsed").style))
+        case StepStatus.UNDONE:
+            return spans(Span(f"undone by {seen.undone_by}", glyph("undone").style))
+        case StepStatus.PENDING if seen.was is not None:
+            return spans(Span("next, again" if is_next else "again", "accent"))
     kind = {StepKind.MANUAL: "by hand", StepKind.WAIT: f"wait ~{expected}"}.get(
         step.kind, f"~{expected}"
     )

@@ -14,6 +14,7 @@ from screens.lines import Line, Span, Spans, row, sign, spans
 from screens.view import View
 from screens.widgets.action_block import action_lines
 from screens.widgets.folding import Folding
+from screens.widgets.gate_line import gate_line
 from screens.widgets.step_line import step_spans, why_lines
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def _phase_lines(
     lines = [_phase_line(view, runbook, index, states, width, now, closed, current)]
     if closed:
         return lines
+    lines += gate_line(view, phase, width, now)
     group = ""
     for step, seen in zip(phase.steps, states, strict=True):
         if step.group and step.group != group:

@@ -7,6 +7,7 @@ done, the entries that the engine would record are folded, and after each one al
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -15,14 +16,27 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.action_plan import action_plan
-from optibid_console.permit import ROLLBACK, awaits_confirmation, permit
-from optibid_console.runbook.model import Runbook, StepKind
-from optibid_console.state import ACTIVE, StepStatus
+from optibid_console.jumping import route
+from optibid_console.permit import awaits_confirmation, permit
+from optibid_console.runbook.model import FORWARD, ROLLBACK, Action, Gate, Runbook, StepKind
+from optibid_console.state import ACTIVE, OVER, StepStatus
 from tests.core.conftest import Story, small_runbook
 
 STEPS = ("1.1", "1.2", "2.1", "7.1", "R1", "R2", "R5", "no such step")
-ACTIONS = ("backup", "rollback", "no such action")
+ACTIONS = ("backup", "rollback", "forward", "no such action")
+GATE = "phase:migrate"
 OUTCOMES = st.sampled_from(list(e.Outcome))
+
+
+def gated_runbook() -> Runbook:
+    """The small runbook, the migration behind a second person's go, and a way forward again."""
+    book = small_runbook()
+    phases = tuple(
+        replace(one, gate=Gate(second_person=True)) if f"phase:{one.id}" == GATE else one
+        for one in book.phases
+    )
+    forward = Action(FORWARD, "Forward again", uses=("1.2", "2.1"))
+    return replace(book, phases=phases, actions=(*book.actions, forward))
 
 
 class Window(RuleBasedStateMachine):
@@ -30,7 +44,7 @@ class Window(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.story = Story(small_runbook())
+        self.story = Story(gated_runbook())
         self.state = self.story.state
         self.numbers = itertools.count(1)
         self.ends: dict[str, e.RunEnded] = {}
@@ -41,6 +55,11 @@ class Window(RuleBasedStateMachine):
         """Steps whose outcome was unknown after the entry before."""
         self.answers: set[type[e.Fact]] = set()
         """The kind of the last entry."""
+        self.to_undo = False
+        """Whether what the rollback undoes was begun since it succeeded last."""
+        self.other_said_go = False
+        """Whether somebody else than the operator has confirmed the gate since it began anew."""
+        self.record(e.OperatorTook("oncall-1", 1))
 
     # What a person asks
 
@@ -59,6 +78,8 @@ class Window(RuleBasedStateMachine):
             word = c.Settle(run.step_id, run.run_id, e.Outcome.SUCCEEDED, "seen")
             if self.ask(word):
                 self.record(e.StepSettled(run.step_id, run.run_id, e.Outcome.SUCCEEDED, "seen"))
+        self.gate_is_asked()
+        self.somebody_confirms("oncall-2")
         for _, step in self.runbook.steps():
             if self.ask(c.RunStep(step.id)):
                 self.start(step.id)
@@ -70,6 +91,27 @@ class Window(RuleBasedStateMachine):
         if self.ask(c.SkipStep(step_id, reason)):
             self.record(e.StepSkipped(step_id, reason))
 
+    @rule(step_id=st.sampled_from(STEPS), reason=st.sampled_from(["", "told so"]))
+    def jump(self, step_id: str, reason: str) -> None:
+        if self.ask(c.Jump(step_id, reason)):
+            assert reason
+            way = route(self.state, step_id)
+            self.record(e.Jumped(step_id, reason, way.skipped, way.again, way.kept))
+            if "2.1" in way.again:
+                self.other_said_go = False
+
+    @rule()
+    def gate_is_asked(self) -> None:
+        if self.ask(c.OpenGate(GATE)):
+            self.record(e.GateOpened(GATE))
+            self.other_said_go = False
+
+    @rule(name=st.sampled_from(["oncall-1", "ONCALL-1", "oncall-2"]))
+    def somebody_confirms(self, name: str) -> None:
+        if self.ask(c.ConfirmGate(GATE)):
+            self.record(e.GateConfirmed(GATE), name)
+            self.other_said_go = self.other_said_go or name == "oncall-2"
+
     @rule(action_id=st.sampled_from(ACTIONS), forced=st.booleans())
     def start_action(self, action_id: str, forced: bool) -> None:
         typed = f"{action_id} without journal" if forced else action_id
@@ -80,6 +122,7 @@ class Window(RuleBasedStateMachine):
         action = self.runbook.action(action_id)
         assert action is not None
         planned = tuple(one.step_id for one in action_plan(self.state, action) if one.included)
+        assert planned
         self.record(e.ActionStarted(action_id, f"{action_id}{next(self.numbers)}", planned))
 
     @precondition(lambda self: self.state.runs)
@@ -134,13 +177,30 @@ class Window(RuleBasedStateMachine):
             return
         for step_id in action.steps:
             seen = self.state.step(step_id, action.action_run)
-            if seen.status is StepStatus.PENDING:
+            if seen.status in (StepStatus.PENDING, StepStatus.UNDONE):
                 self.start(step_id, action.action_run)
                 return
             if seen.status in (StepStatus.FAILED, StepStatus.UNSETTLED):
                 self.record(e.ActionStopped(action.action_run, step_id, "it failed"))
                 return
+        undone = self.state.step("2.1").status is StepStatus.DONE
         self.record(e.ActionFinished(action.action_run, e.Outcome.SUCCEEDED))
+        if action.action_id == ROLLBACK:
+            restored = self.state.step("R2", action.action_run).status is StepStatus.DONE
+            assert not (undone and restored) or self.state.step("2.1").undone_by
+            self.to_undo = False
+            self.other_said_go = self.other_said_go and not restored
+
+    @rule()
+    def a_rollback_to_its_end(self) -> None:
+        """So that there is something to go forward to."""
+        self.start_action(ROLLBACK, False)
+        action = self.state.action()
+        while action is not None and action.action_id == ROLLBACK and not action.stopped_at_step:
+            for run in self.state.unfinished_runs():
+                self.succeed(run.run_id)
+            self.next_step_of_the_action()
+            action = self.state.action()
 
     @precondition(lambda self: self.state.runs)
     @rule(data=st.data(), outcome=OUTCOMES, what=st.integers(0, 5))
@@ -220,9 +280,20 @@ class Window(RuleBasedStateMachine):
         if under_way is not None and under_way.action_id == ROLLBACK:
             assert why_not.startswith("rollback is under way already")
             return
-        begun = any(run.step_id == "2.1" for run in self.state.runs.values())
-        if begun and "backup.path" in self.state.facts and not self.undone():
+        if not self.to_undo:
+            assert why_not.startswith("there is nothing to do: nothing was done"), why_not
+        elif "backup.path" in self.state.facts:
             assert why_not == "", why_not
+
+    @invariant()
+    def forward_does_what_a_rollback_undid_and_nothing_else(self) -> None:
+        forward = self.runbook.action("forward")
+        assert forward is not None
+        for one in action_plan(self.state, forward):
+            seen = self.state.step(one.step_id)
+            assert one.included == (bool(seen.undone_by) and seen.status not in OVER)
+            if seen.status is StepStatus.DONE:
+                assert not seen.undone_by
 
     @invariant()
     def what_is_under_way_is_one_thing(self) -> None:
@@ -243,13 +314,19 @@ class Window(RuleBasedStateMachine):
     def ask(self, command: c.Command) -> bool:
         return permit(self.state, command) == ""
 
-    def record(self, fact: e.Fact) -> None:
+    def record(self, fact: e.Fact, actor: str = "oncall-1") -> None:
         self.answers.add(type(fact))
-        self.state = self.state.apply(self.story.add(fact, after_s=1.0))
+        # the clock may be set back: what a rollback has to undo must not depend on it
+        after_s = -50.0 if len(self.story.entries) % 7 == 0 else 1.0
+        self.state = self.state.apply(self.story.add(fact, actor, after_s))
 
     def start(self, step_id: str, action_run: str = "") -> None:
         step = self.runbook.step(step_id)
         assert step is not None
+        if step_id == "2.1":
+            assert self.other_said_go, "it began without a second person"
+            self.to_undo = True
+            self.record(e.GatePassed(GATE, ()))
         run_id = f"w1-{action_run}-{step_id}-{next(self.numbers)}"
         kind = step.kind
         command = step.run if kind is StepKind.RUN else ""
@@ -279,15 +356,6 @@ class Window(RuleBasedStateMachine):
 
     def checking(self) -> bool:
         return any(step.status in ACTIVE for step in self.state.steps.values())
-
-    def undone(self) -> bool:
-        done = [
-            one.finished_at
-            for one in self.state.actions.values()
-            if one.action_id == ROLLBACK and one.outcome is e.Outcome.SUCCEEDED
-        ]
-        begun = [run.started_at for run in self.state.runs.values() if run.step_id == "2.1"]
-        return bool(done) and max(begun, default=0.0) <= max(done)
 
 
 Window.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

@@ -311,14 +311,16 @@ async def test_an_action_that_stopped_offers_the_ways_on(console: Start) -> None
         await it.press("enter")
         assert it.source.sent == [], "the first line only looks"
         await it.press("enter", "down", "enter")
-        assert await it.sent() == [c.Decide("act-1", e.Choice.RETRY)]
+        await it.type("the server is up")
+        await it.press("enter")
+        assert await it.sent() == [c.Decide("act-1", e.Choice.RETRY, "the server is up")]
 
 
 async def test_a_required_step_of_an_action_cannot_be_skipped(console: Start) -> None:
     async with console(rec.rolling_back(stopped=True)) as it:
         await it.press("down", "down", "enter")
         assert it.source.sent == []
-        await it.press("down", "enter")
+        await it.press("down", "enter", "enter")
         assert await it.sent() == [c.Decide("act-1", e.Choice.STOP)]
 
 

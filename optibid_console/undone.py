@@ -1,0 +1,55 @@
+"""What a rollback has undone, and what was begun since. Pure.
+
+By the numbers of entries, never by a clock: one that is set back must not hide a step from
+the rollback that has to undo it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from optibid_console.entries import Outcome
+
+if TYPE_CHECKING:
+    from optibid_console.state import WindowState
+
+_DID_IT = (Outcome.SUCCEEDED, Outcome.REHEARSED)
+
+
+def begun_since_undone(
+    state: WindowState, action_id: str, step_ids: Iterable[str], before: str = ""
+) -> tuple[str, ...]:
+    """Those of `step_ids` that were begun since this action last succeeded; `before`: an action
+    run that doesn't count itself."""
+    undone_seq = max(
+        (
+            one.finished_seq
+            for one in state.actions.values()
+            if one.action_id == action_id and one.outcome in _DID_IT and one.action_run != before
+        ),
+        default=0,
+    )
+    begun = {run.step_id for run in state.runs.values() if run.started_seq > undone_seq}
+    return tuple(one for one in step_ids if one in begun)
+
+
+def undone_by(state: WindowState, action_run: str) -> tuple[str, ...]:
+    """The phases' steps that a rollback has undone once it succeeds: begun since the last one,
+    and undone by steps of it of which at least one was done and none was skipped."""
+    runbook, under_way = state.runbook, state.actions.get(action_run)
+    action = runbook.action(under_way.action_id) if runbook and under_way else None
+    if runbook is None or under_way is None or action is None:
+        return ()
+    outcomes: dict[str, set[bool]] = {}
+    for step in action.steps:
+        if step.id not in under_way.steps:
+            continue
+        done = state.step(step.id, action_run).outcome is Outcome.SUCCEEDED
+        for undone in begun_since_undone(state, action.id, step.undoes, action_run):
+            outcomes.setdefault(undone, set()).add(done)
+    return tuple(
+        step_id
+        for step_id, done in outcomes.items()
+        if done == {True} and runbook.phase_of(step_id) is not None
+    )

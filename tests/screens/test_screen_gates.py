@@ -1,0 +1,91 @@
+"""Gates on screen: the phase's line, the sheet, a second person's only command; a jump."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from optibid_console import commands as c
+from optibid_console import entries as e
+from optibid_console.runbook.model import Gate
+from probes.probe import Seconds
+from screens.glyphs import use_ascii
+from screens.view import View
+from screens.widgets.timeline import timeline_lines
+from tests.screens import recording as rec
+from tests.screens.conftest import Start
+
+KEY = "phase:migration"
+
+
+def gated(gate: Gate, *facts: e.Fact) -> rec.Recorder:
+    """A window that stands before its second phase, which has this gate."""
+    book = rec.small_runbook()
+    phases = tuple(replace(one, gate=gate) if one.id == "migration" else one for one in book.phases)
+    recorder = rec.opened(replace(book, phases=phases))
+    recorder.step("1.1a", 20)
+    recorder.step("1.2a", 200)
+    for fact in facts:
+        recorder.add(fact)
+    return recorder
+
+
+def test_a_phases_gate_is_a_line_with_a_sign_and_a_word() -> None:
+    gate = Gate(signoffs=("Database Admin",))
+    recorder = gated(gate, e.GateOpened(KEY))
+    view = View(clock=lambda: rec.NOW)
+    for entry in recorder.entries:
+        view.take(entry)
+    for ascii_only, sign in ((False, "‖"), (True, "=")):
+        use_ascii(ascii_only)
+        lines = [one.text for one in timeline_lines(view, 60, rec.NOW)]
+        assert any(f"{sign} gate waiting Database Admin's go" in one for one in lines), lines
+
+
+async def test_the_operator_asks_the_roles_of_the_gate_that_waits(console: Start) -> None:
+    gate = Gate(signoffs=("Database Admin",), timeout=Seconds(9e6), on_timeout="no-go")
+    async with console(gated(gate, e.GateOpened(KEY, 9e6, "no-go"))) as it:
+        assert "Gate of Database migration: waiting" in it.seen("banner")
+        await it.press("g")
+        assert "waits for Database Admin's go" in it.sheet()
+        assert "then no-go" in it.sheet()
+        await it.press("p")
+        assert await it.sent() == [c.CallPoll("Go for Database migration?", KEY)]
+
+
+async def test_the_poll_shows_who_has_not_voted_and_what_was_seen(console: Start) -> None:
+    roles = ("Deployment Lead", "Database Admin")
+    seen = {"panel.errors": "0.4 % ok", "criterion.latency": "inconclusive: no data"}
+    recorder = gated(
+        Gate(signoffs=roles), e.GateOpened(KEY), e.PollCalled("p-1", "go?", roles, KEY),
+        e.VoteCast("p-1", "Deployment Lead", e.Vote.GO, "looks well", seen),
+    )  # fmt: skip
+    async with console(recorder, size=(80, 24)) as it:
+        await it.press("g")
+        said = it.sheet()
+        assert "looks well" in said
+        assert "saw errors 0.4 % ok, 0 of 1 criteria pass, latency inconclusive" in said
+        assert "hasn't voted" in said
+        assert "waits for Database Admin" in said
+
+
+async def test_a_watching_screen_confirms_as_a_second_person(console: Start) -> None:
+    recorder = gated(Gate(second_person=True), e.GateOpened(KEY))
+    async with console(recorder, operator=False) as it:
+        it.app.view.name = "oncall-2"
+        await it.press("g")
+        assert "confirm, as oncall-2" in it.sheet()
+        await it.press("enter", "enter")
+        assert await it.sent() == [c.ConfirmGate(KEY)]
+
+
+async def test_a_jump_says_what_it_skips_and_asks_why(console: Start) -> None:
+    recorder = rec.opened(rec.small_runbook())
+    for step_id in ("1.1a", "1.2a", "2.1a", "2.1b"):
+        recorder.step(step_id, 5)
+    async with console(recorder) as it:
+        it.app.window.timeline.reveal("3.1")
+        await it.press("J")
+        assert "2.1c skipped" in it.sheet()
+        await it.type("checked by hand")
+        await it.press("enter")
+        assert await it.sent() == [c.Jump("3.1", "checked by hand")]
