@@ -137,7 +137,18 @@ async def test_a_mistake_is_named(empty_place: Place, before: str, after: str, s
 def run(step_id: str, at: float, outcome: e.Outcome | None = e.Outcome.SUCCEEDED) -> RunState:
     ended = e.RunEnded(step_id, outcome, "") if outcome else None
     return RunState(
-        f"{step_id}-{at}", step_id, step_id, "", "", at, "ann", 1, 60.0, "", ended=ended
+        f"{step_id}-{at}",
+        step_id,
+        step_id,
+        "",
+        "",
+        at,
+        "ann",
+        1,
+        60.0,
+        "",
+        started_seq=1,
+        ended=ended,
     )
 
 
