@@ -103,9 +103,7 @@ class DatabaseWatch:
     async def _unread(self, why: str) -> None:
         """Record that it can't be read, or can again; another reason at most every half minute."""
         before = self._known.unread
-        if why == before or (
-            why and before and time.monotonic() - self._unread_at < _RETELL_S
-        ):
+        if why == before or (why and before and time.monotonic() - self._unread_at < _RETELL_S):
             return
         self._unread_at = time.monotonic()
         await self._ledger.keep(e.MigrationsUnread(self._id, why))

@@ -75,7 +75,8 @@ def step_lines(view: View, step: Step, width: int) -> list[Line]:
             lines += wrapped(f"not known yet: {', '.join(missing)}", width, "warn")
         if step.kind is StepKind.MIGRATE:
             planned = PreviewStep(step.id, step.title, step.on, "", True, "", step.kind)
-            lines += [row(width, (Span(one),)) for one in pending_lines(view.state, (planned,), view.now())]
+            pending = pending_lines(view.state, (planned,), view.now())
+            lines += [row(width, (Span(one),)) for one in pending]
     elif step.kind is StepKind.WAIT:
         lines += wrapped(f"waits until {', '.join(step.wait_for)} read ok", width)
     else:
