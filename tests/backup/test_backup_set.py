@@ -11,9 +11,9 @@ import pytest
 
 from optibid_console import commands as c
 from optibid_console import entries as e
-from optibid_console.action_plan import estimate_s
 from optibid_console.database_state import DatabaseState
 from optibid_console.engine.operations.backup import migrated_since
+from optibid_console.estimate import estimate_s
 from optibid_console.persistent import Grown
 from optibid_console.runbook.load import RunbookError
 from optibid_console.runbook.model import Action, Phase, Runbook, Step, StepKind, Window
