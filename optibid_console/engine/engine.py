@@ -72,7 +72,7 @@ class Engine:
             targets,
             loaded.secrets,
             self._observers.take_now,
-            operations_of(loaded, ledger, targets, self._databases),
+            operations_of(loaded, ledger, targets, self._databases, open_windows),
         )
         self._recall = Recall(ledger, targets, loaded.secrets)
         self._actions = ActionRunner(runbook, ledger, self._steps)
