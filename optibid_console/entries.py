@@ -340,6 +340,15 @@ class MigrationsRead:
 
 
 @dataclass(frozen=True, slots=True)
+class MigrationsUnread:
+    """What is pending can't be read any more, and why; it is still the last that was read."""
+
+    database: str
+    why: str
+    """Empty: it can be read again, and says the same as before."""
+
+
+@dataclass(frozen=True, slots=True)
 class SchemaRead:
     """A database's schema: its fingerprint, and its objects by name."""
 
@@ -680,6 +689,7 @@ Fact = (
     | FactRecorded
     | ArtifactRecorded
     | MigrationsRead
+    | MigrationsUnread
     | SchemaRead
     | DatabaseMarked
     | CostMeasured

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,7 +18,8 @@ from optibid_console.action_plan import (
     told,
 )
 from optibid_console.database.measures import Cost
-from optibid_console.launch_clock import current_phase, format_span, plan_end
+from optibid_console.launch_clock import current_phase, plan_end
+from optibid_console.pending import pending_lines, unread_words
 from optibid_console.permit import awaits_confirmation, permit, unsettled
 from optibid_console.restore_cost import restore_costs
 from optibid_console.runbook.model import ROLLBACK, StepKind
@@ -121,6 +122,7 @@ def preview(
     missing = [not_recorded(state, name) for name in facts_missing(state, action)]
     unbacked = migrates_unbacked(state, action)
     missing += [unbacked[1]] if unbacked else []
+    missing += unread_words(state, steps)
     if readiness is not None:
         missing += [one for one in readiness.missing if one not in missing]
     moment = state.hold.since if state.hold else now
@@ -136,7 +138,7 @@ def preview(
         ),
         estimate_s(state, action),
         left_s, tuple(missing), confirm,
-        permit(state, start), override, tuple(pending_lines(state, steps)),
+        permit(state, start), override, tuple(pending_lines(state, steps, now)),
         _measured(state, steps), state.rehearsal,
     )  # fmt: skip
 
@@ -147,27 +149,6 @@ def _measured(state: WindowState, steps: tuple[PreviewStep, ...]) -> str:
         return ""
     at = datetime.fromtimestamp(state.rehearsed.at, UTC).strftime("%Y-%m-%d %H:%MZ")
     return f"{', '.join(found)} measured in rehearsal {at}"
-
-
-def pending_lines(state: WindowState, steps: Sequence[PreviewStep]) -> Iterator[str]:
-    """What the migrations among these steps would apply, a line each."""
-    for planned in steps:
-        step = state.runbook.step(planned.step_id) if state.runbook else None
-        if step is None or step.kind is not StepKind.MIGRATE or not planned.included:
-            continue
-        known = state.databases.get(step.database)
-        if known is None or known.read is None:
-            yield f"{step.database}: what is pending wasn't read yet"
-            continue
-        read, ago = known.read, ""
-        if known.read_at and state.at - known.read_at > 60:
-            ago = f" (unchanged for {format_span(state.at - known.read_at)})"
-        if not read.pending:
-            yield f"{step.database}: nothing is pending{ago}"
-        else:
-            yield f"{step.database}: {len(read.pending)} pending{ago}"
-        yield from (f"  {name}" for name in read.pending)
-        yield from (f"  {name} failed before: {error}" for name, error in read.failed.items())
 
 
 def _why_now(state: WindowState) -> tuple[str, ...]:
