@@ -98,10 +98,13 @@ class Judge:
         missing = [
             not_recorded(state, name) for name in action.needs_facts if name not in state.facts
         ]
-        waiting = set(action.needs_facts) - set(state.facts)
         for probe_id in action.ready_when:
-            if waiting & set(self._observers.waits_for(probe_id)):
-                continue  # the fact itself is named already
+            unknown = [
+                name for name in self._observers.waits_for(probe_id) if name not in state.facts
+            ]
+            if unknown:  # it can't be read before them
+                missing += [not_recorded(state, name) for name in unknown]
+                continue
             samples = self._observers.history.get(("probe", probe_id))
             spec = self._runbook.probes.get(probe_id)
             title = spec.title or probe_id if spec else probe_id
@@ -112,17 +115,16 @@ class Judge:
             elif spec and now - samples[-1].at > 3 * spec.every + spec.timeout:
                 since = datetime.fromtimestamp(samples[-1].at, UTC).strftime("%H:%M:%SZ")
                 missing.append(f"{title}: not read since {since}")
+        named = tuple(dict.fromkeys(missing))
         estimate = round(estimate_s(state, action), 1)
         before = state.readiness.get(action.id)
         if (
             before is not None
-            and before.missing == tuple(missing)
+            and before.missing == named
             and abs(before.estimate_s - estimate) < 1.0
         ):
             return
-        await self._ledger.keep(
-            e.ReadinessChanged(action.id, not missing, tuple(missing), estimate)
-        )
+        await self._ledger.keep(e.ReadinessChanged(action.id, not missing, named, estimate))
 
 
 class PulseTaker:
