@@ -21,7 +21,8 @@ _NOTABLE = 1.1
 
 
 class DatabaseWatch:
-    """Reads one database every ten seconds, and at once when its backup begins."""
+    """Reads one database every ten seconds, and at once when its backup begins or is made, it
+    was migrated or restored."""
 
     def __init__(self, database: Database, ledger: Ledger) -> None:
         self._database = database
@@ -34,11 +35,11 @@ class DatabaseWatch:
     async def run(self) -> None:
         """Until cancelled."""
         loop = asyncio.get_running_loop()
-        due = loop.time()
+        due, turning = loop.time(), self._turning_point
         while True:
             await self._mark()
-            if loop.time() >= due:
-                due = loop.time() + EVERY_S
+            if loop.time() >= due or turning != self._turning_point:
+                due, turning = loop.time() + EVERY_S, self._turning_point
                 await self._pending()
                 await self._cost()
             try:
@@ -46,6 +47,12 @@ class DatabaseWatch:
                     await self._ledger.changed()
             except TimeoutError:
                 continue
+
+    @property
+    def _turning_point(self) -> tuple[object, ...]:
+        """When it changes, what going back would lose is another: it is measured at once."""
+        known = self._known
+        return known.mark, known.no_return, known.restored
 
     @property
     def _known(self) -> DatabaseState:

