@@ -16,6 +16,7 @@ from optibid_console.signals import CostSampled
 from optibid_console.state import OVER, RunState
 
 EVERY_S = 10.0
+_RIGHTS_EVERY_S = 60.0
 _RETELL_S = 30.0
 _NOTABLE = 1.1
 
@@ -31,6 +32,7 @@ class DatabaseWatch:
         self._mark_after = 0.0
         self._told_at = 0.0
         self._unread_at = 0.0
+        self._rights_at = -_RIGHTS_EVERY_S
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -40,6 +42,7 @@ class DatabaseWatch:
             await self._mark()
             if loop.time() >= due or turning != self._turning_point:
                 due, turning = loop.time() + EVERY_S, self._turning_point
+                await self._rights()
                 await self._pending()
                 await self._cost()
             try:
@@ -82,6 +85,25 @@ class DatabaseWatch:
             await self._ledger.keep(
                 e.SchemaRead(self._id, "backup", schema.fingerprint, schema.objects, run_id)
             )
+
+    async def _rights(self) -> None:
+        """Whether the console's role could restore it: known long before it has to."""
+        now = time.monotonic()
+        if now - self._rights_at < _RIGHTS_EVERY_S or not self._restored_by_some_action():
+            return
+        try:
+            await self._database.lacking()
+        except DatabaseAway:  # what is asked next says so
+            return
+        self._rights_at = now
+
+    def _restored_by_some_action(self) -> bool:
+        runbook = self._ledger.state.runbook
+        return runbook is not None and any(
+            step.kind is StepKind.RESTORE and step.database == self._id
+            for action in runbook.actions
+            for step in runbook.action_steps(action)
+        )
 
     async def _pending(self) -> None:
         """What is pending, as long as a migration may still come; an entry when it changed."""

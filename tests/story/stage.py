@@ -70,7 +70,7 @@ stack = "directory"
 [databases.optibid]
 on = "db-1"
 dbname = "optibid"
-user = "postgres"
+user = "{role}"
 password = "${{DB_PASSWORD}}"
 port = {port}
 bin = "{bin}"
@@ -223,6 +223,7 @@ class Stage(Place):
         self.web = free_port()
         self.settings: dict[str, object] = {
             "lock_timeout": "10s", "format": "custom", "jobs": 1, "bids": 100,
+            "role": "postgres",
         }  # fmt: skip
         keys = Keys(path)
         self.sshd = OpenSshServer(keys, "SetEnv SHLVL=2", "MaxSessions 100")
