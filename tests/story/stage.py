@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -292,7 +289,9 @@ class Stage(Place):
         return self.server.execute(text, dbname)
 
     def databases(self) -> list[str]:
-        found = self.sql("SELECT datname FROM pg_database WHERE datname LIKE 'optibid%'", "postgres")
+        found = self.sql(
+            "SELECT datname FROM pg_database WHERE datname LIKE 'optibid%'", "postgres"
+        )
         return sorted(name for (name,) in found)
 
     def portrait(self) -> Portrait:

@@ -38,9 +38,7 @@ def test_each_small_change_of_a_database_shows_where_it_is(stage: Stage) -> None
         before = after
 
 
-def test_two_copies_of_a_database_are_the_same(
-    cluster: PostgresServer, stage: Stage
-) -> None:
+def test_two_copies_of_a_database_are_the_same(cluster: PostgresServer, stage: Stage) -> None:
     stage.take_database("small")
     before = stage.portrait()
     stage.take_database("small")
