@@ -125,6 +125,30 @@ class RehearsalMeasured:
 
 
 @dataclass(frozen=True, slots=True)
+class StepMeasured:
+    """How long one step took in earlier windows."""
+
+    seconds: float
+    """The median, evidence included."""
+    windows: int
+    """Of so many windows."""
+    bytes_per_s: float = 0.0
+    """Of a restore: bytes of its backup restored in a second, the median; 0: not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowsMeasured:
+    """How long the same steps took in the last windows of this name: it feeds the estimates."""
+
+    windows: tuple[str, ...]
+    """Their ids, the newest first."""
+    at: float
+    """When the last of those steps ended: seconds since the epoch, UTC."""
+    steps: Mapping[str, StepMeasured]
+    """Step id → what is known of it; only those whose command is still the same."""
+
+
+@dataclass(frozen=True, slots=True)
 class SpillOpened:
     """The journal can't be written: a forced rollback goes on in a spill file from here on."""
 
@@ -725,6 +749,7 @@ Fact = (
     | ReadinessChanged
     | LinkChanged
     | RehearsalMeasured
+    | WindowsMeasured
 )
 
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from optibid_console import commands as c
 from optibid_console import gates
 from optibid_console.action_plan import (
     PreviewStep,
     action_plan,
-    estimate_s,
     facts_missing,
     not_recorded,
-    rehearsed_s,
     told,
 )
 from optibid_console.database.measures import Cost
+from optibid_console.estimate import estimate_s, known_by
 from optibid_console.launch_clock import current_phase, plan_end
 from optibid_console.pending import pending_lines, unread_words
 from optibid_console.permit import awaits_confirmation, permit, unsettled
@@ -61,7 +59,7 @@ class Preview:
     pending: tuple[str, ...] = ()
     """The migrations that it would apply, by name, and what is known of those that failed."""
     measured: str = ""
-    """What of the estimate was measured in a rehearsal, and when; empty: nothing."""
+    """Where the estimate comes from; empty: nothing would be done."""
     rehearsal: bool = False
 
 
@@ -139,16 +137,8 @@ def preview(
         estimate_s(state, action),
         left_s, tuple(missing), confirm,
         permit(state, start), override, tuple(pending_lines(state, steps, now)),
-        _measured(state, steps), state.rehearsal,
+        known_by(state, steps), state.rehearsal,
     )  # fmt: skip
-
-
-def _measured(state: WindowState, steps: tuple[PreviewStep, ...]) -> str:
-    found = [one.step_id for one in steps if one.included and rehearsed_s(state, one.step_id)]
-    if state.rehearsed is None or not found:
-        return ""
-    at = datetime.fromtimestamp(state.rehearsed.at, UTC).strftime("%Y-%m-%d %H:%MZ")
-    return f"{', '.join(found)} measured in rehearsal {at}"
 
 
 def _why_now(state: WindowState) -> tuple[str, ...]:

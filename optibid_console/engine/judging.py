@@ -7,11 +7,12 @@ import time
 from datetime import UTC, datetime
 
 from optibid_console import entries as e
-from optibid_console.action_plan import estimate_s, not_recorded
+from optibid_console.action_plan import not_recorded
 from optibid_console.criteria import Judgement, judge
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.observing import Observers
 from optibid_console.escalation import newly_due, starting_reason
+from optibid_console.estimate import estimate_s
 from optibid_console.runbook.model import Action, Criterion, Runbook
 from optibid_console.signals import Pulse
 from optibid_console.state import CriterionState, StepStatus, WindowState
