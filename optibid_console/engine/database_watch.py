@@ -40,11 +40,12 @@ class DatabaseWatch:
         due, turning = loop.time(), self._turning_point
         while True:
             await self._mark()
-            if loop.time() >= due or turning != self._turning_point:
-                due, turning = loop.time() + EVERY_S, self._turning_point
+            turned, turning = turning != self._turning_point, self._turning_point
+            if loop.time() >= due or turned:
+                due = loop.time() + EVERY_S
                 await self._rights()
                 await self._pending()
-                await self._cost()
+                await self._cost(at_once=turned)
             try:
                 async with asyncio.timeout(max(due - loop.time(), 0.0)):
                     await self._ledger.changed()
@@ -147,7 +148,7 @@ class DatabaseWatch:
             for _, step in steps
         )
 
-    async def _cost(self) -> None:
+    async def _cost(self, *, at_once: bool) -> None:
         """What going back to this window's backup would lose now."""
         known = self._known
         if known.mark is None:
@@ -167,18 +168,20 @@ class DatabaseWatch:
                 self._id, since, now.at, lost.transactions, lost.wal_bytes, lost.rows,
                 lost.restarted,
             )  # fmt: skip
-        await self._tell(cost)
+        await self._tell(cost, at_once=at_once)
 
-    async def _tell(self, cost: Cost) -> None:
+    async def _tell(self, cost: Cost, *, at_once: bool = False) -> None:
         self._ledger.signal(CostSampled(cost))
         before = self._known.cost
         if not notable(before, cost) or (
-            before is not None
+            not at_once
+            and before is not None
             and before.problem == cost.problem
-            and time.time() - self._told_at < _RETELL_S
+            and time.monotonic() - self._told_at < _RETELL_S
         ):
             return
-        self._told_at = time.time()
+        if not at_once:
+            self._told_at = time.monotonic()
         await self._ledger.keep(e.CostMeasured(cost))
 
     def _since(self, known: DatabaseState) -> float:

@@ -118,7 +118,8 @@ record = "previous.release"
 id = "1c"
 title = "Keep its files"
 on = "app-1"
-run = 'mkdir -p backups && tar -czf backups/release.tar.gz releases/${{previous.release}} && echo "$PWD/backups/release.tar.gz"'
+run = '''mkdir -p backups
+tar -czf backups/release.tar.gz releases/${{previous.release}} && echo "$PWD/backups/release.tar.gz"'''
 artifact = "files"
 record = "previous.files"
 
@@ -185,7 +186,9 @@ timeout = "2m"
 id = "R3"
 title = "Switch to the previous release"
 on = "app-1"
-run = "test -d releases/${{previous.release}} || {{ echo releases/${{previous.release}} is missing: unpack ${{previous.files}}; exit 1; }}; ln -sfn releases/${{previous.release}} current"
+run = '''test -d releases/${{previous.release}} ||
+  {{ echo releases/${{previous.release}} is missing: unpack ${{previous.files}}; exit 1; }}
+ln -sfn releases/${{previous.release}} current'''
 undoes = ["3a"]
 
 [[actions.steps]]

@@ -125,8 +125,9 @@ class Database:
     async def measures(self) -> Measures:
         """How far it has come: transactions, WAL, rows changed. Raises `DatabaseAway`."""
         async with self.asking() as connection:
-            overall = await (await connection.execute(measures.OVERALL)).fetchone()
+            # in this order: transactions are never fewer than what wrote those rows
             tables = await (await connection.execute(measures.TABLES)).fetchall()
+            overall = await (await connection.execute(measures.OVERALL)).fetchone()
         assert overall is not None
         return measures_of(time.time(), overall, tables)
 
