@@ -118,8 +118,9 @@ record = "previous.release"
 id = "1c"
 title = "Keep its files"
 on = "app-1"
-run = '''mkdir -p backups
-tar -czf backups/release.tar.gz releases/${{previous.release}} && echo "$PWD/backups/release.tar.gz"'''
+run = '''set -e; mkdir -p backups
+tar -czf backups/release.tar.gz releases/${{previous.release}}
+echo "$PWD/backups/release.tar.gz"'''
 artifact = "files"
 record = "previous.files"
 
