@@ -62,6 +62,16 @@ class Standing(StrEnum):
     LIVE = "live"
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A journal's lease and what it is worth now."""
+
+    lease: Lease
+    standing: Standing
+    beat_age_s: float
+    """Since its last heartbeat, by the clock of whoever keeps the journal."""
+
+
 class LeaseHeld(JournalError):
     """Another engine holds the journal."""
 

@@ -6,7 +6,6 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from optibid_console.entries import Entry
 from optibid_console.journal import chain, file, lease_table
 from optibid_console.journal.chain import Verified
 from optibid_console.journal.explaining import explain
-from optibid_console.journal.lease import Lease, Standing, standing_here
+from optibid_console.journal.lease import Held, standing_here
 from optibid_console.journal_place import Address, Place
 
 if TYPE_CHECKING:
@@ -22,16 +21,6 @@ if TYPE_CHECKING:
     from optibid_console.journal.sqlite import SqliteJournal
 
 # psycopg costs a tenth of a second to import: only who has an address pays it
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A journal's lease and what it is worth now."""
-
-    lease: Lease
-    standing: Standing
-    beat_age_s: float
-    """Since its last heartbeat, by the clock of whoever keeps the journal."""
 
 
 async def open_journal(place: Place, *, writable: bool = True) -> SqliteJournal | PostgresJournal:
@@ -50,9 +39,11 @@ def own_address(address: Address, title: str, *, rehearsal: bool) -> Address:
     that ask, on whatever machine, each gets the same. Raises `JournalError`."""
     from optibid_console.journal import postgres_link, postgres_table
 
-    with closing(postgres_link.connect(address, writable=True)) as db:
-        with postgres_link.explained(address, "opened"):
-            return address.named(postgres_table.find(db, address, title, rehearsal=rehearsal))
+    with (
+        closing(postgres_link.connect(address, writable=True)) as db,
+        postgres_link.explained(address, "opened"),
+    ):
+        return address.named(postgres_table.find(db, address, title, rehearsal=rehearsal))
 
 
 def newest(place: Place) -> Place:
@@ -72,7 +63,7 @@ def held(place: Place) -> Held:
 
         with postgres_link.reading(place) as db:
             lease, now = postgres_table.lease(db, place.window)
-            return Held(lease, postgres_table.worth(lease, now), max(now - lease.beat_at, 0.0))
+            return postgres_table.held(lease, now)
     lease = lease_table.of(place)
     return Held(lease, standing_here(lease), max(time.time() - lease.beat_at, 0.0))
 

@@ -14,7 +14,7 @@ import psycopg
 from optibid_console.entries import Entry, Fact, OperatorTook, Unread, plain_fact, seal_plain
 from optibid_console.journal import file, postgres_link, postgres_table
 from optibid_console.journal.journal import JournalError
-from optibid_console.journal.lease import EngineId, Lease, Standing
+from optibid_console.journal.lease import EngineId, Held, Lease
 from optibid_console.journal.postgres_link import LIMIT_S, Connection, JournalAway
 from optibid_console.journal.postgres_schema import CHANNEL
 from optibid_console.journal.worker import Worker
@@ -103,15 +103,13 @@ class PostgresJournal:
         await self._do("written", work, dials=True)
 
     async def lease(self) -> Lease:
-        return (await self.standing())[0]
+        return (await self.held()).lease
 
-    async def standing(self) -> tuple[Lease, Standing, float]:
-        """The lease, what it is worth, and its heartbeat's age in seconds, all by the server's
-        clock."""
+    async def held(self) -> Held:
+        """The lease and what it is worth, by the server's clock."""
         journal = self.address.window
         lease, now = await self._do("read", lambda db: postgres_table.lease(db, journal))
-        worth = await asyncio.to_thread(postgres_table.worth, lease, now)
-        return lease, worth, max(now - lease.beat_at, 0.0)
+        return await asyncio.to_thread(postgres_table.held, lease, now)
 
     async def release(self) -> None:
         token, self._token, self._epoch = self._token, "", -1

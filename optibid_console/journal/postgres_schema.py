@@ -130,7 +130,7 @@ def init(
             check_format(db, address)
         new = tuple(one for one in (operator, observer) if _make_role(db, one))
         db.execute(_TABLES.encode())
-        grants = sql.SQL(_GRANTS).format(  # type: ignore[arg-type]
+        grants = sql.SQL(_GRANTS).format(
             operator=sql.Identifier(operator), observer=sql.Identifier(observer),
             database=sql.Identifier(address.dbname),
         )  # fmt: skip

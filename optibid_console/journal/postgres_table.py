@@ -17,6 +17,7 @@ from optibid_console.journal.journal import JournalError
 from optibid_console.journal.lease import (
     Deposed,
     EngineId,
+    Held,
     Lease,
     LeaseHeld,
     Standing,
@@ -146,6 +147,11 @@ def worth(lease: Lease, now: float) -> Standing:
         return standing(lease, now, here, is_alive(engine), boot_clock_s())
     there = standing(lease, now, here.of_another_machine(), False, 0.0)
     return Standing.SILENT if there is Standing.DEAD else there
+
+
+def held(lease: Lease, now: float) -> Held:
+    """The lease and its worth at the server's time `now`."""
+    return Held(lease, worth(lease, now), max(now - lease.beat_at, 0.0))
 
 
 def acquire(db: Connection, journal: str, holder: str, engine: EngineId, reason: str) -> Lease:
