@@ -80,20 +80,14 @@ def append(
     if not held:
         raise Deposed(lease(db, journal)[0])
     if not added:
-        raise _not_next(journal, entry)
+        raise taken(journal, entry)
 
 
 def taken(journal: str, entry: Entry) -> JournalError:
-    """What to raise where the entry's number is in use."""
+    """What to raise where the journal has gone on without the caller."""
     return JournalError(
-        f"the journal {journal} already has an entry {entry.seq}: another console writes this "
+        f"the journal {journal} went on before entry {entry.seq}: another console writes this "
         "journal; close this one and `attach` to the other"
-    )
-
-
-def _not_next(journal: str, entry: Entry) -> JournalError:
-    return JournalError(
-        f"the journal {journal} went on meanwhile: entry {entry.seq} doesn't follow its last one"
     )
 
 
@@ -224,7 +218,7 @@ def newest(db: Connection, address: Address) -> str:
     """The journal that an address without a window means for who only looks: an open window's
     before a closed one's. Raises `JournalError`."""
     if address.window:
-        if not db.execute(f"SELECT FROM {SCHEMA}.journals WHERE name = %s".encode(),
+        if not db.execute(f"SELECT 1 FROM {SCHEMA}.journals WHERE name = %s".encode(),
                           (address.window,)).fetchall():  # fmt: skip
             raise missing(address.window)
         return address.window
