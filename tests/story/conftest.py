@@ -19,8 +19,9 @@ SMALL, BIG = 5_000, 1_000_000
 def cluster() -> Iterator[PostgresServer]:
     """Debian's PostgreSQL 15. Mark the test with `server("postgis")`."""
     server = PostgresServer(
-        DEBIAN, "shared_buffers=128MB", "max_wal_size=4GB", "full_page_writes=off",
-        "max_connections=60", "wal_level=logical",
+        DEBIAN,
+        ["shared_buffers=128MB", "max_wal_size=4GB", "full_page_writes=off",
+         "max_connections=60", "wal_level=logical"],
     )  # fmt: skip
     try:
         server.start()
@@ -36,7 +37,7 @@ def filled(server: PostgresServer, dbname: str, rows: int) -> None:
     """A database of that many rows, to be copied."""
     server.execute(f"CREATE DATABASE {dbname}")
     subprocess.run(
-        [server.tools / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", f"rows={rows}",
+        [DEBIAN / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", f"rows={rows}",
          "-d", server.dsn(dbname), "-f", HERE / "optibid.sql"],
         check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip

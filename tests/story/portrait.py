@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import psycopg
 from psycopg import sql
 
-from tests.servers.postgres import PostgresServer
+from tests.servers.postgres import DEBIAN, PostgresServer
 
 Portrait = Mapping[str, object]
 
@@ -87,7 +87,7 @@ def differences(before: Portrait, after: Portrait) -> list[str]:
 
 def _schema(server: PostgresServer, dbname: str) -> str:
     said = subprocess.run(
-        [server.tools / "pg_dump", "--schema-only", server.dsn(dbname)],
+        [DEBIAN / "pg_dump", "--schema-only", server.dsn(dbname)],
         check=True, stdout=subprocess.PIPE, text=True, env={**os.environ},
     ).stdout  # fmt: skip
     return re.sub(r"(?m)^\\(un)?restrict .*$", "", said)  # a word that is new each time
