@@ -12,7 +12,6 @@ import time
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from pathlib import Path
 
 from optibid_console import commands as c
 from optibid_console import entries as e
@@ -22,9 +21,10 @@ from optibid_console.cli.action_report import Report, report_for
 from optibid_console.cli.action_result import Result
 from optibid_console.cli.person import name_of
 from optibid_console.cli.talk import Declined, EngineGone, Interrupted, Talk, with_engine
-from optibid_console.engine_process import own_journal
-from optibid_console.journal.file import entries_of
+from optibid_console.engine_process import the_journal
 from optibid_console.journal.journal import JournalError
+from optibid_console.journal.places import entries_of, exists
+from optibid_console.journal_place import Place
 from optibid_console.jumping import in_words, route
 from optibid_console.launch_clock import format_span
 from optibid_console.permit import awaits_confirmation, permit
@@ -58,10 +58,11 @@ def control(options: Namespace) -> int:
 
 def _control(options: Namespace, report: Report) -> Result:
     loaded = load(options.config, os.environ)
-    journal: Path = options.journal or own_journal(
-        options.config, loaded.runbook.window.name, loaded.digest, rehearsal=options.rehearse
-    )
-    state = fold(entries_of(journal)) if journal.exists() else WindowState()
+    journal = the_journal(
+        options.journal, options.config, loaded.runbook.window.name, loaded.digest,
+        rehearsal=options.rehearse,
+    )  # fmt: skip
+    state = fold(entries_of(journal)) if exists(journal) else WindowState()
     if state.seq == 0:
         return Result(3, "no window is open: `optibid-console run` opens one")
     options.rehearse = state.rehearsal
@@ -114,7 +115,7 @@ async def _asked(talk: Talk, command: c.Command) -> None:
 def _talk(
     options: Namespace,
     loaded: Loaded,
-    journal: Path,
+    journal: Place,
     report: Report,
     do: Callable[[Talk], Awaitable[None]],
 ) -> None:
@@ -139,7 +140,7 @@ def _talk(
 
 
 def _step(
-    options: Namespace, loaded: Loaded, journal: Path, state: WindowState, report: Report
+    options: Namespace, loaded: Loaded, journal: Place, state: WindowState, report: Report
 ) -> Result:
     step = state.runbook.step(options.step) if state.runbook else None
     assert step is not None  # looked up before

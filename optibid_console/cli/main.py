@@ -87,6 +87,12 @@ def _verify(options: Namespace) -> int:
     return verify(options)
 
 
+def _journal(options: Namespace) -> int:
+    from optibid_console.cli.team_journal import init
+
+    return init(options)
+
+
 def _demo(options: Namespace) -> int:
     from optibid_console.demo.story import main as demo
 
@@ -116,6 +122,7 @@ _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "check": _check, "probe": _probe, "verify": _verify, "action": _action, "tell": _tell,
     "rehearse": _rehearse,
     **dict.fromkeys(("hold", "resume", "step", "skip", "jump"), _control),
+    "journal": _journal,
 }  # fmt: skip
 
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 from argparse import Namespace
-from pathlib import Path
 
 from optibid_console import commands as c
 from optibid_console import entries as e
@@ -14,10 +13,11 @@ from optibid_console.cli.action_report import report_for
 from optibid_console.cli.action_result import Result
 from optibid_console.cli.talk import Declined, Interrupted, Talk, with_engine
 from optibid_console.codec import to_plain
-from optibid_console.engine_process import own_journal
+from optibid_console.engine_process import the_journal
 from optibid_console.findings import Finding, Findings, findings, in_words
-from optibid_console.journal.file import is_rehearsal
 from optibid_console.journal.journal import JournalError
+from optibid_console.journal.places import exists, is_rehearsal
+from optibid_console.journal_place import Place
 from optibid_console.rehearsing import mismatch
 from optibid_console.runbook.load import RunbookError, load
 from optibid_console.runbook.model import FORWARD, ROLLBACK, Action
@@ -49,10 +49,10 @@ def rehearse(options: Namespace) -> int:
 
 def _rehearse(options: Namespace) -> int:
     loaded = load(options.config, os.environ)
-    journal: Path = options.journal or own_journal(
-        options.config, loaded.runbook.window.name, loaded.digest, rehearsal=True
+    journal = the_journal(
+        options.journal, options.config, loaded.runbook.window.name, loaded.digest, rehearsal=True
     )
-    if journal.exists() and not is_rehearsal(journal):
+    if exists(journal) and not is_rehearsal(journal):
         raise Declined(mismatch(rehearsal=True))
     report = report_for(as_json=options.json)
 
@@ -78,7 +78,7 @@ def _rehearse(options: Namespace) -> int:
     return _say(found, journal, as_json=options.json)
 
 
-def _say(found: Findings, journal: Path, *, as_json: bool) -> int:
+def _say(found: Findings, journal: Place, *, as_json: bool) -> int:
     status = 1 if found.wrong else 0
     if as_json:
         said = {**to_plain(found), "journal": str(journal), "exit_status": status}

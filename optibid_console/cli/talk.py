@@ -14,6 +14,7 @@ from optibid_console import entries as e
 from optibid_console.cli.person import name_of
 from optibid_console.engine_process import Wanted, find_or_start, found_or_started, until_gone
 from optibid_console.feed.client import FeedSource
+from optibid_console.journal_place import Place
 from optibid_console.launch_clock import format_span
 from optibid_console.runbook.load import Loaded
 from optibid_console.signals import Output
@@ -143,7 +144,7 @@ class Talk:
 async def with_engine(
     options: Namespace,
     loaded: Loaded,
-    journal: Path,
+    journal: Place,
     heard: Heard,
     note: Callable[[str], None],
     work: Callable[[Talk, bool], Awaitable[R]],
