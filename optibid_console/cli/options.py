@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from optibid_console import __version__
+from optibid_console.journal_place import BadPlace, Place, place_of
 
 _EXITS = "exit status: 0 done, 1 failed, 2 bad input, 3 refused, 4 unknown"
 _ACTION_EXITS = (
@@ -44,7 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     attach.add_argument(
         "where", nargs="?", default="", metavar="WHERE",
-        help="a journal's path or ssh://[USER@]HOST[:PORT]/[JOURNAL]; nothing: the one that runs",
+        help="a journal's path or address, or ssh://[USER@]HOST[:PORT]/[JOURNAL]; nothing: the one "
+        "that runs",
     )  # fmt: skip
     attach.add_argument("--watch", action="store_true", help="only watch")
     _screen(attach)
@@ -58,6 +60,22 @@ def _parser() -> argparse.ArgumentParser:
             epilog=_ACTION_EXITS,
         )
     )
+    _controls(commands)
+    rehearse = commands.add_parser(
+        "rehearse",
+        help="walk a whole rehearsal by itself, and say what it found",
+        description="Walk every step of every phase and every action in a rehearsal: what is "
+        "marked read-only is done and measured, all else is only walked. Nothing is changed.",
+        epilog="exit status: 0 nothing found, 1 findings, 2 bad input, 3 refused, 4 unknown",
+    )
+    _config(rehearse)
+    rehearse.add_argument(
+        "--journal", type=_place, metavar="PLACE",
+        help="where it is recorded; a new one of this config's rehearsals when not given",
+    )  # fmt: skip
+    _name(rehearse)
+    _json(rehearse)
+    rehearse.set_defaults(rehearse=True, t0=None, take_over="", accept_runbook=False)
     engine = commands.add_parser(
         "engine", help="run the window's engine in the foreground, without a screen", epilog=_EXITS
     )
@@ -71,12 +89,25 @@ def _parser() -> argparse.ArgumentParser:
         "verify", help="prove that nobody changed a journal, or name what was changed",
         epilog="exit status: 0 whole, 1 changed, 2 can't be read",
     )  # fmt: skip
-    verify.add_argument("journal", type=Path, metavar="JOURNAL")
+    verify.add_argument("journal", type=_place, metavar="JOURNAL")
     verify.add_argument(
         "--head", default="", metavar="NUMBER:HASH",
         help="a head that was noted elsewhere: it must still be in the journal",
     )  # fmt: skip
     _json(verify)
+    journal = commands.add_parser("journal", help="make a team's journal in a PostgreSQL")
+    journals = journal.add_subparsers(dest="journal_command", required=True, metavar="COMMAND")
+    init = journals.add_parser(
+        "init",
+        help="make its schema and its two roles",
+        description="Make the journal's schema, a role that may append and never change, and a "
+        "role that may only read. Give the address with a user who may create schemas and roles; "
+        "a second time it changes nothing but what is missing.",
+        epilog=_EXITS,
+    )
+    init.add_argument("url", type=_place, metavar="postgresql://USER@HOST/DATABASE")
+    init.add_argument("--operator", default="optibid_operator", metavar="ROLE")
+    init.add_argument("--observer", default="optibid_observer", metavar="ROLE")
     commands.add_parser("demo", help="a whole window on a stack that it starts itself")
     check = commands.add_parser("check", help="say whether a config can be used", epilog=_EXITS)
     _config(check)
@@ -94,6 +125,13 @@ def _parser() -> argparse.ArgumentParser:
     _config(tell)
     _json(tell)
     return parser
+
+
+def _place(text: str) -> Place:
+    try:
+        return place_of(text)
+    except BadPlace as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _config(parser: argparse.ArgumentParser) -> None:
@@ -120,11 +158,43 @@ def _action(parser: argparse.ArgumentParser) -> None:
     _json(parser)
 
 
+_CONTROLS = {
+    "hold": "hold the window's clock, with a reason",
+    "resume": "end the hold; what is left shifts",
+    "step": "run a step of the phases, again when it failed, or confirm one done by hand",
+    "skip": "leave a step out that isn't required, with a reason",
+    "jump": "go on from another step, or open it and what follows again, with a reason",
+}
+
+
+def _controls(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """What some keys do, for who has no screen."""
+    for name, does in _CONTROLS.items():
+        parser = commands.add_parser(
+            name, help=f"{does}; without a screen",
+            description=f"{does[0].upper()}{does[1:]}: the same guards and the same journal as "
+            "its key.", epilog=_EXITS,
+        )  # fmt: skip
+        if name in ("step", "skip", "jump"):
+            parser.add_argument("step", metavar="STEP", help="its id in the runbook")
+        if name == "step":
+            parser.add_argument(
+                "--confirm", default="", metavar="STEP",
+                help="its id once more; without it what it would do is shown and nothing is done",
+            )  # fmt: skip
+        needed = name in ("hold", "skip", "jump")
+        text = "why" if needed else "a note" if name == "resume" else "why again, or a note"
+        parser.add_argument("--reason", default="", required=needed, help=f"{text}; it is recorded")
+        _window(parser)
+        _json(parser)
+
+
 def _window(parser: argparse.ArgumentParser) -> None:
     _config(parser)
     parser.add_argument(
-        "--journal", type=Path, metavar="PATH",
-        help="where the window is recorded; this config's own when not given",
+        "--journal", type=_place, metavar="PLACE",
+        help="where the window is recorded, a file or a team's postgresql://[USER@]HOST/DATABASE; "
+        "this config's own file when not given",
     )  # fmt: skip
     parser.add_argument("--t0", metavar="WHEN", help="T-0 of a new window: RFC 3339 or HH:MM (UTC)")
     parser.add_argument(
