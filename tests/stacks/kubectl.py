@@ -105,7 +105,7 @@ class Kubectl:
             for one in self.known["pods"]:
                 if one["image"] and self.option("field-selector") == "status.phase!=Running":
                     continue
-                print(f"{one['of']}-pod  {'Running' if one['image'] else 'ImagePullBackOff'}")
+                print(f"{one['of']}-pod {'Running' if one['image'] else 'ImagePullBackOff'}")
         elif kind == "pods":
             self._pods(out)
         else:

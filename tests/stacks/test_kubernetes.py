@@ -55,7 +55,7 @@ class Kubernetes(Place):
         programs.mkdir()
         program = programs / "kubectl"
         shutil.copy(kubectl.__file__, program)
-        program.write_text(f"#!/usr/bin/python3\n{program.read_text()}")
+        program.write_text(f"#!/usr/bin/python3 -IS\n{program.read_text()}")
         program.chmod(0o755)
         self.env = {**env, "PATH": f"{programs}:{env['PATH']}"}
         self.cluster = Cluster(programs)
@@ -164,7 +164,7 @@ async def test_a_previous_image_that_is_gone_is_said_by_the_lamp_and_by_the_step
         action = await window.act("rollback")
         assert action.stopped_at_step == "R3-k8s"
         _, said = window.ended("R3-k8s")
-        assert f"{place.name}-backend-pod  ImagePullBackOff" in said
+        assert f"{place.name}-backend-pod ImagePullBackOff" in said
         assert said.endswith(
             f"{place.name}-backend didn't roll out: the pods that don't run are above"
         )
