@@ -7,6 +7,8 @@ from dataclasses import replace
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.runbook.model import Action, Step
+from optibid_console.signals import Sampled
+from probes.probe import Status
 from screens.modals.sheet import Sheet
 from tests.screens import recording as rec
 from tests.screens.conftest import Start
@@ -107,3 +109,23 @@ async def test_who_watches_starts_no_action_of_the_runbook(console: Start) -> No
         assert it.app.screen is it.app.window
         assert it.said() == ["read only: oncall-1 holds this window. Press l to take over"]
         assert it.source.sent == []
+
+
+async def test_each_thing_that_makes_the_rollback_ready_is_said_with_its_age(
+    console: Start,
+) -> None:
+    recorder = rec.tripped()
+    async with console(recorder) as it:
+        for name, status, summary, ago in (
+            ("backup-verified", Status.OK, "12 tables with data", 4.0),
+            ("disk-space", Status.FAILING, "300 MB free, 420 MB needed", 75.0),
+        ):
+            reading = rec.reading(name, status, summary, rec.NOW - ago)
+            it.source.push(Sampled("probe", reading))
+        await it.settle()
+        await it.press("R")
+        lines = it.sheet_lines()
+        assert lines[-2].startswith("  ✓ backup verified  12 tables with data")
+        assert lines[-2].endswith(" 0:04 ago")
+        assert lines[-1].startswith("  ~ disk to restore  300 MB free, 420 MB needed")
+        assert lines[-1].endswith(" 1:15 ago")
