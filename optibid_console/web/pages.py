@@ -55,6 +55,7 @@ def parts() -> Mapping[str, Part]:
         "/static/page.js": _part("text/javascript", (own / "page.js").read_bytes()),
         "/static/page.css": _part("text/css", (own / "page.css").read_bytes()),
         "/static/enter.js": _part("text/javascript", (own / "enter.js").read_bytes()),
+        "/static/icon.svg": _part("image/svg+xml", (own / "icon.svg").read_bytes()),
         "/static/textual.js": _part(
             "text/javascript", (terminal / "js" / "textual.js").read_bytes()
         ),
@@ -115,7 +116,7 @@ def _page(title: str, head: str, body: str) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
 <title>{html.escape(title)}</title>
-<link rel="icon" href="data:,">
+<link rel="icon" href="/static/icon.svg">
 <link rel="preload" href="/static/mono.ttf" as="font" type="font/ttf" crossorigin>
 <link rel="stylesheet" href="/static/page.css">
 {head}

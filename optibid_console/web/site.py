@@ -129,9 +129,7 @@ class Site:
             reuse_address=True,
         )
         self.port = self._server.sockets[0].getsockname()[1]
-        self._names = Names(
-            self._listening.host, self.port, self._listening.names, tls=self._tls
-        )
+        self._names = Names(self._listening.host, self.port, self._listening.names, tls=self._tls)
 
     async def close(self) -> None:
         """End every page and its process, and stop listening."""

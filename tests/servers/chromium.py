@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 WITHIN_S = 60.0
 _QUIET = (
@@ -74,7 +75,7 @@ class Tab:
     async def resize(self, width: int, height: int, *, mobile: bool = False) -> None:
         await self.ask(
             "Emulation.setDeviceMetricsOverride", width=width, height=height,
-            deviceScaleFactor=2 if mobile else 1, mobile=mobile,
+            deviceScaleFactor=0, mobile=mobile,
         )  # fmt: skip
 
     async def go(self, url: str) -> None:
@@ -134,35 +135,38 @@ class Tab:
         await self._ws.close()
 
     async def _read(self) -> None:
-        async for frame in self._ws:
-            said = json.loads(frame)
-            answer = self._asked.pop(said.get("id", -1), None)
-            if answer is not None and not answer.done():
-                answer.set_result(said.get("result", {}))
-            params = said.get("params", {})
-            match said.get("method"):
-                case "Network.requestWillBeSent":
-                    self.requested.append(params["request"]["url"])
-                case "Network.webSocketCreated":
-                    self.requested.append(params["url"])
-                case "Log.entryAdded":
-                    self.complaints.append(params["entry"]["text"])
-                case "Runtime.exceptionThrown":
-                    details = params["exceptionDetails"]
-                    self.complaints.append(
-                        details.get("exception", {}).get("description", details["text"])
-                    )
+        with suppress(ConnectionClosed):
+            async for frame in self._ws:
+                self._take(json.loads(frame))
+
+    def _take(self, said: dict[str, Any]) -> None:
+        answer = self._asked.pop(said.get("id", -1), None)
+        if answer is not None and not answer.done():
+            answer.set_result(said.get("result", {}))
+        params = said.get("params", {})
+        match said.get("method"):
+            case "Network.requestWillBeSent":
+                self.requested.append(params["request"]["url"])
+            case "Network.webSocketCreated":
+                self.requested.append(params["url"])
+            case "Log.entryAdded":
+                self.complaints.append(params["entry"]["text"])
+            case "Runtime.exceptionThrown":
+                details = params["exceptionDetails"]
+                self.complaints.append(
+                    details.get("exception", {}).get("description", details["text"])
+                )
 
 
 class Chromium:
     """One browser with a profile of its own."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *flags: str) -> None:
         self._port_file = directory / "DevToolsActivePort"
         log = (directory.parent / f"{directory.name}.log").open("wb")
         program = shutil.which("chromium") or "chromium"
         self.process = subprocess.Popen(
-            [program, *_QUIET, f"--user-data-dir={directory}", "about:blank"],
+            [program, *_QUIET, *flags, f"--user-data-dir={directory}", "about:blank"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -202,10 +206,10 @@ class Chromium:
 
 
 @asynccontextmanager
-async def chromium(directory: Path) -> AsyncIterator[Chromium]:
+async def chromium(directory: Path, *flags: str) -> AsyncIterator[Chromium]:
     """A browser that runs meanwhile."""
     directory.mkdir(parents=True, exist_ok=True)
-    browser = Chromium(directory)
+    browser = Chromium(directory, *flags)
     try:
         await browser.ready()
         yield browser
@@ -215,7 +219,9 @@ async def chromium(directory: Path) -> AsyncIterator[Chromium]:
 
 async def _get(port: int, path: str) -> dict[str, Any]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode())
+    writer.write(
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode()
+    )
     head = await reader.readuntil(b"\r\n\r\n")
     lines = (line.partition(":") for line in head.decode().lower().splitlines())
     size = next(int(value) for name, _, value in lines if name == "content-length")
