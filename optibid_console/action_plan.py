@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from optibid_console.database_state import DatabaseState
-from optibid_console.entries import Outcome
 from optibid_console.runbook.facts import recorded_by
 from optibid_console.runbook.model import FORWARD, Action, Step, StepKind
 from optibid_console.state import OVER, StepStatus, WindowState
@@ -64,16 +63,6 @@ def action_plan(state: WindowState, action: Action) -> tuple[PreviewStep, ...]:
     undoes = [step for step in steps if step.undoes]
     nothing = bool(undoes) and not any(_begun(state, action, step) for step in undoes)
     return tuple(_of_action(state, action, step, nothing) for step in steps)
-
-
-def estimate_s(state: WindowState, action: Action) -> float:
-    """How long the action would take in wall seconds: measured where a step ran before."""
-    total = 0.0
-    for planned in action_plan(state, action):
-        step = state.runbook.step(planned.step_id) if state.runbook else None
-        if step is not None and planned.included:
-            total += _measured_s(state, step)
-    return total
 
 
 def _of_phase(state: WindowState, step: Step) -> PreviewStep:
@@ -147,37 +136,9 @@ def _begun(state: WindowState, action: Action, step: Step) -> tuple[str, ...]:
     return begun_since_undone(state, action.id, step.undoes)
 
 
-def _measured_s(state: WindowState, step: Step) -> float:
-    took = [
-        run.ended.duration_s
-        for run in state.runs.values()
-        if run.step_id == step.id and run.ended and run.ended.outcome is Outcome.SUCCEEDED
-    ]
-    if took:
-        return took[-1]
-    measured = _restore_s(state, step) or rehearsed_s(state, step.id)
-    return measured or float(step.expect_duration)
-
-
-def rehearsed_s(state: WindowState, step_id: str) -> float:
-    """How long a step took in the last rehearsal, in seconds; 0: it wasn't measured there."""
-    return state.rehearsed.durations_s.get(step_id, 0.0) if state.rehearsed else 0.0
-
-
 def facts_named(text: str) -> tuple[str, ...]:
     """The facts that a command or a setting names, recorded or not."""
     return tuple(dict.fromkeys(_FACT.findall(text)))
-
-
-def _restore_s(state: WindowState, step: Step) -> float:
-    """At most how long a restore takes, going by the backup that it restores; 0: there is none.
-
-    Dumping and reading back took longer than restoring wherever it was measured (three times
-    with 1,000,000 rows); indexes that are slow to build are what the rest is for.
-    """
-    made = state.artifacts.get(step.database) if step.kind is StepKind.RESTORE else None
-    run = state.runs.get(made.recorded.run_id) if made else None
-    return run.ended.duration_s if run and run.ended else 0.0
 
 
 def not_recorded(state: WindowState, name: str) -> str:

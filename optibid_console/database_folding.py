@@ -23,6 +23,10 @@ def _migrations_read(s: WindowState, entry: e.Entry, f: e.MigrationsRead) -> Win
     return _database(s, f.database, lambda known: d.migrations_read(known, f, entry.at))
 
 
+def _unread(s: WindowState, entry: e.Entry, f: e.MigrationsUnread) -> WindowState:
+    return _database(s, f.database, lambda known: d.unread(known, f, entry.at))
+
+
 def _schema_read(s: WindowState, entry: e.Entry, f: e.SchemaRead) -> WindowState:
     return _database(s, f.database, lambda known: d.schema_read(known, f))
 
@@ -74,6 +78,7 @@ def step_over(s: WindowState, fact: e.StepFinished) -> WindowState:
 FOLDS.update(
     {
         e.MigrationsRead: _migrations_read,
+        e.MigrationsUnread: _unread,
         e.SchemaRead: _schema_read,
         e.DatabaseMarked: _marked,
         e.CostMeasured: _cost_measured,

@@ -49,6 +49,9 @@ class DatabaseState:
     """Of the last migration."""
     restored: e.DatabaseRestored | None = None
     restored_at: float = 0.0
+    unread: str = ""
+    """Why what is pending can't be read now; empty: it can."""
+    unread_since: float = 0.0
 
     @property
     def applied_here(self) -> tuple[str, ...]:
@@ -94,7 +97,7 @@ def refused(known: DatabaseState, run_id: str) -> DatabaseState:
 def migrations_read(known: DatabaseState, fact: e.MigrationsRead, at: float) -> DatabaseState:
     judged = fact.moment == "after"
     after = changed(
-        known, read=fact, read_at=at,
+        known, read=fact, read_at=at, unread="", unread_since=0.0,
         read_before=fact if fact.moment == "before" else known.read_before,
         base=fact.applied if known.base is None else known.base,
         changes=fact.changes or known.changes if judged else known.changes,
@@ -104,6 +107,12 @@ def migrations_read(known: DatabaseState, fact: e.MigrationsRead, at: float) -> 
     if first and after.no_return is None:
         return changed(after, no_return=NoReturn(at, first))
     return after
+
+
+def unread(known: DatabaseState, fact: e.MigrationsUnread, at: float) -> DatabaseState:
+    """What is pending can't be read, since the first time that it couldn't; or can again."""
+    since = (known.unread_since or at) if fact.why else 0.0
+    return changed(known, unread=fact.why, unread_since=since)
 
 
 def schema_read(known: DatabaseState, fact: e.SchemaRead) -> DatabaseState:

@@ -125,6 +125,30 @@ class RehearsalMeasured:
 
 
 @dataclass(frozen=True, slots=True)
+class StepMeasured:
+    """How long one step took in earlier windows."""
+
+    seconds: float
+    """The median, evidence included."""
+    windows: int
+    """Of so many windows."""
+    bytes_per_s: float = 0.0
+    """Of a restore: bytes of its backup restored in a second, the median; 0: not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowsMeasured:
+    """How long the same steps took in the last windows of this name: it feeds the estimates."""
+
+    windows: tuple[str, ...]
+    """Their ids, the newest first."""
+    at: float
+    """When the last of those steps ended: seconds since the epoch, UTC."""
+    steps: Mapping[str, StepMeasured]
+    """Step id → what is known of it; only those whose command is still the same."""
+
+
+@dataclass(frozen=True, slots=True)
 class SpillOpened:
     """The journal can't be written: a forced rollback goes on in a spill file from here on."""
 
@@ -337,6 +361,15 @@ class MigrationsRead:
     """`after`: what the run changed in the schema."""
     step_id: str = ""
     run_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationsUnread:
+    """What is pending can't be read any more, and why; it is still the last that was read."""
+
+    database: str
+    why: str
+    """Empty: it can be read again, and says the same as before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -680,6 +713,7 @@ Fact = (
     | FactRecorded
     | ArtifactRecorded
     | MigrationsRead
+    | MigrationsUnread
     | SchemaRead
     | DatabaseMarked
     | CostMeasured
@@ -715,6 +749,7 @@ Fact = (
     | ReadinessChanged
     | LinkChanged
     | RehearsalMeasured
+    | WindowsMeasured
 )
 
 

@@ -80,6 +80,11 @@ def _(s: WindowState, entry: e.Entry, f: e.RehearsalMeasured) -> WindowState:
     return changed(s, rehearsed=f)
 
 
+@_on(e.WindowsMeasured)
+def _(s: WindowState, entry: e.Entry, f: e.WindowsMeasured) -> WindowState:
+    return changed(s, earlier=f)
+
+
 @_on(e.EngineStopped)
 def _(s: WindowState, entry: e.Entry, f: e.EngineStopped) -> WindowState:
     return changed(s, engine=None)

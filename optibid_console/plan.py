@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from optibid_console import commands as c
 from optibid_console import gates
 from optibid_console.action_plan import (
     PreviewStep,
     action_plan,
-    estimate_s,
     facts_missing,
     not_recorded,
-    rehearsed_s,
     told,
 )
 from optibid_console.database.measures import Cost
-from optibid_console.launch_clock import current_phase, format_span, plan_end
+from optibid_console.estimate import estimate_s, known_by
+from optibid_console.launch_clock import current_phase, plan_end
+from optibid_console.pending import pending_lines, unread_words
 from optibid_console.permit import awaits_confirmation, permit, unsettled
 from optibid_console.restore_cost import restore_costs
 from optibid_console.runbook.model import ROLLBACK, StepKind
@@ -60,7 +59,7 @@ class Preview:
     pending: tuple[str, ...] = ()
     """The migrations that it would apply, by name, and what is known of those that failed."""
     measured: str = ""
-    """What of the estimate was measured in a rehearsal, and when; empty: nothing."""
+    """Where the estimate comes from; empty: nothing would be done."""
     rehearsal: bool = False
 
 
@@ -121,6 +120,7 @@ def preview(
     missing = [not_recorded(state, name) for name in facts_missing(state, action)]
     unbacked = migrates_unbacked(state, action)
     missing += [unbacked[1]] if unbacked else []
+    missing += unread_words(state, steps)
     if readiness is not None:
         missing += [one for one in readiness.missing if one not in missing]
     moment = state.hold.since if state.hold else now
@@ -136,38 +136,9 @@ def preview(
         ),
         estimate_s(state, action),
         left_s, tuple(missing), confirm,
-        permit(state, start), override, tuple(pending_lines(state, steps)),
-        _measured(state, steps), state.rehearsal,
+        permit(state, start), override, tuple(pending_lines(state, steps, now)),
+        known_by(state, steps), state.rehearsal,
     )  # fmt: skip
-
-
-def _measured(state: WindowState, steps: tuple[PreviewStep, ...]) -> str:
-    found = [one.step_id for one in steps if one.included and rehearsed_s(state, one.step_id)]
-    if state.rehearsed is None or not found:
-        return ""
-    at = datetime.fromtimestamp(state.rehearsed.at, UTC).strftime("%Y-%m-%d %H:%MZ")
-    return f"{', '.join(found)} measured in rehearsal {at}"
-
-
-def pending_lines(state: WindowState, steps: Sequence[PreviewStep]) -> Iterator[str]:
-    """What the migrations among these steps would apply, a line each."""
-    for planned in steps:
-        step = state.runbook.step(planned.step_id) if state.runbook else None
-        if step is None or step.kind is not StepKind.MIGRATE or not planned.included:
-            continue
-        known = state.databases.get(step.database)
-        if known is None or known.read is None:
-            yield f"{step.database}: what is pending wasn't read yet"
-            continue
-        read, ago = known.read, ""
-        if known.read_at and state.at - known.read_at > 60:
-            ago = f" (unchanged for {format_span(state.at - known.read_at)})"
-        if not read.pending:
-            yield f"{step.database}: nothing is pending{ago}"
-        else:
-            yield f"{step.database}: {len(read.pending)} pending{ago}"
-        yield from (f"  {name}" for name in read.pending)
-        yield from (f"  {name} failed before: {error}" for name, error in read.failed.items())
 
 
 def _why_now(state: WindowState) -> tuple[str, ...]:

@@ -261,6 +261,8 @@ class WindowState:
     rehearsal: bool = False
     rehearsed: e.RehearsalMeasured | None = None
     """What this window's last rehearsal has measured."""
+    earlier: e.WindowsMeasured | None = None
+    """What the last windows of this name have measured."""
     engine: e.EngineStarted | None = None
     spill: str = ""
     """The file in which a forced rollback is recorded while the journal is away, or empty."""

@@ -66,10 +66,12 @@ def messages(
     return tuple(_messages(runbook, entry, happened.event, facts))
 
 
-def marked_late(message: Message, now: float) -> Message:
-    """The message, saying that it comes late and when it happened."""
+def marked_late(message: Message, now: float, *, repeat: bool = False) -> Message:
+    """The message, saying that it comes late, when it happened, and whether the engine before
+    may have told it already: a try that its end cut off may have got through."""
     moment = datetime.fromtimestamp(message.at, UTC).strftime("%H:%M:%SZ")
-    late = f"LATE by {format_span(now - message.at)} (happened at {moment}): {message.title}"
+    again = ", may be a repeat" if repeat else ""
+    late = f"LATE by {format_span(now - message.at)} (happened at {moment}{again}): {message.title}"
     return replace(message, title=late, facts={**message.facts, "message.title": late})
 
 

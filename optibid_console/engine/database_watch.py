@@ -29,6 +29,7 @@ class DatabaseWatch:
         self._id = database.spec.id
         self._mark_after = 0.0
         self._told_at = 0.0
+        self._unread_at = 0.0
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -83,17 +84,29 @@ class DatabaseWatch:
             return
         try:
             found = await self._database.migrations()
-        except DatabaseAway:  # whoever starts the migration is told; until then probes say it
+        except DatabaseAway as away:
+            await self._unread(str(away))
             return
         known = self._known.read
         same = known is not None and (known.applied, known.pending, known.failed) == (
             found.applied, found.pending, found.failed,
         )  # fmt: skip
-        if same or self._under_way(StepKind.MIGRATE, StepKind.RESTORE):
-            return  # it may have begun in between: then its own reading counts
+        if self._under_way(StepKind.MIGRATE, StepKind.RESTORE):
+            return  # it has begun in between: then its own reading counts
+        if same:
+            await self._unread("")
+            return
         await self._ledger.keep(
             e.MigrationsRead(self._id, "seen", found.applied, found.pending, found.failed)
         )
+
+    async def _unread(self, why: str) -> None:
+        """Record that it can't be read, or can again; another reason at most every half minute."""
+        before = self._known.unread
+        if why == before or (why and before and time.monotonic() - self._unread_at < _RETELL_S):
+            return
+        self._unread_at = time.monotonic()
+        await self._ledger.keep(e.MigrationsUnread(self._id, why))
 
     def _migration_ahead(self) -> bool:
         state = self._ledger.state

@@ -12,6 +12,7 @@ from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.engine.acting import ActionRunner
 from optibid_console.engine.database_watch import DatabaseWatch
+from optibid_console.engine.earlier import Earlier
 from optibid_console.engine.gating import Gatekeeper
 from optibid_console.engine.heartbeat import Heartbeat, Scrubber
 from optibid_console.engine.judging import Judge, PulseTaker
@@ -71,7 +72,7 @@ class Engine:
             targets,
             loaded.secrets,
             self._observers.take_now,
-            operations_of(loaded, ledger, targets, self._databases),
+            operations_of(loaded, ledger, targets, self._databases, open_windows),
         )
         self._recall = Recall(ledger, targets, loaded.secrets)
         self._actions = ActionRunner(runbook, ledger, self._steps)
@@ -108,6 +109,7 @@ class Engine:
         """
         for work in (
             Measures(self.ledger).run,
+            Earlier(self.ledger).run,
             self._observers.run,
             self._judge.run,
             self._gates.run,

@@ -7,11 +7,12 @@ import time
 from datetime import UTC, datetime
 
 from optibid_console import entries as e
-from optibid_console.action_plan import estimate_s, not_recorded
+from optibid_console.action_plan import not_recorded
 from optibid_console.criteria import Judgement, judge
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.observing import Observers
 from optibid_console.escalation import newly_due, starting_reason
+from optibid_console.estimate import estimate_s
 from optibid_console.runbook.model import Action, Criterion, Runbook
 from optibid_console.signals import Pulse
 from optibid_console.state import CriterionState, StepStatus, WindowState
@@ -97,10 +98,13 @@ class Judge:
         missing = [
             not_recorded(state, name) for name in action.needs_facts if name not in state.facts
         ]
-        waiting = set(action.needs_facts) - set(state.facts)
         for probe_id in action.ready_when:
-            if waiting & set(self._observers.waits_for(probe_id)):
-                continue  # the fact itself is named already
+            unknown = [
+                name for name in self._observers.waits_for(probe_id) if name not in state.facts
+            ]
+            if unknown:  # it can't be read before them
+                missing += [not_recorded(state, name) for name in unknown]
+                continue
             samples = self._observers.history.get(("probe", probe_id))
             spec = self._runbook.probes.get(probe_id)
             title = spec.title or probe_id if spec else probe_id
@@ -111,17 +115,16 @@ class Judge:
             elif spec and now - samples[-1].at > 3 * spec.every + spec.timeout:
                 since = datetime.fromtimestamp(samples[-1].at, UTC).strftime("%H:%M:%SZ")
                 missing.append(f"{title}: not read since {since}")
+        named = tuple(dict.fromkeys(missing))
         estimate = round(estimate_s(state, action), 1)
         before = state.readiness.get(action.id)
         if (
             before is not None
-            and before.missing == tuple(missing)
+            and before.missing == named
             and abs(before.estimate_s - estimate) < 1.0
         ):
             return
-        await self._ledger.keep(
-            e.ReadinessChanged(action.id, not missing, tuple(missing), estimate)
-        )
+        await self._ledger.keep(e.ReadinessChanged(action.id, not missing, named, estimate))
 
 
 class PulseTaker:

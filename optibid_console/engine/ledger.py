@@ -55,6 +55,11 @@ class Ledger:
         """The spills of other engines that were noted."""
         self._watchers: list[Watcher] = []
 
+    @property
+    def path(self) -> Path:
+        """The journal's file."""
+        return self._journal.path
+
     async def restore(self) -> None:
         """Fold all that the journal holds. Raises `JournalError`."""
         with _without_garbage():

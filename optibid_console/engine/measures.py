@@ -14,6 +14,7 @@ from pathlib import Path
 
 from optibid_console import paths
 from optibid_console.codec import from_plain, to_plain
+from optibid_console.engine.earlier import command_digest
 from optibid_console.engine.ledger import Ledger
 from optibid_console.entries import Outcome, RehearsalMeasured
 from optibid_console.runbook.model import Runbook, Step, StepKind
@@ -82,7 +83,7 @@ def measured_in(state: WindowState) -> Measured:
 
 def command_of(step: Step) -> str:
     """A digest of what a step runs and where."""
-    return hashlib.sha256(f"{step.on}\0{step.cwd}\0{step.run}".encode()).hexdigest()[:16]
+    return command_digest(step.on, step.cwd, step.run)
 
 
 def last_measured(runbook: Runbook) -> RehearsalMeasured | None:

@@ -57,6 +57,8 @@ class _Waiting:
     attempts: int = field(compare=False, default=0)
     asked: bool = field(compare=False, default=False)
     """Somebody asked for it: it is told however old it is."""
+    repeat: bool = field(compare=False, default=False)
+    """An engine before this one may have told it: its end may have cut a try off."""
 
 
 class _Line:
@@ -118,6 +120,9 @@ class Telling:
         }
         self._given_up: dict[tuple[int, str], Message] = {}
         """What is tried again only when somebody asks for it."""
+        self._repeats: set[tuple[int, str]] = set()
+        """What an engine before this one may have told without living to say so."""
+        self._since = time.time()
         if self._lines:
             ledger.watch(self._heard)
 
@@ -153,7 +158,10 @@ class Telling:
         for line in self._lines.values():
             messages += [one.message for one in line.take_all() if one is not line.current]
         for one in sorted(messages, key=lambda one: one.about):
-            self._lines[one.channel].put(_Waiting(now, one.about, one, asked=True))
+            repeat = one.key in self._repeats
+            self._lines[one.channel].put(
+                _Waiting(now, one.about, one, repeat, asked=True, repeat=repeat)
+            )
         return len(messages)
 
     # What is to be told
@@ -200,7 +208,11 @@ class Telling:
         most = len(self._patience.delays_s)  # at least one try is left
         attempts = min(before.attempts, most) if before else 0
         due = asyncio.get_running_loop().time()
-        line.put(_Waiting(due, message.about, message, late, attempts))
+        # the next try of one that had failed was still to come
+        repeat = late and not (before and before.retry_at > self._since)
+        if repeat:
+            self._repeats.add(message.key)
+        line.put(_Waiting(due, message.about, message, late, attempts, repeat=repeat))
 
     # Telling it
 
@@ -219,7 +231,7 @@ class Telling:
             await self._skip(one, f"{why}; {_last(before)}" if before else why)
             return
         late = one.late or age_s > self._patience.late_s
-        told = marked_late(message, time.time()) if late else message
+        told = marked_late(message, time.time(), repeat=one.repeat) if late else message
         attempt = one.attempts + 1
         try:
             await self._send(line.channel, told, self._loaded.secrets)
@@ -250,7 +262,7 @@ class Telling:
             self._given_up[message.key] = message
             return
         due = asyncio.get_running_loop().time() + wait_s
-        line.put(_Waiting(due, message.about, message, one.late, attempt, one.asked))
+        line.put(_Waiting(due, message.about, message, one.late, attempt, one.asked, one.repeat))
 
     def _spread(self) -> float:
         return 1 + random.uniform(-self._patience.jitter, self._patience.jitter)

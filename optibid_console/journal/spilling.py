@@ -48,6 +48,11 @@ class SpillingJournal:
         self._scrubbing = Worker("scrub")
 
     @property
+    def path(self) -> Path:
+        """The journal's file."""
+        return self._path
+
+    @property
     def problem(self) -> str:
         """Why the journal can't be written; empty while it can, as far as is known."""
         return self._spilling or self._damage

@@ -209,13 +209,28 @@ check() {
 }
 """
 
+OPEN_STAMPS = "OPTIBID_OPEN_STAMPS"
+"""In the run's environment: the stamps of the windows that are open, with spaces between."""
+KEEP_ALL = "OPTIBID_KEEP_ALL"
+"""In the run's environment: why nobody knows which windows are open; then nothing is removed."""
+
 RETAINING = r"""
-# Names sort by time. Those of this window stay, and `keep` of all.
+# Names sort by time. Those of open windows stay, and `keep` of all.
+of_open_window() {
+  for window in $stamp ${OPTIBID_OPEN_STAMPS:-}; do
+    case $1 in "$backups/$id"_"$window"*) return 0 ;; esac
+  done
+  return 1
+}
 retain() {
+  if [ "${OPTIBID_KEEP_ALL:-}" ]; then
+    say "older backups stay: $OPTIBID_KEEP_ALL"
+    return
+  fi
   set -- "$backups/$id"_[0-9]*[0-9]."$suffix"
   for one; do
     [ $# -gt "$keep" ] || break
-    case $one in "$backups/$id"_"$stamp"*) continue ;; esac
+    ! of_open_window "$one" || continue
     if [ "$(find "$one" -prune -mtime +"$((keep_days - 1))")" ]; then
       if rm -rf "$one" "$one.sha256"; then say "removed $one: older than $keep_days days"; fi
       shift

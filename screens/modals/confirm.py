@@ -9,7 +9,7 @@ from textual.widgets import Input
 
 from optibid_console.action_plan import PreviewStep, missing_facts, shown
 from optibid_console.launch_clock import format_span
-from optibid_console.plan import pending_lines
+from optibid_console.pending import pending_lines
 from optibid_console.runbook.model import Step, StepKind
 from optibid_console.runbook.summary import summary
 from optibid_console.state import RunState
@@ -75,7 +75,8 @@ def step_lines(view: View, step: Step, width: int) -> list[Line]:
             lines += wrapped(f"not known yet: {', '.join(missing)}", width, "warn")
         if step.kind is StepKind.MIGRATE:
             planned = PreviewStep(step.id, step.title, step.on, "", True, "", step.kind)
-            lines += [row(width, (Span(one),)) for one in pending_lines(view.state, (planned,))]
+            pending = pending_lines(view.state, (planned,), view.now())
+            lines += [row(width, (Span(one),)) for one in pending]
     elif step.kind is StepKind.WAIT:
         lines += wrapped(f"waits until {', '.join(step.wait_for)} read ok", width)
     else:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from optibid_console.launch_clock import current_phase, format_span
-from optibid_console.runbook.model import Phase, Runbook, StepKind
+from optibid_console.pending import unread_line
+from optibid_console.runbook.model import Phase, Runbook, Step, StepKind
 from optibid_console.state import OVER, StepState, StepStatus, WindowState
 from screens.glyphs import glyph
 from screens.lines import Line, Span, Spans, row, sign, spans
@@ -115,7 +116,18 @@ def _phase_lines(
         left, right = step_spans(step, seen, now, is_next, view.progress.get(seen.run_id))
         lines.append(row(width, left, right, f"step:{step.id}"))
         lines += why_lines(view, seen, width)
+        lines += _unread_lines(view, step, seen, width, now)
     return lines
+
+
+def _unread_lines(view: View, step: Step, seen: StepState, width: int, now: float) -> list[Line]:
+    """Under a migration that is still to come: that nobody can say what is pending."""
+    known = view.state.databases.get(step.database) if step.kind is StepKind.MIGRATE else None
+    if known is None or not known.unread or seen.status in OVER:
+        return []
+    look = glyph("error")
+    text = f"     {look.drawn} {unread_line(step.database, known, now)}"
+    return [row(width, (Span(text, look.style),))]
 
 
 def _phase_line(

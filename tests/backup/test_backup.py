@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from optibid_console import entries as e
+from optibid_console.engine import engine
 from optibid_console.signals import Progress
 from tests.backup.conftest import STAMP, Place, begun, ended
 
@@ -118,13 +119,18 @@ def databases(place: Place) -> list[tuple[Any, ...]]:
     )
 
 
-async def test_old_backups_go_by_count_and_age_and_never_those_of_this_window(place: Place) -> None:
+async def test_old_backups_go_by_count_and_age_and_never_those_of_an_open_window(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "open_windows", lambda: {"20250115_000000-00ff"})
     place.database = 'keep = 2\nkeep_for = "10d"'
     place.backups.mkdir()
     months_ago = time.time() - 90 * 86400
     for name, age in (
         ("optibid_20250101_000000.dump", months_ago),
         ("optibid_20250101_000000.dump.sha256", months_ago),
+        ("optibid_20250115_000000.dump", months_ago),
+        ("optibid_20250115_000000_2.dump", months_ago),
         ("optibid_20250201_000000.dump", months_ago),
         ("optibid_20250301_000000.dump", time.time()),
         (f"optibid_{STAMP}_0.dump", months_ago),
@@ -140,6 +146,8 @@ async def test_old_backups_go_by_count_and_age_and_never_those_of_this_window(pl
     step, _, _ = await place.backed_up()
     assert step.outcome is e.Outcome.SUCCEEDED, step.reason
     assert place.kept() == [
+        "optibid_20250115_000000.dump",
+        "optibid_20250115_000000_2.dump",
         "optibid_20250201_000000.dump.bad",
         "optibid_20250201_000000.dump.part",
         "optibid_20250301_000000.dump",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -11,15 +13,17 @@ import pytest
 
 from optibid_console import commands as c
 from optibid_console import entries as e
-from optibid_console.action_plan import estimate_s
 from optibid_console.database_state import DatabaseState
+from optibid_console.engine import engine
 from optibid_console.engine.operations.backup import migrated_since
+from optibid_console.estimate import estimate_s
+from optibid_console.journal.journal import JournalError
 from optibid_console.persistent import Grown
 from optibid_console.runbook.load import RunbookError
 from optibid_console.runbook.model import Action, Phase, Runbook, Step, StepKind, Window
 from optibid_console.state import Artifact, RunState, WindowState
 from probes.probe import Seconds
-from tests.backup.conftest import Place
+from tests.backup.conftest import STAMP, Place
 
 pytestmark = pytest.mark.server("postgres")
 
@@ -70,6 +74,66 @@ async def test_files_are_looked_at_and_keep_owner_and_mode(ssh_place: Place) -> 
         ["tar", "-tvzf", str(file)], capture_output=True, text=True, check=True
     ).stdout
     assert "-rw-r----- " in listed
+
+
+STAMPED = """
+mkdir -p backups
+file=$PWD/backups/config_${window.stamp}.tar.gz
+echo kept >"$file"
+echo "$file"
+"""
+
+
+async def test_files_go_with_their_sets_and_never_those_of_an_open_window(
+    ssh_place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh_place.database = 'keep = 3\nkeep_for = "10d"'
+    monkeypatch.setattr(engine, "open_windows", lambda: {"20250201_000000-abcd", "odd"})
+    ssh_place.backups.mkdir()
+    months_ago = time.time() - 90 * 86400
+    for name, age in (
+        ("config_20250101_000000.tar.gz", months_ago),
+        ("config_20250201_000000.tar.gz", months_ago),
+        ("config_20250301_000000.tar.gz", months_ago),
+        ("config_20250401_000000.tar.gz", time.time()),
+        ("config_20250501_000000.tar.gz", months_ago),
+        ("config_20250101_000000.tar.gz.mine", months_ago),
+        ("config_of_2024.tar.gz", months_ago),
+        ("other_20250101_000000.tar.gz", months_ago),
+    ):
+        (ssh_place.backups / name).write_text("x")
+        os.utime(ssh_place.backups / name, (age, age))
+    outcome, reason = await run_part(ssh_place, "files", STAMPED)
+    assert outcome is e.Outcome.SUCCEEDED, reason
+    gone = ("config_20250101_000000.tar.gz", "config_20250301_000000.tar.gz",
+            "config_20250501_000000.tar.gz")  # fmt: skip
+    assert reason.endswith(f"; removed {', '.join(gone)}")
+    assert ssh_place.kept() == [
+        "config_20250101_000000.tar.gz.mine",
+        "config_20250201_000000.tar.gz",
+        "config_20250401_000000.tar.gz",
+        f"config_{STAMP}.tar.gz",
+        "config_of_2024.tar.gz",
+        "other_20250101_000000.tar.gz",
+    ]
+
+
+async def test_files_stay_while_nobody_knows_which_windows_are_open(
+    empty_place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable() -> frozenset[str]:
+        raise JournalError("a.journal can't be read")
+
+    empty_place.database = "keep = 1"
+    monkeypatch.setattr(engine, "open_windows", unreadable)
+    empty_place.backups.mkdir()
+    old = empty_place.backups / "config_20250101_000000.tar.gz"
+    old.write_text("x")
+    os.utime(old, (0, 0))
+    outcome, reason = await run_part(empty_place, "files", STAMPED)
+    assert outcome is e.Outcome.SUCCEEDED, reason
+    assert reason.endswith("; older ones stay: a.journal can't be read")
+    assert old.exists()
 
 
 @pytest.mark.parametrize("kind", ["tag", "image", "revision"])

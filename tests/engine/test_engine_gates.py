@@ -207,3 +207,54 @@ async def test_why_a_step_is_tried_again_is_recorded(gated: Any) -> None:
         await accepted(bench, c.RunStep("2a", "the broken file is gone"))
         await bench.until(lambda state: state.step("2a").status is StepStatus.DONE)
         assert bench.heard.of(e.StepStarted)[-1].reason == "the broken file is gone"
+
+
+async def test_a_gate_of_criteria_times_out_asks_and_opens_when_they_pass_after_all(
+    gated: Any,
+) -> None:
+    async with gated('{ criteria = ["load"], timeout = "400ms", on_timeout = "ask" }') as bench:
+        (bench.room / "load").write_text("400\n")
+        await to_the_gate(bench)
+        await bench.until(lambda state: state.criteria["load"].verdict is e.Verdict.FAIL)
+        await bench.until(lambda state: state.gates[DEPLOY].timed_out_at)
+        (timed_out,) = bench.heard.of(e.GateTimedOut)
+        assert timed_out.missing[0].startswith("“Load over 100” to pass (it is ")
+        assert bench.state.hold is None, "it asks: nothing is held"
+        assert "press g to say how to go on" in await refused(bench, c.RunStep("2a"))
+        decided = c.DecideGate(DEPLOY, "go", " ")
+        assert await refused(bench, decided) == "say why"
+        (bench.room / "load").write_text("10\n")
+        await bench.until(lambda state: state.criteria["load"].verdict is e.Verdict.PASS)
+        await bench.step("2a")
+        (passed,) = bench.heard.of(e.GatePassed)
+        assert passed.grounds == ("“Load over 100” passes",)
+
+
+async def test_the_operator_goes_after_a_timeout_with_a_reason_in_the_grounds(gated: Any) -> None:
+    gate = '{ signoffs = ["DBA"], second_person = true, timeout = "300ms", on_timeout = "ask" }'
+    async with gated(gate) as bench:
+        await to_the_gate(bench)
+        await bench.until(lambda state: state.gates[DEPLOY].timed_out_at)
+        await accepted(bench, c.DecideGate(DEPLOY, "wait", "they are on their way"))
+        await bench.until(lambda state: len(bench.heard.of(e.GateTimedOut)) == 2)
+        await accepted(bench, c.DecideGate(DEPLOY, "go", "nobody else is awake"))
+        await bench.step("2a")
+        (passed,) = bench.heard.of(e.GatePassed)
+        assert passed.grounds == (
+            "oncall-1 goes without DBA's go, a second person: nobody else is awake",
+        )
+
+
+async def test_a_gate_that_waits_is_taken_up_by_the_next_engine(
+    gated: Any, start_engine: StartEngine
+) -> None:
+    async with gated('{ signoffs = ["DBA"] }') as bench:
+        await to_the_gate(bench)
+        await bench.until(lambda state: state.gates[DEPLOY].opened_at)
+        opened_at = bench.state.gates[DEPLOY].opened_at
+    async with start_engine() as again:
+        assert again.state.gates[DEPLOY].opened_at == opened_at
+        await accepted(again, c.CallPoll("deploy?", DEPLOY))
+        await accepted(again, c.CastVote("poll1", "DBA", e.Vote.GO))
+        await again.step("2a")
+        assert len(again.heard.of(e.GateOpened)) == 0, "it was asked once"

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from optibid_console import entries as e
 from optibid_console.engine import database_watch
 from optibid_console.plan import preview
 from optibid_console.state import WindowState
@@ -49,3 +50,22 @@ async def test_what_was_written_since_the_backup_is_counted(
     assert said[0].startswith("optibid can't be measured (0:02 ago: optibid, seen from local: ")
     assert "transactions" in said[1]
     assert "(was known last 0:" in said[1]
+
+
+async def test_pending_that_cannot_be_read_is_recorded_and_so_is_its_end(
+    window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_watch, "EVERY_S", 0.3)
+    async with window.open() as bench:
+        await bench.until(lambda state: state.databases["optibid"].read)
+        files = window.room / "migrations"
+        files.rename(window.room / "away")
+        state = await bench.until(lambda state: state.databases["optibid"].unread)
+        why = state.databases["optibid"].unread
+        assert why.startswith("can't list migrations on local: ")
+        (line, *_) = preview(state, "migrate", state.at + 3).pending
+        assert line == f"optibid: what is pending can't be read for 0:03: {why}"
+        (window.room / "away").rename(files)
+        await bench.until(lambda state: not state.databases["optibid"].unread)
+        told = [one.why for one in bench.heard.of(e.MigrationsUnread)]
+    assert told == [why, ""]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from optibid_console.gates import gates_of
 from optibid_console.runbook.load import Loaded, load
 from optibid_console.runbook.model import Runbook, StepKind
 
@@ -169,3 +170,15 @@ def test_health_is_judged_by_the_body(runbook: Runbook) -> None:
     health = runbook.probes["backend-health"].settings
     assert health["health"] is True
     assert health["headers"]["Host"] == "api_host-of-the-test"
+
+
+def test_each_gate_that_the_comments_offer_can_be_taken_as_it_is(tmp_path: Path) -> None:
+    text, count = re.subn(r"(?m)^# (gate = \{.*\})$", r"\1", CONFIG.read_text())
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    book = load(path, environment()).runbook
+    gates = dict(gates_of(book))
+    assert len(gates) == count == 3
+    assert gates["phase:database-migration"].signoffs == ("Engineering Lead", "DevOps Lead")
+    assert gates["phase:maintenance-off"].criteria == "all"
+    assert gates["action:clear-cache"].second_person

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from optibid_console import entries as e
 from optibid_console.database.locks import LockWait, Session
@@ -142,3 +143,32 @@ def test_the_run_s_pane_shows_who_waits_for_whom() -> None:
     assert "locks of optibid can't be seen: db-1 didn't answer in time" in said
     view.take(LockWaits(run.run_id, "optibid"))
     assert "pid 7" not in text(run_tail(view, run, 90))
+
+
+def test_what_is_pending_and_cannot_be_read_is_said_with_its_reason_and_age() -> None:
+    recorder = rec.opened(runbook())
+    for step_id in ("1.1a", "1.2a", "2.1a"):
+        recorder.step(step_id, 5)
+    recorder.at = rec.NOW - 80
+    recorder.add(e.MigrationsRead("optibid", "seen", ("003_seed",), ("004_market_prices",)))
+    why = "optibid, seen from app-1: no answer from port 5432"
+    recorder.add(e.MigrationsUnread("optibid", why), after=5, actor="console")
+    recorder.add(e.MigrationsUnread("optibid", f"{why}[red]"), after=35, actor="console")
+    view = seen(recorder)
+    said = "optibid: what is pending can't be read for 1:15: seen from app-1: no answer from"
+    assert any(f"? {said}" in line.text for line in timeline_lines(view, 120, rec.NOW))
+    shown = preview(view.state, "migrate", rec.NOW)
+    assert shown.pending == (
+        f"{said} port 5432[red]",
+        f"optibid: 1 pending when it was read last, before {clock(rec.NOW - 75)}",
+        "  004_market_prices",
+    )
+    assert "2.1b: what is pending can't be read" in shown.not_ready
+    recorder.add(e.MigrationsUnread("optibid", ""), actor="console")
+    view = seen(recorder)
+    assert not any("can't be read" in one.text for one in timeline_lines(view, 120, rec.NOW))
+    assert preview(view.state, "migrate", rec.NOW).pending[0].startswith("optibid: 1 pending")
+
+
+def clock(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%SZ")

@@ -89,3 +89,75 @@ async def test_a_jump_says_what_it_skips_and_asks_why(console: Start) -> None:
         await it.type("checked by hand")
         await it.press("enter")
         assert await it.sent() == [c.Jump("3.1", "checked by hand")]
+
+
+ROLES = ("Deployment Lead", "Database Admin")
+CALLED = e.PollCalled("p-1", "Go for Database migration?", ROLES, KEY)
+
+
+async def test_the_operator_votes_for_each_role_of_the_gates_poll(console: Start) -> None:
+    recorder = gated(Gate(signoffs=ROLES), e.GateOpened(KEY), CALLED)
+    async with console(recorder) as it:
+        await it.press("g")
+        assert "the gate of Database migration" in it.sheet()
+        await it.press("g")
+        assert await it.sent() == [c.CastVote("p-1", "Deployment Lead", e.Vote.GO)]
+        await it.press("g", "down", "n")
+        await it.type("after the index")
+        await it.press("enter")
+        await it.until(lambda: len(it.source.sent) == 2)
+        voted = c.CastVote("p-1", "Database Admin", e.Vote.GO, "after the index")
+        assert it.source.sent[-1] == voted
+        for vote in it.source.sent:
+            assert isinstance(vote, c.CastVote)
+            fact = e.VoteCast(vote.poll_id, vote.role, vote.vote, vote.note)
+            recorder.add(fact)
+            it.source.push(recorder.entries[-1])
+        await it.settle()
+        await it.press("g")
+        assert "everybody has voted: go" in it.sheet()
+        await it.press("c")
+        await it.until(lambda: it.source.sent[-1] == c.ClosePoll("p-1"))
+
+
+async def test_esc_at_a_votes_note_votes_nothing(console: Start) -> None:
+    recorder = gated(Gate(signoffs=ROLES), e.GateOpened(KEY), CALLED)
+    async with console(recorder) as it:
+        await it.press("g", "x", "escape")
+        assert it.source.sent == []
+        assert "hasn't voted" in it.sheet()
+
+
+async def test_who_watches_sees_the_poll_and_votes_nothing(console: Start) -> None:
+    recorder = gated(Gate(signoffs=ROLES), e.GateOpened(KEY), CALLED)
+    async with console(recorder, operator=False, size=(80, 24)) as it:
+        await it.press("g")
+        assert "hasn't voted" in it.sheet()
+        await it.press("g", "x", "n", "c", "escape")
+        assert it.source.sent == []
+
+
+async def test_a_timeout_that_asks_is_answered_on_the_gates_sheet(console: Start) -> None:
+    gate = Gate(signoffs=ROLES, timeout=Seconds(60), on_timeout="ask")
+    late = e.GateTimedOut(KEY, "ask", ("Database Admin's go",))
+    async with console(gated(gate, e.GateOpened(KEY, 60.0, "ask"), late)) as it:
+        await it.press("g")
+        lines = "\n".join(it.sheet_lines())
+        assert "timed out" in lines
+        assert "go without what is missing; asks why" in lines
+        await it.press("down", "down", "enter")
+        assert "You say: go." in it.sheet()
+        await it.type("the dba is on a plane")
+        await it.press("enter")
+        assert await it.sent() == [c.DecideGate(KEY, "go", "the dba is on a plane")]
+
+
+async def test_an_actions_key_opens_its_gate_first(console: Start) -> None:
+    book = rec.small_runbook()
+    gate = Gate(second_person=True)
+    actions = tuple(replace(one, gate=gate) if one.id == "backup" else one for one in book.actions)
+    async with console(rec.opened(replace(book, actions=actions))) as it:
+        await it.press("b")
+        assert "waits for a second person" in it.sheet()
+        await it.press("a")
+        assert await it.sent() == [c.OpenGate("action:backup")]

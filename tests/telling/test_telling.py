@@ -272,3 +272,32 @@ async def test_what_a_closed_window_s_channel_never_answered_is_skipped_too(
         await one.ledger.record(e.WindowClosed("abandoned", "enough"), "ada")
         await one.telling.finish()
         assert list(one.state.telling.settled.values()) == [False] * 3
+
+
+async def test_a_try_that_an_engine_s_end_cut_off_is_said_to_be_perhaps_a_repeat(
+    desk: Any, page: Page
+) -> None:
+    page.hangs = True
+    where = channel("page", f"http://{page.address}/")
+    hasty = replace(QUICK, grace_s=0.0)
+    async with desk(where, patience=hasty) as one:
+        await one.ledger.record(e.Held("in flight"), "ada")
+        await page.until(1)  # it has read the message, and its answer never comes
+    page.hangs = False
+    async with desk(where) as again:
+        await again.until(lambda state: "page" in state.telling.last)
+    first, second = (one["body"]["title"] for one in page.asked)
+    assert second.startswith("LATE by ")
+    assert second.endswith(f", may be a repeat): {first}")
+
+
+async def test_what_failed_and_waited_for_its_next_try_is_no_repeat(desk: Any, page: Page) -> None:
+    page.statuses = [500]
+    where = channel("page", f"http://{page.address}/")
+    patient = replace(QUICK, delays_s=(60.0,), grace_s=0.0)
+    async with desk(where, patience=patient) as one:
+        await one.ledger.record(e.Held("refused"), "ada")
+        await one.until(lambda state: state.telling.untold)
+    async with desk(where) as again:
+        await again.until(lambda state: "page" in state.telling.last)
+    assert "repeat" not in page.asked[1]["body"]["title"]

@@ -11,6 +11,7 @@ from optibid_console.engine.operations.migrating import Migrating
 from optibid_console.engine.operations.operation import Operation
 from optibid_console.engine.operations.parts import PartOperation
 from optibid_console.engine.operations.restoring import Restoring
+from optibid_console.engine.operations.retaining import OpenWindows, Retention
 from optibid_console.runbook.load import Loaded
 from optibid_console.runbook.model import StepKind
 from optibid_console.targets.target import Target
@@ -21,11 +22,13 @@ def operations_of(
     ledger: Ledger,
     targets: Mapping[str, Target],
     databases: Mapping[str, Database],
+    open_windows: OpenWindows,
 ) -> Mapping[StepKind, Operation]:
     """The operation of each kind of step that has one."""
+    retention = Retention(loaded.runbook, open_windows)
     return {
-        StepKind.RUN: PartOperation(ledger, targets),
-        StepKind.BACKUP: BackupOperation(loaded.runbook, ledger),
+        StepKind.RUN: PartOperation(ledger, targets, retention),
+        StepKind.BACKUP: BackupOperation(loaded.runbook, ledger, open_windows),
         StepKind.MIGRATE: Migrating(databases, ledger),
         StepKind.RESTORE: Restoring(databases, ledger),
     }

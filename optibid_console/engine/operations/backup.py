@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from optibid_console import entries as e
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.live_run import LiveRun
+from optibid_console.engine.operations.retaining import OpenWindows, open_stamps
 from optibid_console.engine.reports import Report
+from optibid_console.journal.journal import JournalError
+from optibid_console.runbook.backup_shell import KEEP_ALL, OPEN_STAMPS
 from optibid_console.runbook.facts import backup_facts
 from optibid_console.runbook.model import Runbook, StepKind
 from optibid_console.state import WindowState
@@ -22,20 +26,30 @@ _LONGEST = 300
 class BackupOperation:
     """`kind = "backup"`: the artifact and its facts, or why there is none and what is left."""
 
-    def __init__(self, runbook: Runbook, ledger: Ledger) -> None:
+    def __init__(self, runbook: Runbook, ledger: Ledger, open_windows: OpenWindows) -> None:
         self._runbook = runbook
         self._ledger = ledger
+        self._open_windows = open_windows
 
     async def before(self, live: LiveRun) -> str:
         """A backup made after a migration isn't what a rollback may go back to."""
         made = self._ledger.state.artifacts.get(live.step.database)
         changed_by = migrated_since(self._ledger.state, self._runbook, live.step.database)
         if made is None or not changed_by:
+            live.spec = replace(live.spec, env={**live.spec.env, **await self._open()})
             return ""
         return (
             f"{changed_by} has begun to change the database since this window's backup: one made "
             f"now would take its place, and rollback needs {made.recorded.path}"
         )
+
+    async def _open(self) -> Mapping[str, str]:
+        """For the command: whose backups have to stay, whatever their number and age."""
+        try:
+            stamps = await open_stamps(self._open_windows, self._ledger.state.stamp)
+        except (JournalError, OSError, ValueError) as error:
+            return {KEEP_ALL: one_line(str(error), _LONGEST)}
+        return {OPEN_STAMPS: " ".join(stamps)}
 
     async def during(self, live: LiveRun) -> None:
         return

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from optibid_console import entries as e
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.live_run import LiveRun
+from optibid_console.engine.operations.retaining import Retention
 from optibid_console.engine.reports import Report
 from optibid_console.targets.target import Target
 from probes.probe import HostError
@@ -31,9 +32,10 @@ class PartOperation:
     Other steps pass through as they are.
     """
 
-    def __init__(self, ledger: Ledger, targets: Mapping[str, Target]) -> None:
+    def __init__(self, ledger: Ledger, targets: Mapping[str, Target], retention: Retention) -> None:
         self._ledger = ledger
         self._targets = targets
+        self._retention = retention
 
     async def before(self, live: LiveRun) -> str:
         return ""
@@ -68,7 +70,10 @@ class PartOperation:
             why = str(lost) or "it took too long"
             return e.Outcome.UNKNOWN, f"{path} was named, but couldn't be looked at: {why}"
         await self._record(live, path, size, sha256)
-        return e.Outcome.SUCCEEDED, f"{reason}; {path}, {size:,} bytes"
+        stamp = self._ledger.state.stamp
+        removed = await self._retention.after(self._targets[live.step.on], path, stamp)
+        said = f"{reason}; {path}, {size:,} bytes"
+        return e.Outcome.SUCCEEDED, f"{said}; {removed}" if removed else said
 
     async def _look(self, live: LiveRun, path: str) -> tuple[int, str]:
         """The file's size in bytes and its SHA-256.

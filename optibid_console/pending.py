@@ -1,0 +1,65 @@
+"""Which migrations are pending, in words, and since when nobody can say. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from optibid_console.database_state import DatabaseState
+from optibid_console.launch_clock import format_span
+from optibid_console.runbook.model import StepKind
+from optibid_console.state import WindowState
+
+if TYPE_CHECKING:
+    from optibid_console.action_plan import PreviewStep
+
+
+def unread_words(state: WindowState, steps: Sequence[PreviewStep]) -> list[str]:
+    """That a migration would be refused, because what is pending can't be read."""
+    found = []
+    for planned in steps:
+        step = state.runbook.step(planned.step_id) if state.runbook else None
+        if step is None or step.kind is not StepKind.MIGRATE or not planned.included:
+            continue
+        known = state.databases.get(step.database)
+        if known is not None and known.unread:
+            found.append(f"{step.id}: what is pending can't be read")
+    return found
+
+
+def pending_lines(state: WindowState, steps: Sequence[PreviewStep], now: float) -> Iterator[str]:
+    """What the migrations among these steps would apply, a line each; `now`: epoch seconds."""
+    for planned in steps:
+        step = state.runbook.step(planned.step_id) if state.runbook else None
+        if step is None or step.kind is not StepKind.MIGRATE or not planned.included:
+            continue
+        known = state.databases.get(step.database)
+        if known is not None and known.unread:
+            yield unread_line(step.database, known, now)
+        if known is None or known.read is None:
+            if known is None or not known.unread:
+                yield f"{step.database}: what is pending wasn't read yet"
+            continue
+        read, ago = known.read, ""
+        if known.unread:
+            ago = f" when it was read last, before {_clock(known.unread_since)}"
+        elif known.read_at and now - known.read_at > 60:
+            ago = f" (unchanged for {format_span(now - known.read_at)})"
+        if not read.pending:
+            yield f"{step.database}: nothing is pending{ago}"
+        else:
+            yield f"{step.database}: {len(read.pending)} pending{ago}"
+        yield from (f"  {name}" for name in read.pending)
+        yield from (f"  {name} failed before: {error}" for name, error in read.failed.items())
+
+
+def unread_line(database: str, known: DatabaseState, now: float) -> str:
+    """That what is pending can't be read, for how long, and why."""
+    span = format_span(max(now - known.unread_since, 0.0))
+    said = known.unread.removeprefix(f"{database}, ")
+    return f"{database}: what is pending can't be read for {span}: {said}"
+
+
+def _clock(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%SZ")
