@@ -49,6 +49,8 @@ class PageProcess(AppService):
         self._argv = tuple(argv)
         self._link = dict(link)
         self._said = b""
+        self._ready = False
+        self._hearing: list[asyncio.Task[None]] = []
 
     @property
     def said(self) -> str:
@@ -68,21 +70,25 @@ class PageProcess(AppService):
         await super().set_terminal_size(*bounded(width, height))
 
     async def stop(self) -> None:
-        """End it: asked first, after two seconds killed. Gives nothing back before it is gone."""
+        """End it: asked first, so that it takes its leave of the feed, after two seconds killed.
+        Gives nothing back before it is gone."""
         process, task = self._process, self._task
         if process is None or task is None:
             return
-        if process.returncode is None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert process.stdout is not None
+        # its output has to be read on: asyncio sees a process end only once its pipes have
+        rest = asyncio.create_task(_to_the_end(process.stdout))
+        if self._ready:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(QUIT_S):
                     await self.send_meta({"type": "quit"})
-                    await process.wait()
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+                    await asyncio.shield(rest)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await asyncio.gather(rest, *self._hearing)
         await process.wait()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
         self._task = None
 
     def _build_environment(self, width: int = 80, height: int = 24) -> dict[str, str]:
@@ -114,17 +120,15 @@ class PageProcess(AppService):
         assert self._process is not None
         stdout = self._process.stdout
         assert stdout is not None
-        hearing = asyncio.create_task(self._hear(self._process))
+        self._hearing.append(asyncio.create_task(self._hear(self._process)))
         try:
             async with asyncio.timeout(READY_S):
-                ready = await _prelude(stdout)
-            if ready:
+                self._ready = await _prelude(stdout)
+            if self._ready:
                 await self._pass_on(stdout)
         except (asyncio.IncompleteReadError, TimeoutError, ValueError, OSError):
             pass  # it has ended, or isn't one of ours; or the page is gone: `stop` comes
-        finally:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(hearing, QUIT_S)
+        await asyncio.wait(self._hearing, timeout=QUIT_S)
         await self.remote_close()
 
     async def _pass_on(self, stdout: asyncio.StreamReader) -> None:
@@ -161,6 +165,11 @@ async def _prelude(stdout: asyncio.StreamReader) -> bool:
         if line == _PRELUDE or not line:
             return bool(line)
     return False
+
+
+async def _to_the_end(stream: asyncio.StreamReader) -> None:
+    while await stream.read(65536):
+        pass
 
 
 async def _nothing(text: str) -> None:

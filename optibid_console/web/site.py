@@ -99,8 +99,9 @@ class Site:
         self._server: asyncio.Server | None = None
 
     @property
-    def open_pages(self) -> int:
-        return len(self._pages)
+    def processes(self) -> tuple[int, ...]:
+        """The process ids of all open pages."""
+        return tuple(one.process.pid for one in self._pages if one.process.pid)
 
     async def start(self) -> None:
         """Listen from now on. Raises `OSError`."""

@@ -8,10 +8,13 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+import zlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,26 +113,31 @@ class Tab:
         said = await self.text()
         raise AssertionError(f"never saw {words}: {seen!r}; said: {said}; {self.complaints}")
 
+    async def tap(self, x: float, y: float) -> None:
+        """Touch a place of the page as a finger does."""
+        await self.ask("Emulation.setTouchEmulationEnabled", enabled=True)
+        point = {"x": x, "y": y}
+        await self.ask("Input.dispatchTouchEvent", type="touchStart", touchPoints=[point])
+        await self.ask("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
     async def press(self, keys: str) -> None:
         """Type printable keys."""
         for key in keys:
             await self.ask("Input.dispatchKeyEvent", type="keyDown", text=key, key=key)
             await self.ask("Input.dispatchKeyEvent", type="keyUp", key=key)
 
-    async def picture(self, path: Path) -> bytes:
-        """Save what is seen as a PNG file."""
+    async def picture(self, path: Path) -> Counter[tuple[int, int, int]]:
+        """Save what is seen as a PNG file; gives the colours of its upper left part."""
         shot = await self.ask("Page.captureScreenshot", format="png")
-        data = base64.b64decode(shot["data"])
-        path.write_bytes(data)
-        return data
+        path.write_bytes(base64.b64decode(shot["data"]))
+        part = {"x": 0, "y": 0, "width": 300, "height": 200, "scale": 1}
+        shot = await self.ask("Page.captureScreenshot", format="png", clip=part)
+        return dots(base64.b64decode(shot["data"]))
 
     async def close(self) -> None:
         """Close the tab as a person does."""
         with suppress(Exception):
             await self._ws.send(json.dumps({"id": 0, "method": "Page.close"}))
-        await self.detach()
-
-    async def detach(self) -> None:
         self._reading.cancel()
         await asyncio.gather(self._reading, return_exceptions=True)
         await self._ws.close()
@@ -176,16 +184,17 @@ class Chromium:
         log.close()
         self.port = 0
 
-    async def ready(self) -> None:
+    def wait_ready(self) -> None:
         give_up = time.monotonic() + WITHIN_S
         while not self._port_file.exists() or not self._port_file.read_text().strip():
             assert time.monotonic() < give_up, "Chromium doesn't start"
             assert self.process.poll() is None, "Chromium ended"
-            await asyncio.sleep(0.05)
+            time.sleep(0.05)
         self.port = int(self._port_file.read_text().splitlines()[0])
 
-    async def tab(self, width: int = 1600, height: int = 900) -> Tab:
-        """A new page in a profile of its own: no cookies of the others."""
+    @asynccontextmanager
+    async def tab(self, width: int = 1600, height: int = 900) -> AsyncIterator[Tab]:
+        """A new page in a profile of its own: no cookies of the others. Closed at the end."""
         version = await _get(self.port, "/json/version")
         async with connect(version["webSocketDebuggerUrl"], max_size=None) as browser:
             context = await _ask(browser, "Target.createBrowserContext", disposeOnDetach=False)
@@ -195,8 +204,11 @@ class Chromium:
             )  # fmt: skip
         page = f"ws://127.0.0.1:{self.port}/devtools/page/{target['targetId']}"
         tab = Tab(await connect(page, max_size=None), target["targetId"])
-        await tab.start(width, height)
-        return tab
+        try:
+            await tab.start(width, height)
+            yield tab
+        finally:
+            await tab.close()
 
     def kill(self) -> None:
         """End the browser at once, as a crash does."""
@@ -205,16 +217,53 @@ class Chromium:
         self.process.wait(WITHIN_S)
 
 
-@asynccontextmanager
-async def chromium(directory: Path, *flags: str) -> AsyncIterator[Chromium]:
+@contextmanager
+def chromium(directory: Path, *flags: str) -> Iterator[Chromium]:
     """A browser that runs meanwhile."""
     directory.mkdir(parents=True, exist_ok=True)
     browser = Chromium(directory, *flags)
     try:
-        await browser.ready()
+        browser.wait_ready()
         yield browser
     finally:
         browser.kill()
+
+
+def dots(png: bytes) -> Counter[tuple[int, int, int]]:
+    """How often each colour is in a picture as `Tab.picture` gives it (PNG, 3rd edition)."""
+    width, height, depth, kind = struct.unpack(">IIBB", png[16:26])
+    assert (depth, kind) in ((8, 2), (8, 6)), "no 8-bit RGB or RGBA"
+    packed, at = b"", 8
+    while at < len(png):
+        size, name = struct.unpack(">I4s", png[at : at + 8])
+        packed += png[at + 8 : at + 8 + size] if name == b"IDAT" else b""
+        at += size + 12
+    step = 3 if kind == 2 else 4
+    data, above = zlib.decompress(packed), bytearray(width * step)
+    found: Counter[tuple[int, int, int]] = Counter()
+    for y in range(height):
+        start = y * (width * step + 1)
+        line = bytearray(data[start + 1 : start + 1 + width * step])
+        for x in range(len(line)):
+            left = line[x - step] if x >= step else 0
+            corner = above[x - step] if x >= step else 0
+            match data[start]:
+                case 1:
+                    line[x] = (line[x] + left) & 255
+                case 2:
+                    line[x] = (line[x] + above[x]) & 255
+                case 3:
+                    line[x] = (line[x] + (left + above[x]) // 2) & 255
+                case 4:
+                    line[x] = (line[x] + _paeth(left, above[x], corner)) & 255
+        found.update((line[x], line[x + 1], line[x + 2]) for x in range(0, len(line), step))
+        above = line
+    return found
+
+
+def _paeth(left: int, up: int, corner: int) -> int:
+    guess = left + up - corner
+    return min((left, up, corner), key=lambda one: abs(guess - one))
 
 
 async def _get(port: int, path: str) -> dict[str, Any]:

@@ -82,7 +82,7 @@ addEventListener("load", async () => {
 new MutationObserver((_, observer) => {
   if (!document.body.classList.contains("-first-byte")) return;
   observer.disconnect();
-  if (matchMedia("(pointer: fine)").matches) {
+  if (!matchMedia("(pointer: coarse)").matches) {
     document.querySelector(".xterm-helper-textarea")?.focus();
   }
 }).observe(document.body, { attributeFilter: ["class"] });
