@@ -8,18 +8,24 @@ import platform
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from optibid_console import paths
-from optibid_console.engine_record import EngineRecord, find
+from optibid_console.engine_record import EngineRecord, find, journal_text
 from optibid_console.feed.socket_file import answers, responds
 from optibid_console.file_lock import FileLock
-from optibid_console.journal import lease_table
 from optibid_console.journal.lease import Standing, holding
+from optibid_console.journal.places import (
+    held,
+    is_closed,
+    is_rehearsal,
+    own_address,
+    runbook_digest,
+)
+from optibid_console.journal_place import Address, Place, place_of
 from optibid_console.rehearsing import mismatch
 from optibid_console.source import SourceError
 from probes.text import one_line
@@ -47,7 +53,7 @@ class Wanted:
     window: str
     """Its name in the runbook."""
     operator: str
-    journal: Path | None = None
+    journal: Place | None = None
     """None: this config's open window, or a new one."""
     t0: str | None = None
     take_over: str = ""
@@ -72,9 +78,7 @@ async def found_or_started(wanted: Wanted) -> tuple[EngineRecord, bool]:
     """As `find_or_start`, and whether it was this call that started it."""
     key = paths.journal_key(wanted.journal) if wanted.journal else _family(wanted)
     async with _starting(paths.engines_dir() / f"{key}.starting"):
-        journal = wanted.journal
-        if journal is None:
-            journal = await asyncio.to_thread(_own_journal, wanted)
+        journal = await asyncio.to_thread(_own_journal, wanted)
         found = find(journal)
         if found is not None and await _answering(found):
             if await asyncio.to_thread(responds, Path(found.socket), ANSWER_S):
@@ -93,16 +97,16 @@ async def until_gone(record: EngineRecord) -> None:
     """Wait until this engine has ended, at most as long as one may take to be ready."""
     with suppress(TimeoutError):
         async with asyncio.timeout(READY_S):
-            while find(Path(record.journal)) == record:  # noqa: ASYNC110 (another process ends)
+            while find(place_of(record.journal)) == record:  # noqa: ASYNC110 (another process ends)
                 await asyncio.sleep(_LOOK_S)
 
 
 def silent(record: EngineRecord) -> str:
     """What to say of an engine that doesn't answer: who, since when, and what can be done."""
-    lease = lease_table.of(Path(record.journal))
-    held = holding(lease, Standing.SILENT, time.time())
+    now = held(place_of(record.journal))
+    said = holding(now.lease, Standing.SILENT, now.lease.beat_at + now.beat_age_s)
     return (
-        f"{held}, and it doesn't answer: it may be suspended, or stuck on its disk.\n"
+        f"{said}, and it doesn't answer: it may be suspended, or stuck on its disk.\n"
         f"  {paths.APP} run --watch                  shows what is recorded, changes nothing\n"
         f'  {paths.APP} run --take-over "REASON"     starts another engine that takes it over'
     )
@@ -110,11 +114,9 @@ def silent(record: EngineRecord) -> str:
 
 def _check_runbook(record: EngineRecord, wanted: Wanted) -> None:
     """A running engine goes by the runbook with which it was started."""
-    from optibid_console.journal.file import is_rehearsal, runbook_digest
-
-    if is_rehearsal(Path(record.journal)) != wanted.rehearsal:
+    if is_rehearsal(place_of(record.journal)) != wanted.rehearsal:
         raise EngineStartError(mismatch(wanted.rehearsal), 3)
-    if wanted.accept_runbook and runbook_digest(Path(record.journal)) != wanted.digest:
+    if wanted.accept_runbook and runbook_digest(place_of(record.journal)) != wanted.digest:
         raise EngineStartError(
             f"the engine (process {record.pid}) runs this window with the runbook as it was: end "
             f"it (kill {record.pid}; runs under way go on) and give this command again",
@@ -127,15 +129,29 @@ def _family(wanted: Wanted) -> str:
     return f"{begins}.rehearsal" if wanted.rehearsal else begins
 
 
-def _own_journal(wanted: Wanted) -> Path:
-    return own_journal(wanted.config, wanted.window, wanted.digest, rehearsal=wanted.rehearsal)
+def _own_journal(wanted: Wanted) -> Place:
+    return the_journal(
+        wanted.journal, wanted.config, wanted.window, wanted.digest, rehearsal=wanted.rehearsal
+    )
+
+
+def the_journal(
+    given: Place | None, config: Path, window: str, digest: str, *, rehearsal: bool
+) -> Place:
+    """The journal that is meant by what was given, with its name where a server keeps many.
+
+    Raises `JournalError`."""
+    if given is None:
+        return own_journal(config, window, digest, rehearsal=rehearsal)
+    if isinstance(given, Address) and not given.window:
+        return own_address(given, window, rehearsal=rehearsal)
+    return given
 
 
 def own_journal(config: Path, window: str, digest: str, *, rehearsal: bool) -> Path:
     """The journal of this config's open window, or of its rehearsal, or a new one's path.
 
     A rehearsal of another runbook isn't gone on with: a new one costs nothing."""
-    from optibid_console.journal.file import is_closed, runbook_digest
 
     def is_over(journal: Path) -> bool:
         return is_closed(journal) or bool(digest and runbook_digest(journal) != digest)
@@ -172,18 +188,18 @@ async def _answering(record: EngineRecord) -> bool:
     try:
         async with asyncio.timeout(READY_S):
             while not await asyncio.to_thread(answers, Path(record.socket)):
-                if find(Path(record.journal)) is None:
+                if find(place_of(record.journal)) is None:
                     return False
                 await asyncio.sleep(_LOOK_S)
     except TimeoutError as error:
         raise SourceError(
             f"the engine (process {record.pid}) runs, but nothing answers at {record.socket}; "
-            f"its log: {paths.engine_log(Path(record.journal))}"
+            f"its log: {paths.engine_log(place_of(record.journal))}"
         ) from error
     return True
 
 
-async def _start(wanted: Wanted, journal: Path) -> None:
+async def _start(wanted: Wanted, journal: Place) -> None:
     """Start the engine and wait until it is ready. Raises `EngineStartError`."""
     reads, writes = os.pipe()
     try:
@@ -216,10 +232,10 @@ async def _start(wanted: Wanted, journal: Path) -> None:
     raise EngineStartError(_ended(journal, "it ended before it was ready"), 1)
 
 
-def _command(wanted: Wanted, journal: Path, ready_fd: int) -> list[str]:
+def _command(wanted: Wanted, journal: Place, ready_fd: int) -> list[str]:
     command = [
         sys.executable, "-m", "optibid_console", "engine", "-c", str(wanted.config.resolve()),
-        "--journal", str(journal.resolve()), "--as", wanted.operator, "--ready-fd", str(ready_fd),
+        "--journal", journal_text(journal), "--as", wanted.operator, "--ready-fd", str(ready_fd),
     ]  # fmt: skip
     if wanted.t0:
         command += ["--t0", wanted.t0]
@@ -233,10 +249,11 @@ def _command(wanted: Wanted, journal: Path, ready_fd: int) -> list[str]:
 
 
 @contextmanager
-def _log(journal: Path) -> Iterator[int]:
-    journal.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+def _log(journal: Place) -> Iterator[int]:
+    log = paths.engine_log(journal)
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-    fd = os.open(paths.engine_log(journal), flags, 0o600)
+    fd = os.open(log, flags, 0o600)
     try:
         yield fd
     finally:
@@ -255,7 +272,7 @@ async def _all_of(fd: int) -> str:
         transport.close()
 
 
-def _ended(journal: Path, how: str) -> str:
+def _ended(journal: Place, how: str) -> str:
     """The message about an engine that is gone, with what it printed last."""
     log = paths.engine_log(journal)
     try:

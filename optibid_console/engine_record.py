@@ -14,6 +14,7 @@ from pathlib import Path
 from optibid_console import paths
 from optibid_console.codec import from_plain, to_plain
 from optibid_console.file_lock import FileLock, read_held
+from optibid_console.journal_place import Address, Place, place_of
 from optibid_console.source import SourceError
 
 _CLAIM_S = 1.0
@@ -34,14 +35,19 @@ class EngineRecord:
     """Seconds since the epoch, UTC."""
 
 
+def journal_text(journal: Place) -> str:
+    """A journal as records and argument lists name it: an absolute path, or an address."""
+    return str(journal if isinstance(journal, Address) else journal.resolve())
+
+
 class EngineRuns(SourceError):
     """Another engine runs this journal."""
 
 
-def record_for(journal: Path, window: str, config: Path) -> EngineRecord:
+def record_for(journal: Place, window: str, config: Path) -> EngineRecord:
     """This process's record. Raises `SourceError` when there is no place for its socket."""
     return EngineRecord(
-        os.getpid(), platform.node(), str(journal.resolve()), str(paths.socket_path(journal)),
+        os.getpid(), platform.node(), journal_text(journal), str(paths.socket_path(journal)),
         window, str(config.resolve()), time.time(),
     )  # fmt: skip
 
@@ -52,13 +58,13 @@ def claimed(record: EngineRecord, *, take_over: bool = False) -> Iterator[None]:
 
     `take_over`: in the place of one that lives; the journal's lease decides between them.
     """
-    lock = FileLock(_path(Path(record.journal)))
+    lock = FileLock(_path(place_of(record.journal)))
     if take_over and not lock.acquire():
         lock.take_away()
     until = time.monotonic() + _CLAIM_S
     while not (lock.is_held or lock.acquire()):
         if time.monotonic() > until:
-            other = find(Path(record.journal))
+            other = find(place_of(record.journal))
             who = f" (process {other.pid} on {other.host})" if other else ""
             raise EngineRuns(
                 f"another engine{who} runs the window in {record.journal}: "
@@ -72,7 +78,7 @@ def claimed(record: EngineRecord, *, take_over: bool = False) -> Iterator[None]:
         lock.release()
 
 
-def find(journal: Path) -> EngineRecord | None:
+def find(journal: Place) -> EngineRecord | None:
     """The engine that runs this journal, if one does."""
     return _read(_path(journal))
 
@@ -83,7 +89,7 @@ def running() -> list[EngineRecord]:
     return sorted((one for one in found if one), key=lambda one: one.started_at)
 
 
-def _path(journal: Path) -> Path:
+def _path(journal: Place) -> Path:
     return paths.engines_dir() / f"{paths.journal_key(journal)}.engine"
 
 

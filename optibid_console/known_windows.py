@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from optibid_console import engine_record, paths
-from optibid_console.journal.file import open_window
+from optibid_console.journal.places import open_window
+from optibid_console.journal_place import place_of
 
 
 def open_windows() -> frozenset[str]:
@@ -14,7 +13,7 @@ def open_windows() -> frozenset[str]:
     Raises `JournalError` for a journal that can't be read: its window may be open. Reads
     files; call it in a thread.
     """
-    running = {Path(one.journal) for one in engine_record.running()}
+    running = {place_of(one.journal) for one in engine_record.running()}
     journals = {one.resolve() for one in paths.windows_dir().glob("*.journal")} | running
-    found = (open_window(journal) for journal in sorted(journals))
+    found = (open_window(journal) for journal in sorted(journals, key=str))
     return frozenset(one for one in found if one)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from optibid_console.journal_place import Address, Place
 from optibid_console.source import SourceError
 
 APP = "optibid-console"
@@ -39,9 +40,19 @@ def engines_dir() -> Path:
     return state_dir() / "engines"
 
 
-def journal_key(journal: Path) -> str:
-    """A short name for a journal, the same however its path is written."""
-    return hashlib.sha256(str(journal.resolve()).encode()).hexdigest()[:16]
+def journal_key(journal: Place) -> str:
+    """A short name for a journal, the same however its path or address is written."""
+    said = journal.identity if isinstance(journal, Address) else str(journal.resolve())
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+def beside(journal: Place) -> Path:
+    """The path beside which lies what belongs to a journal here: its engine's log, a spill. Of
+    a file that is the file."""
+    if not isinstance(journal, Address):
+        return journal
+    slug = re.sub(r"[^a-z0-9]+", "-", f"{journal.dbname}-{journal.window}".lower()).strip("-")
+    return state_dir() / "team" / f"{slug[:60]}-{journal_key(journal)}"
 
 
 def family(config: Path, window: str) -> str:
@@ -76,12 +87,13 @@ def journal_for(
     return fresh
 
 
-def engine_log(journal: Path) -> Path:
+def engine_log(journal: Place) -> Path:
     """What the engine of this journal prints."""
-    return journal.with_name(f"{journal.name}.engine.log")
+    stem = beside(journal)
+    return stem.with_name(f"{stem.name}.engine.log")
 
 
-def socket_path(journal: Path) -> Path:
+def socket_path(journal: Place) -> Path:
     """The engine's socket for a journal, in a directory that only its owner can enter.
 
     Raises `SourceError` when there is no such directory.

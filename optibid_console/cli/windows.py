@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from optibid_console.cli.person import name_of, no_terminal
 from optibid_console.cli.told_to_end import told_to_end
+from optibid_console.journal_place import place_of
 from optibid_console.runbook.changes import GivenRunbook
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def run(options: Namespace) -> int:
         )  # fmt: skip
         record = await find_or_start(wanted)
         same = Wanted(
-            options.config, window, name, Path(record.journal), rehearsal=options.rehearse
+            options.config, window, name, place_of(record.journal), rehearsal=options.rehearse
         )
 
         async def dial() -> Path:
@@ -124,14 +125,15 @@ def _loaded(config: Path) -> Loaded:
 def _watched(options: Namespace, loaded: Loaded, name: str) -> ControlSource:
     """The window's engine for who only watches, or its journal where none answers."""
     from optibid_console import engine_record
-    from optibid_console.engine_process import ANSWER_S, own_journal
+    from optibid_console.engine_process import ANSWER_S, the_journal
     from optibid_console.feed.client import FeedSource
     from optibid_console.feed.socket_file import responds
     from optibid_console.journal.following import JournalSource
 
-    journal = options.journal or own_journal(
-        options.config, loaded.runbook.window.name, loaded.digest, rehearsal=options.rehearse
-    )
+    journal = the_journal(
+        options.journal, options.config, loaded.runbook.window.name, loaded.digest,
+        rehearsal=options.rehearse,
+    )  # fmt: skip
     record = engine_record.find(journal)
     if record is not None and responds(Path(record.socket), ANSWER_S):
         return FeedSource(Path(record.socket), name, "watch")
@@ -161,7 +163,7 @@ def _chosen(where: str) -> EngineRecord | str:
     from optibid_console import engine_record
 
     if where:
-        found = engine_record.find(Path(where))
+        found = engine_record.find(place_of(where))
         return found or (
             f"no engine runs the window in {where}; "
             f"`optibid-console run -c FILE --journal {where}` starts one"

@@ -85,9 +85,10 @@ class Ledger:
                 raise
             self.problem = self._journal.problem
             before = entry.seq - self.state.seq - 1  # the opening of a spill
-            for one in await self._journal.read(self.state.seq, before) if before else []:
+            for one in await self._journal.read(self.state.seq, before) if before > 0 else []:
                 self._take(one)
-            self._take(entry)
+            if before >= 0:  # else it was told already: committed when its answer was lost
+                self._take(entry)
             return entry
 
     def watch(self, watcher: Watcher) -> None:

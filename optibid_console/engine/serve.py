@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from optibid_console import paths
 from optibid_console.codec import to_plain
 from optibid_console.engine.engine import Engine
 from optibid_console.engine.ledger import Ledger
@@ -19,8 +20,7 @@ from optibid_console.engine.opening import opening
 from optibid_console.entries import RunbookAccepted
 from optibid_console.feed.hub import Hub
 from optibid_console.feed.server import FeedServer
-from optibid_console.journal import lease_table
-from optibid_console.journal.journal import JournalBusy, JournalError
+from optibid_console.journal.journal import Journal, JournalBusy, JournalError
 from optibid_console.journal.lease import (
     Deposed,
     Lease,
@@ -29,8 +29,9 @@ from optibid_console.journal.lease import (
     standing_here,
     this_engine,
 )
+from optibid_console.journal.places import held, open_journal
 from optibid_console.journal.spilling import SpillingJournal
-from optibid_console.journal.sqlite import SqliteJournal
+from optibid_console.journal_place import Place
 from optibid_console.rehearsing import mismatch
 from optibid_console.runbook.changes import differences
 from optibid_console.runbook.load import Loaded
@@ -64,7 +65,7 @@ class Asked:
 
 async def serve(
     loaded: Loaded,
-    journal_path: Path,
+    place: Place,
     socket_path: Path,
     asked: Asked,
     on_ready: Callable[[], None],
@@ -75,25 +76,25 @@ async def serve(
     (`LeaseHeld` when another engine holds the journal, `Deposed` when one took it over),
     `SourceError`. Gives the exit code.
     """
-    journal = SpillingJournal(await _opened(journal_path, asked), journal_path)
+    journal = SpillingJournal(await _opened(place, asked), paths.beside(place), place)
     try:
         return await _serve(loaded, journal, socket_path, asked, on_ready)
     finally:
         await journal.close()
 
 
-async def _opened(path: Path, asked: Asked) -> SqliteJournal:
+async def _opened(place: Place, asked: Asked) -> Journal:
     """The journal, also where the engine to be deposed was suspended while it wrote: SQLite's
     lock on the file then lasts as long as its process."""
     try:
-        return await SqliteJournal.open(path, create=True)
+        return await open_journal(place)
     except JournalBusy:
-        lease = await asyncio.to_thread(lease_table.of, path)
+        lease = (await asyncio.to_thread(held, place)).lease
         silent = standing_here(lease) is Standing.SILENT
         if not (asked.take_over and silent and lease.engine):
             raise
         await asyncio.to_thread(end_silent, lease.engine)
-        return await SqliteJournal.open(path, create=True)
+        return await open_journal(place)
 
 
 async def _serve(

@@ -146,7 +146,11 @@ def _parsed(body: str) -> Any:
 def last_head(connection: sqlite3.Connection, path: Path) -> tuple[int, str]:
     """The last entry's number and hash, after checking that it is whole and follows the one
     before. Raises `JournalError`."""
-    rows = list(connection.execute(f"{SELECT} ORDER BY seq DESC LIMIT 2"))
+    return checked_head(list(connection.execute(f"{SELECT} ORDER BY seq DESC LIMIT 2")), str(path))
+
+
+def checked_head(rows: list[Row], where: str) -> tuple[int, str]:
+    """The same for the last two rows, the last one first."""
     if not rows:
         return 0, GENESIS
     last, before = rows[0], rows[1] if len(rows) > 1 else None
@@ -160,7 +164,7 @@ def last_head(connection: sqlite3.Connection, path: Path) -> tuple[int, str]:
     )  # fmt: skip
     if not whole or not follows:
         raise JournalError(
-            f"{path}: its last entry ({seq}) was changed or doesn't follow the one before; "
+            f"{where}: its last entry ({seq}) was changed or doesn't follow the one before; "
             "keep the file as evidence and go on with another --journal"
         )
     return seq, own

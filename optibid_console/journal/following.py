@@ -1,68 +1,115 @@
-"""A window as its journal records it, for who only watches while no engine answers."""
+"""A window as its journal records it: for who only watches, and while no engine answers."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from pathlib import Path
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from optibid_console.commands import Command, Refused, Reply
 from optibid_console.entries import WindowClosed
-from optibid_console.journal.lease import BEAT_S, Lease
-from optibid_console.journal.sqlite import SqliteJournal
-from optibid_console.source import CaughtUp, Ended, Event, Role
+from optibid_console.journal.journal import JournalError
+from optibid_console.journal.lease import BEAT_S, SILENT_S, Held
+from optibid_console.journal.places import newest, open_journal
+from optibid_console.journal_place import Place
+from optibid_console.source import CaughtUp, Ended, Event, Lost, Role
+
+if TYPE_CHECKING:
+    from optibid_console.journal.postgres import PostgresJournal
+    from optibid_console.journal.sqlite import SqliteJournal
 
 _AT_ONCE = 1000
 
 
-class JournalSource:
-    """A `Source` over a journal's file: entries as they are committed, no signals."""
+class JournalWatch:
+    """A `Source` over a journal: entries as they are committed, no signals. It only reads, and
+    has no `send`.
 
-    def __init__(self, path: Path, name: str) -> None:
+    `events()` is iterated once. A journal that can't be opened at first raises `JournalError`;
+    one that is away later gives `Lost`, and goes on from the last entry.
+    """
+
+    def __init__(self, place: Place, name: str, after: int = 0) -> None:
         self.name = name
-        self._path = path
+        self._place = place
+        self._seq = after
         self._closing = asyncio.Event()
+        self._opened = False
+        self._role: Role | None = None
+        self._caught_up = False
+        self._closed = ""
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        journal = await SqliteJournal.open(self._path, writable=False)
-        seq, role, closed = 0, None, ""
-        caught_up = False
+        attempt = 0
+        while not self._closing.is_set():
+            try:
+                async for event in self._follow():
+                    attempt = 0
+                    yield event
+                return
+            except JournalError as error:
+                if not self._opened:
+                    raise
+                attempt += 1
+                yield Lost(str(error), attempt, BEAT_S)
+                await self._pause(BEAT_S)
+
+    async def close(self) -> None:
+        self._closing.set()
+
+    async def _follow(self) -> AsyncGenerator[Event, None]:
+        self._place = await asyncio.to_thread(newest, self._place)
+        journal = await open_journal(self._place, writable=False)
+        self._opened = True
         try:
             while not self._closing.is_set():
-                held = _role(await journal.lease())
-                if held != role:
-                    role = held
-                    yield held
-                while entries := await journal.read(seq, _AT_ONCE):
+                role = _role(await journal.held())
+                if role != self._role:
+                    self._role = role
+                    yield role
+                while entries := await journal.read(self._seq, _AT_ONCE):
                     for entry in entries:
+                        self._seq = entry.seq
                         yield entry
                         if isinstance(entry.fact, WindowClosed):
-                            closed = entry.fact.outcome
-                    seq = entries[-1].seq
-                if not caught_up:
-                    caught_up = True
-                    yield CaughtUp(seq)
-                if closed:
-                    yield Ended(f"the window is closed: {closed}")
+                            self._closed = entry.fact.outcome
+                if not self._caught_up:
+                    self._caught_up = True
+                    yield CaughtUp(self._seq)
+                if self._closed:
+                    yield Ended(f"the window is closed: {self._closed}")
                     return
-                await self._pause()
+                await self._wait(journal)
         finally:
             await journal.close()
+
+    async def _wait(self, journal: SqliteJournal | PostgresJournal) -> None:
+        news = asyncio.create_task(journal.news(BEAT_S))
+        closing = asyncio.create_task(self._closing.wait())
+        try:
+            await asyncio.wait((news, closing), return_when=asyncio.FIRST_COMPLETED)
+            if news.done():
+                news.result()
+        finally:
+            for task in (news, closing):
+                task.cancel()
+            await asyncio.gather(news, closing, return_exceptions=True)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+
+
+class JournalSource(JournalWatch):
+    """The same for a screen that could drive: it is told why nobody does what it asks."""
 
     async def send(self, command: Command) -> Reply:
         """Nobody is there who could do it."""
         return Refused('this screen reads the journal alone; `run --take-over "REASON"` drives')
 
-    async def close(self) -> None:
-        self._closing.set()
 
-    async def _pause(self) -> None:
-        try:
-            async with asyncio.timeout(BEAT_S):
-                await self._closing.wait()
-        except TimeoutError:
-            return
-
-
-def _role(lease: Lease) -> Role:
-    return Role(False, lease.holder, lease.taken_at)
+def _role(now: Held) -> Role:
+    silent_s = round(now.beat_age_s) if now.beat_age_s > SILENT_S and now.lease.holder else 0
+    return Role(False, now.lease.holder, now.lease.taken_at, silent_s)

@@ -7,7 +7,7 @@ import platform
 import secrets
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -31,6 +31,10 @@ class EngineId:
     boot_id: str
     born: str = ""
     """The process's start time in clock ticks since the boot (proc(5), stat, field 22)."""
+
+    def of_another_machine(self) -> EngineId:
+        """One that shares no machine with any other: what is elsewhere is judged by its beat."""
+        return replace(self, host="", boot_id="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,16 @@ class Standing(StrEnum):
     """Its engine is gone: it can be taken without a reason."""
     SILENT = "silent"
     LIVE = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A journal's lease and what it is worth now."""
+
+    lease: Lease
+    standing: Standing
+    beat_age_s: float
+    """Since its last heartbeat, by the clock of whoever keeps the journal."""
 
 
 class LeaseHeld(JournalError):

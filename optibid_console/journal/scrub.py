@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
 from optibid_console.entries import GENESIS
 from optibid_console.journal import chain, file
-from optibid_console.journal.explaining import explain
 from optibid_console.journal.journal import JournalBusy, JournalError
+from optibid_console.journal.places import rows_after
+from optibid_console.journal_place import Place
 
 PASS_S = 10.0
 """A pass over the whole journal begins at most so often, in seconds."""
@@ -28,8 +26,8 @@ class Scrub:
     what it remembers and not what the disk has.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, place: Place) -> None:
+        self._path = place
         self._good, self._head = 0, GENESIS
         self._begun = -PASS_S
         self._under_way = False
@@ -60,12 +58,8 @@ class Scrub:
 
     def _read(self, head: tuple[int, str]) -> str:
         piece = _Piece()
-        with closing(file.connect(self._path, create=False, writable=False)) as db:
-            try:
-                rows = piece.of(file.rows_after(db, self._good))
-                found = chain.walk(rows, after=(self._good, self._head))
-            except sqlite3.Error as error:
-                raise explain(self._path, "read", error) from error
+        with rows_after(self._path, self._good) as rows:
+            found = chain.walk(piece.of(rows), after=(self._good, self._head))
         self._good, self._head = found.entries, found.head
         if found.problem or not piece.ended:
             return found.problem
@@ -81,7 +75,7 @@ class _Piece:
     def __init__(self) -> None:
         self.ended = False
 
-    def of(self, rows: sqlite3.Cursor) -> Iterator[file.Row]:
+    def of(self, rows: Iterable[file.Row]) -> Iterator[file.Row]:
         until = time.thread_time() + BUDGET_S
         for row in rows:
             yield row

@@ -18,6 +18,7 @@ from optibid_console.journal.lease import Deposed, EngineId, Lease
 from optibid_console.journal.scrub import Scrub
 from optibid_console.journal.spill import Spill
 from optibid_console.journal.worker import Worker
+from optibid_console.journal_place import Place
 
 T = TypeVar("T")
 _Mark = tuple[float, float, str, type]
@@ -30,12 +31,13 @@ class SpillingJournal:
     `read` and `head` know them. Nothing starts then but the action that was forced.
     """
 
-    def __init__(self, journal: Journal, path: Path) -> None:
+    def __init__(self, journal: Journal, path: Path, place: Place | None = None) -> None:
+        """`place`: where the journal is, when that isn't `path`."""
         self._spilling = ""
         """Why there is a spill; empty while nothing waits in one."""
         self._damage = ""
         """What went bad in the journal's file since it was opened."""
-        self._scrub = Scrub(path)
+        self._scrub = Scrub(path if place is None else place)
         self._journal = journal
         self._path = path
         self._spill: Spill | None = None
@@ -91,14 +93,26 @@ class SpillingJournal:
                 return []
             self._check_whole()
             path = self._spill.path
-            merged = spill.merging(self._aside, self._journal.head(), path, time.time())
-            if merged[0] is not self._aside[0]:
-                raise JournalError(f"{self._path} went on without this engine: {path} waits")
-            await self._journal.append_sealed(merged)
+            merged = await self._merged_before()
+            if not merged:
+                merged = await self._merge(path)
             await self._in_thread(self._spill.remove)
             self._spill, self._aside, self._spilling = None, [], ""
             self._forced_action, self._forced_runs = "", set()
             return merged[-1:]
+
+    async def _merge(self, path: Path) -> list[Entry]:
+        merged = spill.merging(self._aside, self._journal.head(), path, time.time())
+        if merged[0] is not self._aside[0]:
+            raise JournalError(f"{self._path} went on without this engine: {path} waits")
+        await self._journal.append_sealed(merged)
+        return merged
+
+    async def _merged_before(self) -> list[Entry]:
+        """What the journal has, when the connection to it was lost as it committed the spill."""
+        last = self._aside[-1]
+        found = await self._journal.read(last.seq - 1, 2)
+        return found if len(found) == 2 and found[0].hash == last.hash else []
 
     async def scrub(self) -> None:
         """Read a piece of the journal's file again. Once it is damaged nothing is appended to

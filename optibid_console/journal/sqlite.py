@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from optibid_console.entries import Entry, Fact, OperatorTook, Plain, Unread, pl
 from optibid_console.journal import file, lease_table
 from optibid_console.journal.explaining import explain
 from optibid_console.journal.journal import JournalError
-from optibid_console.journal.lease import Deposed, EngineId, Lease
+from optibid_console.journal.lease import Deposed, EngineId, Held, Lease, standing_here
 from optibid_console.journal.worker import Worker
 
 __all__ = ["JournalError", "SqliteJournal"]
@@ -100,10 +101,20 @@ class SqliteJournal:
     async def lease(self) -> Lease:
         return await self._do("read", lambda: lease_table.read(self._db))
 
+    async def held(self) -> Held:
+        """The lease and what it is worth now, seen from this machine."""
+        lease = await self.lease()
+        worth = await asyncio.to_thread(standing_here, lease)
+        return Held(lease, worth, max(time.time() - lease.beat_at, 0.0))
+
     async def release(self) -> None:
         token, self._token = self._token, ""
         if token:
             await self._do("written", lambda: lease_table.release(self._db, token))
+
+    async def news(self, within_s: float) -> None:
+        """Wait so long: a file tells nobody that it has grown."""
+        await asyncio.sleep(within_s)
 
     async def close(self) -> None:
         """Close the file; its `-wal` is folded into it and removed. Again: does nothing."""

@@ -235,7 +235,7 @@ class Step:
     """`kind = "wait"`: probes that must all read ok before `timeout`."""
     record: str = ""
     """A fact that the last line of its output becomes: `previous.release`, `backup.path`."""
-    artifact: Literal["", "files", "tag", "image", "revision"] = ""
+    artifact: Literal["", "files", "tag", "image", "revision", "directory"] = ""
     """What that last line names, as a part of the backup set: `files` is looked at and its
     checksum taken."""
     undoes: tuple[str, ...] = ()

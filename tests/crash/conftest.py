@@ -18,7 +18,8 @@ from optibid_console import engine_record
 from optibid_console.commands import Command, Reply
 from optibid_console.entries import Entry, kind_of
 from optibid_console.feed.client import FeedSource
-from optibid_console.journal.file import entries_of
+from optibid_console.journal.places import entries_of
+from optibid_console.journal_place import Place as JournalPlace
 from optibid_console.runbook.model import TargetSpec
 from optibid_console.signals import Output
 from optibid_console.source import CaughtUp, Event, Role
@@ -129,11 +130,16 @@ class Place:
     """A directory with a runbook, a journal and what engines leave there."""
 
     def __init__(
-        self, path: Path, on: str = "here", targets: str = "", prints: str = PRINTS
+        self,
+        path: Path,
+        on: str = "here",
+        targets: str = "",
+        prints: str = PRINTS,
+        journal: JournalPlace | None = None,
     ) -> None:
         self.path = path
         self.config = path / "config.toml"
-        self.journal = path / "a.journal"
+        self.journal = journal or path / "a.journal"
         given = {"dir": path, "on": on, "targets": targets, "prints": prints}
         self.config.write_text(RUNBOOK.format(**given))
         self.engines: list[subprocess.Popen[str]] = []

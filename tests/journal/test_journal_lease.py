@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +15,8 @@ from optibid_console.entries import Held, OperatorTook
 from optibid_console.journal import file
 from optibid_console.journal.chain import verify
 from optibid_console.journal.lease import (
-    Deposed,
     EngineId,
     Lease,
-    LeaseHeld,
     Standing,
     standing,
     this_engine,
@@ -32,61 +27,6 @@ from optibid_console.journal.sqlite import JournalError, SqliteJournal
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "one.journal"
-
-
-@asynccontextmanager
-async def two(path: Path) -> AsyncIterator[tuple[SqliteJournal, SqliteJournal]]:
-    one = await SqliteJournal.open(path, create=True)
-    other = await SqliteJournal.open(path)
-    yield one, other
-    await one.close()
-    await other.close()
-
-
-async def test_the_second_engine_is_told_who_holds_it_and_since_when(path: Path) -> None:
-    async with two(path) as (one, other):
-        lease = await one.acquire("ann", this_engine())
-        assert (lease.epoch, lease.holder) == (1, "ann")
-        said = rf"process {os.getpid()} on .* that ann started has held this window since"
-        with pytest.raises(LeaseHeld, match=said):
-            await other.acquire("bob", this_engine())
-        assert (await other.lease()).holder == "ann"
-
-
-async def test_a_take_over_needs_a_reason_and_what_the_deposed_one_appends_is_rejected(
-    path: Path,
-) -> None:
-    async with two(path) as (one, other):
-        await one.acquire("ann", this_engine())
-        await one.append("ann", Held("first"))
-        with pytest.raises(LeaseHeld):
-            await other.acquire("bob", this_engine(), "  ")
-        lease = await other.acquire("bob", this_engine(), "her laptop died")
-        assert lease.epoch == 2
-        for attempt in (one.append("ann", Held("late")), one.beat()):
-            with pytest.raises(Deposed, match="bob took this window over at") as caught:
-                await attempt
-            assert (caught.value.holder, caught.value.since) == ("bob", lease.taken_at)
-        assert (await other.append("bob", Held("second"))).seq == 2
-        await one.release()  # what is another's stays
-        await other.beat()
-    assert verify(path).entries == 2
-
-
-async def test_a_lease_that_was_given_back_is_free_and_its_epoch_stays(path: Path) -> None:
-    async with two(path) as (one, other):
-        await one.acquire("ann", this_engine())
-        await one.append("ann", OperatorTook("bob", 7))
-        await one.release()
-        assert (await other.acquire("carl", this_engine())).epoch == 8
-
-
-async def test_who_never_took_the_lease_writes_only_while_nobody_has_it(path: Path) -> None:
-    async with two(path) as (one, other):
-        await other.append("x", Held("nobody has it"))
-        await one.acquire("ann", this_engine())
-        with pytest.raises(Deposed):
-            await other.append("x", Held("not mine"))
 
 
 HERE = EngineId("t", "host-1", 100, "boot-1", "5")
@@ -113,69 +53,6 @@ def test_standing(engine: EngineId | None, alive: bool, silent_s: float, expecte
 def test_a_clock_that_jumps_makes_no_live_lease_look_silent(jump_s: float) -> None:
     lease = Lease(1, "ann", HERE, 0.0, 5000.0, 50.0)
     assert standing(lease, 5000.0 + jump_s, HERE, True, 51.0) is Standing.LIVE
-
-
-RACER = """
-import asyncio, sys
-from pathlib import Path
-from optibid_console.journal.lease import LeaseHeld, this_engine
-from optibid_console.journal.sqlite import SqliteJournal
-async def main():
-    journal = await SqliteJournal.open(Path(sys.argv[1]), create=True)
-    print("ready", flush=True)
-    sys.stdin.readline()
-    try:
-        await journal.acquire(sys.argv[2], this_engine())
-    except LeaseHeld:
-        print("lost", flush=True)
-    else:
-        print("won", flush=True)
-    sys.stdin.readline()
-asyncio.run(main())
-"""
-
-
-def racer(path: Path, name: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", RACER, str(path), name],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-
-def hear(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
-
-
-def tell(process: subprocess.Popen[str]) -> None:
-    assert process.stdin is not None
-    process.stdin.write("\n")
-    process.stdin.flush()
-
-
-async def test_of_two_processes_that_race_exactly_one_gets_it_and_a_killed_one_leaves_it(
-    path: Path,
-) -> None:
-    racers = [racer(path, name) for name in ("ann", "bob")]
-    try:
-        assert [hear(one) for one in racers] == ["ready", "ready"]
-        for one in racers:
-            tell(one)
-        said = [hear(one) for one in racers]
-        assert sorted(said) == ["lost", "won"]
-        winner = racers[said.index("won")]
-        journal = await SqliteJournal.open(path)
-        winner.send_signal(signal.SIGSTOP)
-        with pytest.raises(LeaseHeld):
-            await journal.acquire("carl", this_engine())
-        winner.kill()
-        winner.wait()
-        assert (await journal.acquire("carl", this_engine())).epoch == 2
-        await journal.close()
-    finally:
-        for one in racers:
-            one.kill()
-            one.communicate()
 
 
 OLD = """

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from optibid_console.entries import GENESIS, Held, NoteWritten, Unread
+from optibid_console.entries import Held, NoteWritten
 from optibid_console.journal import file
 from optibid_console.journal.chain import verify
 from optibid_console.journal.sqlite import JournalError, SqliteJournal
@@ -28,60 +23,6 @@ async def fill(path: Path, count: int) -> None:
     for number in range(count):
         await journal.append("oncall-1", NoteWritten("window", f"note {number}"))
     await journal.close()
-
-
-async def test_what_was_appended_is_read_back_by_number(path: Path) -> None:
-    journal = await SqliteJournal.open(path, create=True)
-    assert journal.head() == (0, GENESIS)
-    first = await journal.append("oncall-1", Held("waiting ✓ \x1b[2J"), mono=5)
-    second = await journal.append("console", Unread("of-a-newer-kind", {"x": [1, None]}))
-    assert (first.seq, first.prev, first.mono) == (1, GENESIS, 5.0)
-    assert (second.seq, second.prev) == (2, first.hash)
-    assert await journal.read(0, 10) == [first, second]
-    assert await journal.read(1, 10) == [second]
-    assert await journal.read(0, 1) == [first]
-    assert journal.head() == (2, second.hash)
-    await journal.close()
-
-
-async def test_what_a_fact_says_keeps_its_order(path: Path) -> None:
-    panels = {"p95": 1, "errors": 2, "cpu": 3}
-    journal = await SqliteJournal.open(path, create=True)
-    await journal.append("console", Unread("of-a-newer-kind", {"panels": panels}))
-    (entry,) = await journal.read(0, 10)
-    await journal.close()
-    assert isinstance(entry.fact, Unread)
-    assert list(entry.fact.body["panels"]) == ["p95", "errors", "cpu"]
-    assert verify(path).problem == ""
-
-
-async def test_an_opened_journal_goes_on_where_it_was(path: Path) -> None:
-    await fill(path, 3)
-    journal = await SqliteJournal.open(path)
-    entry = await journal.append("oncall-2", Held("again"))
-    await journal.close()
-    assert entry.seq == 4
-    assert verify(path).entries == 4
-    assert verify(path).problem == ""
-
-
-async def test_appends_at_once_are_one_chain(path: Path) -> None:
-    journal = await SqliteJournal.open(path, create=True)
-    entries = await asyncio.gather(*(journal.append("a", Held(str(i))) for i in range(50)))
-    await journal.close()
-    assert [one.seq for one in entries] == list(range(1, 51))
-    assert verify(path).head == entries[-1].hash
-
-
-async def test_a_cancelled_append_leaves_a_chain_that_holds(path: Path) -> None:
-    journal = await SqliteJournal.open(path, create=True)
-    task = asyncio.create_task(journal.append("a", Held("cancelled")))
-    await asyncio.sleep(0)
-    task.cancel()
-    entry = await journal.append("a", Held("after it"))
-    await journal.close()
-    assert entry.seq in (1, 2)
-    assert verify(path).entries == entry.seq
 
 
 async def test_the_file_is_durable_private_and_named(path: Path) -> None:
@@ -116,42 +57,6 @@ async def test_a_full_disk_is_an_error_and_the_journal_goes_on_afterwards(path: 
     await journal.close()
     assert (after.seq, after.prev) == (2, before.hash)
     assert verify(path).entries == 2
-
-
-async def test_two_writers_of_one_file_are_noticed(path: Path) -> None:
-    one = await SqliteJournal.open(path, create=True)
-    two = await SqliteJournal.open(path)
-    await one.append("a", Held("first"))
-    with pytest.raises(JournalError, match="another console writes this journal"):
-        await two.append("b", Held("second"))
-    await one.close()
-    await two.close()
-    assert verify(path).entries == 1
-
-
-async def test_a_killed_writer_loses_nothing_that_it_had_been_told(path: Path) -> None:
-    program = f"""
-import asyncio
-from pathlib import Path
-from optibid_console.entries import Held
-from optibid_console.journal.sqlite import SqliteJournal
-async def main():
-    journal = await SqliteJournal.open(Path({str(path)!r}), create=True)
-    while True:
-        entry = await journal.append("a", Held("x"))
-        print(entry.seq, flush=True)
-asyncio.run(main())
-"""
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        said = [int(process.stdout.readline()) for _ in range(20)]
-        os.kill(process.pid, signal.SIGKILL)
-        said += [int(line) for line in process.stdout]
-    assert verify(path).problem == ""
-    assert verify(path).entries >= said[-1]
-    journal = await SqliteJournal.open(path)
-    await journal.append("b", Held("goes on"))
-    await journal.close()
 
 
 async def not_a_database(path: Path) -> None:
@@ -216,15 +121,3 @@ async def test_an_unwritable_place_says_so(tmp_path: Path, where: str) -> None:
     path = Path(where.format(file=tmp_path / "file"))
     with pytest.raises(JournalError, match=r"can't be opened: .*; .*--journal"):
         await SqliteJournal.open(path, create=True)
-
-
-async def test_a_journal_is_read_while_another_writes_it(path: Path) -> None:
-    journal = await SqliteJournal.open(path, create=True)
-    entry = await journal.append("a", Held("x"))
-    assert list(file.entries_of(path)) == [entry]
-    assert not file.is_closed(path)
-    reader = await SqliteJournal.open(path, writable=False)
-    with pytest.raises(JournalError, match="can't be written"):
-        await reader.append("b", Held("y"))
-    await reader.close()
-    await journal.close()

@@ -14,7 +14,7 @@ from optibid_console.runbook.load import Loaded, load
 from optibid_console.runbook.model import Runbook, StepKind
 
 CONFIG = Path(__file__).parents[2] / "config.toml"
-STACKS = ("docker-compose", "kubernetes", "systemd", "pm2")
+STACKS = ("docker-compose", "kubernetes", "systemd", "pm2", "directory")
 OPTIONAL = ("redis", "kafka", "clickhouse", "mlflow", "minio")
 SECRETS = ("DB_PASSWORD", "TEST_USER_PASSWORD", "REDIS_PASSWORD")
 WHOLE: dict[str, Any] = tomllib.loads(CONFIG.read_text())
@@ -161,7 +161,7 @@ def test_the_backup_action_makes_the_whole_set(runbook: Runbook) -> None:
     steps = runbook.action_steps(action)
     parts = {step.artifact for step in steps if step.artifact}
     assert {"files", "tag"} < parts
-    assert parts & {"image", "revision"}
+    assert parts & {"image", "revision", "directory"}
     assert [step.id for step in steps if step.kind is StepKind.BACKUP] == ["1.2c"]
     assert all(step.required for step in steps)
 

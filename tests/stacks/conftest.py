@@ -112,6 +112,37 @@ class Place:
         given = {name: f"of-the-test-{name.lower()}" for name in (*plain, *secret)}
         return {**given, "API_HOST": "localhost", "RELEASE": self.release}
 
+    def stand_ins(self, **programs: str) -> None:
+        """Programs for the host's PATH that would need the network: they note what they are
+        asked, and npm makes a build that says of which release it is."""
+        folder = self.folder / "programs"
+        folder.mkdir(exist_ok=True)
+        (self.folder / "asked").unlink(missing_ok=True)
+        build = "if [ $2 = build ]; then mkdir -p .next; cp RELEASE .next/BUILD_ID; fi"
+        for name, does in {"pip": "", "npm": build, **programs}.items():
+            note = f'echo "{name} $*" >>{self.folder}/asked'
+            (folder / name).write_text(f"#!/bin/sh\n{note}\n{does}\n")
+            (folder / name).chmod(0o755)
+
+    def asked(self) -> list[str]:
+        """What the stand-ins were asked since they were made."""
+        noted = self.folder / "asked"
+        return noted.read_text().splitlines() if noted.exists() else []
+
+    def build(self, release: str) -> None:
+        """A build of the frontend."""
+        (self.room / "frontend/.next").mkdir()
+        (self.room / "frontend/.next/BUILD_ID").write_text(f"{release}\n")
+
+    def built(self) -> str:
+        """The release that was built last, of what is served."""
+        return (self.room / "frontend/.next/BUILD_ID").read_text().strip()
+
+    def needs(self, name: str, text: str) -> None:
+        """Deploy a release that needs something else than what runs: that file differs."""
+        self.checkout.change("v2", "v2-needs", name, text)
+        self.release = "v2-needs"
+
     def runs(self, part: str) -> str:
         """The release that answers, or why none does."""
         try:
@@ -153,6 +184,18 @@ class Place:
                 await target.close()
             await journal.release()
             await spilling.close()
+
+
+def running(place: Place) -> list[str]:
+    """The releases of backend and frontend that answer."""
+    return [place.runs(part) for part in ("backend", "frontend")]
+
+
+async def until_running(place: Place, release: str) -> None:
+    """Wait until backend and frontend of this release answer."""
+    async with asyncio.timeout(WITHIN_S):
+        while await asyncio.to_thread(running, place) != [release, release]:
+            await asyncio.sleep(0.05)
 
 
 class Window(Bench):

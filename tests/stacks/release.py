@@ -67,7 +67,7 @@ class Checkout:
         source.mkdir()
         self._in(source, "init", "--quiet", "--initial-branch=main")
         files = {
-            ".gitignore": ".env*\nbackups/\n.next/\nnode_modules/\n__pycache__/\n",
+            ".gitignore": ".env*\nbackups/\n.next*\nnode_modules/\n__pycache__/\n",
             "backend/serve.py": SERVE,
             "backend/requirements.txt": "",
             "backend/tests/test_critical_paths.py": SMOKE.format(port=backend_port),
@@ -95,6 +95,16 @@ class Checkout:
         self.git("checkout", "--quiet", "--detach", "v1")
         (folder / "backend/.env").write_text("KEY=of-the-test\n")
         (folder / "frontend/.env.local").write_text("KEY=of-the-test\n")
+
+    def change(self, release: str, new: str, name: str, text: str) -> None:
+        """A `new` release in the remote, with another text in a file of that one."""
+        source = self.folder.parent / "source"
+        self._in(source, "checkout", "--quiet", "--detach", release)
+        (source / name).write_text(f"{text}\n")
+        self._in(source, "commit", "--quiet", "--all", "--message", new)
+        self._in(source, "tag", new)
+        origin = str(self.folder.parent / "origin.git")
+        self._in(source, "push", "--quiet", origin, new)
 
     def git(self, *words: str) -> str:
         """What git says in the checkout."""

@@ -14,7 +14,7 @@ import pytest
 from optibid_console import commands as c
 from optibid_console import entries as e
 from tests.servers.docker import IMAGE, DockerServer
-from tests.stacks.conftest import Place, Window
+from tests.stacks.conftest import Place, Window, running, until_running
 from tests.targets.conftest import docker_server
 
 __all__ = ["docker_server"]
@@ -82,6 +82,22 @@ class Compose(Place):
         )
         assert done.returncode == 0, done.stderr
 
+    def make_compose_a_plugin(self) -> None:
+        """Let the next host have `docker compose` and no program `docker-compose`."""
+        plugins = self.folder / "docker" / "cli-plugins"
+        plugins.mkdir(parents=True)
+        plugin = plugins / "docker-compose"
+        plugin.write_text(PLUGIN.format(compose=shutil.which("docker-compose")))
+        plugin.chmod(0o755)
+        programs = self.folder / "programs"
+        programs.mkdir()
+        for folder in reversed(self.env["PATH"].split(os.pathsep)):
+            for program in Path(folder).iterdir():
+                (programs / program.name).unlink(missing_ok=True)
+                (programs / program.name).symlink_to(program)
+        (programs / "docker-compose").unlink()
+        self.env |= {"PATH": str(programs), "DOCKER_CONFIG": str(plugins.parent)}
+
     def inspect(self, part: str, what: str) -> str:
         return self.docker.cli("inspect", "--format", f"{{{{{what}}}}}", f"{self.name}-{part}")
 
@@ -106,10 +122,6 @@ def place(
         stack.callback(made.clear)
         made.compose("up", "--detach", "--build")
         yield made
-
-
-def running(place: Place) -> list[str]:
-    return [place.runs(part) for part in ("backend", "frontend")]
 
 
 async def until_answered(window: Window) -> None:
@@ -159,7 +171,7 @@ async def test_back_to_the_very_images_beside_a_database_that_runs_on(place: Com
         assert "there is nothing to do" in reply.why
         action = await window.act("forward")
         assert action.outcome is e.Outcome.SUCCEEDED, window.ended(action.stopped_at_step)
-        assert running(place) == ["v2", "v2"]
+        await until_running(place, "v2")
 
 
 async def test_a_previous_image_that_is_gone_is_said_by_the_lamp_and_by_the_step(
@@ -183,45 +195,30 @@ async def test_a_previous_image_that_is_gone_is_said_by_the_lamp_and_by_the_step
         assert place.images() == images
 
 
-async def test_what_runs_another_image_in_the_end_is_no_rollback(place: Compose) -> None:
-    async with place.window(*RECORDED, *DEPLOYED) as window:
-        await window.done(*RECORDED)
-        other = place.room / "docker-compose.override.yml"
-        other.write_text(
-            f"version: '3'\nservices:\n  backend:\n    image: {place.name}-backend:mine\n"
-        )
-        await window.done(*DEPLOYED[:2])
-        place.docker.cli("tag", f"{place.name}-backend:v2", f"{place.name}-backend:mine")
-        await window.done(*DEPLOYED[2:])
-        action = await window.act("rollback")
-        assert action.stopped_at_step == "R3"
-        _, said = window.ended("R3")
-        assert f"{place.name}-backend runs {place.images()[0]}, not " in said
-        other.unlink()
-        action = await window.decide(e.Choice.RETRY)
-        assert action.outcome is e.Outcome.SUCCEEDED
-        assert running(place) == ["v1", "v1"]
-
-
-async def test_where_compose_is_a_plugin_of_docker(place: Compose) -> None:
-    """The command lines as they are with Compose 2: here its plugin hands on to Compose 1."""
-    plugins = place.folder / "docker" / "cli-plugins"
-    plugins.mkdir(parents=True)
-    plugin = plugins / "docker-compose"
-    plugin.write_text(PLUGIN.format(compose=shutil.which("docker-compose")))
-    plugin.chmod(0o755)
-    programs = place.folder / "programs"
-    programs.mkdir()
-    for folder in reversed(place.env["PATH"].split(os.pathsep)):
-        for program in Path(folder).iterdir():
-            (programs / program.name).unlink(missing_ok=True)
-            (programs / program.name).symlink_to(program)
-    (programs / "docker-compose").unlink()
-    place.env |= {"PATH": str(programs), "DOCKER_CONFIG": str(plugins.parent)}
+async def test_what_runs_another_image_in_the_end_is_no_rollback_with_compose_2_too(
+    place: Compose,
+) -> None:
+    """The command lines as with `docker compose`: here that plugin hands on to Compose 1."""
+    place.make_compose_a_plugin()
     with place.host():
-        async with place.window(*RECORDED, *DEPLOYED) as window:
-            await window.done(*RECORDED, *DEPLOYED)
-            assert running(place) == ["v2", "v2"]
+        async with place.window(*RECORDED, *DEPLOYED[:4]) as window:
+            await window.done(*RECORDED, *DEPLOYED[:2])
+            # an image of its own, as in a file that somebody made once
+            other = place.room / "docker-compose.override.yml"
+            other.write_text(
+                f"version: '3'\nservices:\n  backend:\n    image: {place.name}-backend:mine\n"
+            )
+            place.docker.cli("tag", place.images()[0], f"{place.name}-backend:mine")
+            outcome, said = await window.tried("3.2-docker")
+            assert outcome is e.Outcome.FAILED
+            assert f"{place.name}-backend runs {place.images()[0]}, not " in said
+            place.docker.cli("tag", f"{place.name}-backend:v2", f"{place.name}-backend:mine")
+            await window.done(*DEPLOYED[2:4])
             action = await window.act("rollback")
-            assert action.outcome is e.Outcome.SUCCEEDED, window.ended(action.stopped_at_step)
+            assert action.stopped_at_step == "R3"
+            _, said = window.ended("R3")
+            assert f"{place.name}-backend runs {place.images()[0]}, not " in said
+            other.unlink()
+            action = await window.decide(e.Choice.RETRY)
+            assert action.outcome is e.Outcome.SUCCEEDED
             assert running(place) == ["v1", "v1"]

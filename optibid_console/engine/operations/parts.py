@@ -1,4 +1,5 @@
-"""The parts of a backup set that a run step makes: files, a tag, an image, a revision."""
+"""The parts of a backup set that a run step makes: files, a tag, an image, a revision, a
+directory."""
 
 from __future__ import annotations
 

@@ -1,0 +1,42 @@
+"""`journal init`: the schema and the roles of a journal that a team shares."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from contextlib import closing
+
+from optibid_console.journal_place import Address
+
+
+def init(options: Namespace) -> int:
+    """Make them and say what is left to do. Raises `JournalError`."""
+    address = options.url
+    if not isinstance(address, Address):
+        print(
+            f"optibid-console: {address} is a file, which `run` makes by itself; `journal init` "
+            "takes postgresql://USER@HOST/DATABASE",
+            file=sys.stderr,
+        )
+        return 2
+    from optibid_console.journal import postgres_link, postgres_schema
+
+    with (
+        closing(postgres_link.connect_any(address, writable=True)) as db,
+        postgres_link.explained(address, "made"),
+    ):
+        made = postgres_schema.init(db, address, options.operator, options.observer)
+    print(f"✓ {address.server}: the journal's schema {postgres_schema.SCHEMA} is there")
+    print(f"✓ {options.operator} may append and read, and never change or delete an entry")
+    print(f"✓ {options.observer} may only read")
+    for warning in made.warnings:
+        print(f"! {warning}")
+    if made.roles:
+        print("\nNext, in psql as an administrator:")
+        for role in made.roles:
+            print(f"  \\password {role}")
+        print("or grant them to your people's own roles: GRANT optibid_operator TO ann;")
+    where = Address(address.host, address.port, address.dbname, options.operator,
+                    options=address.options)  # fmt: skip
+    print(f"\nThen: optibid-console run -c config.toml --journal {where}")
+    return 0

@@ -1,0 +1,238 @@
+"""A journal's rows and its lease in PostgreSQL. Everything here blocks."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import psycopg
+
+from optibid_console.codec import canonical, from_plain, to_plain
+from optibid_console.entries import GENESIS, Entry, Plain
+from optibid_console.journal import file
+from optibid_console.journal.journal import JournalError
+from optibid_console.journal.lease import (
+    Deposed,
+    EngineId,
+    Held,
+    Lease,
+    LeaseHeld,
+    Standing,
+    boot_clock_s,
+    is_alive,
+    standing,
+    this_engine,
+)
+from optibid_console.journal.postgres_schema import CHANNEL, SCHEMA
+from optibid_console.journal_place import Address
+
+Connection = psycopg.Connection[Any]
+
+_COLUMNS = ", ".join(file.COLUMNS)
+_NOW = "extract(epoch FROM clock_timestamp())::float8"
+_MINE = "name = %s AND token = %s AND (%s < 0 OR epoch = %s)"
+# One statement: the lease's row is locked and looked at again under that lock, so a take-over
+# comes before it, and is seen, or waits for its commit.
+_APPEND = f"""
+WITH held AS MATERIALIZED (
+    SELECT FROM {SCHEMA}.journals WHERE {_MINE} FOR SHARE
+), added AS (
+    INSERT INTO {SCHEMA}.entries (journal, {_COLUMNS})
+    SELECT %s, %s, %s, %s, %s, %s, %s, %s, %s FROM held
+    WHERE %s = (SELECT coalesce(max(hash), %s) FROM {SCHEMA}.entries
+                WHERE journal = %s AND seq = %s)
+    RETURNING seq
+)
+SELECT (SELECT count(*) FROM held),
+    (SELECT count(*) FROM added, pg_notify('{CHANNEL}', %s))
+"""
+_SELECT = f"SELECT {_COLUMNS} FROM {SCHEMA}.entries WHERE journal = %s"
+_LEASE = f"""
+SELECT epoch, holder, engine, taken_at, beat_at, beat_boot_s, {_NOW}
+FROM {SCHEMA}.journals WHERE name = %s
+"""
+_NEWEST = f"""
+SELECT name, EXISTS (
+    SELECT FROM {SCHEMA}.entries WHERE journal = name AND kind = 'window-closed')
+FROM {SCHEMA}.journals WHERE title = %s AND rehearsal = %s ORDER BY made_at DESC, name DESC LIMIT 1
+"""
+_ANY = f"""
+SELECT name FROM {SCHEMA}.journals ORDER BY rehearsal, EXISTS (
+    SELECT FROM {SCHEMA}.entries WHERE journal = name AND kind = 'window-closed'), made_at DESC
+LIMIT 1
+"""
+_ADD = f"INSERT INTO {SCHEMA}.journals (name, title, rehearsal) VALUES (%s, %s, %s)"
+_PIECE = 2000
+
+
+def append(
+    db: Connection, journal: str, token: str, epoch: int, entry: Entry, plain: Plain | None = None
+) -> None:
+    """Commit an entry if and only if `token` holds the lease with `epoch` (negative: with any)
+    and it follows the last one. Raises `Deposed`, `JournalError`, `psycopg.Error`."""
+    held, added = _row(
+        db, _APPEND, journal, token, epoch, epoch, journal, *file.row_of(entry, plain),
+        entry.prev, GENESIS, journal, entry.seq - 1, f"{journal} {entry.seq}",
+    )  # fmt: skip
+    if not held:
+        raise Deposed(lease(db, journal)[0])
+    if not added:
+        raise taken(journal, entry)
+
+
+def taken(journal: str, entry: Entry) -> JournalError:
+    """What to raise where the journal has gone on without the caller."""
+    return JournalError(
+        f"the journal {journal} went on before entry {entry.seq}: another console writes this "
+        "journal; close this one and `attach` to the other"
+    )
+
+
+def read(db: Connection, journal: str, after: float, limit: int) -> list[file.Row]:
+    """At most `limit` rows with numbers above `after`, in order."""
+    query = f"{_SELECT} AND seq > %s ORDER BY seq LIMIT %s"
+    return db.execute(query.encode(), (journal, int(max(after, -1)), limit)).fetchall()
+
+
+def rows(db: Connection, journal: str, after: float = -1) -> Iterator[file.Row]:
+    """All rows above a number, in order, a piece at a time."""
+    while piece := read(db, journal, after, _PIECE):
+        yield from piece
+        after = piece[-1][0]
+
+
+def bodies(db: Connection, journal: str, kinds: Sequence[str]) -> list[dict[str, Any]]:
+    """What the entries of these kinds say, in order."""
+    query = (
+        f"SELECT body FROM {SCHEMA}.entries WHERE journal = %s AND kind = ANY(%s) "
+        "AND kind IN ('window-opened', 'window-closed', 'runbook-accepted') ORDER BY seq"
+    )
+    return [json.loads(row[0]) for row in db.execute(query.encode(), (journal, list(kinds)))]
+
+
+def head(db: Connection, journal: str) -> tuple[int, str]:
+    """The last entry's number and hash, checked. Raises `JournalError`."""
+    query = f"{_SELECT} ORDER BY seq DESC LIMIT 2"
+    last = db.execute(query.encode(), (journal,)).fetchall()
+    return file.checked_head(last, f"the journal {journal}")
+
+
+def lease(db: Connection, journal: str, *, lock: bool = False) -> tuple[Lease, float]:
+    """The lease, and the server's clock: seconds since the epoch. Raises `JournalError`."""
+    found = db.execute((_LEASE + " FOR UPDATE" * lock).encode(), (journal,)).fetchone()
+    if found is None:
+        raise missing(journal)
+    epoch, holder, engine, taken_at, beat_at, beat_boot_s, now = found
+    who = from_plain(EngineId, json.loads(engine)) if engine else None
+    return Lease(epoch, holder, who, taken_at, beat_at, beat_boot_s), now
+
+
+def worth(lease: Lease, now: float) -> Standing:
+    """The standing of a lease at the server's time `now`, seen from this process.
+
+    An engine elsewhere that doesn't beat is silent, not dead: its machine may only be cut off.
+    """
+    here = this_engine()
+    engine = lease.engine
+    if engine is not None and (engine.host, engine.boot_id) == (here.host, here.boot_id):
+        return standing(lease, now, here, is_alive(engine), boot_clock_s())
+    there = standing(lease, now, here.of_another_machine(), False, 0.0)
+    return Standing.SILENT if there is Standing.DEAD else there
+
+
+def held(lease: Lease, now: float) -> Held:
+    """The lease and its worth at the server's time `now`."""
+    return Held(lease, worth(lease, now), max(now - lease.beat_at, 0.0))
+
+
+def acquire(db: Connection, journal: str, holder: str, engine: EngineId, reason: str) -> Lease:
+    """Take the lease and raise its epoch. Raises `LeaseHeld`, `JournalError`, `psycopg.Error`."""
+    with db.transaction():
+        before, now = lease(db, journal, lock=True)
+        standing = worth(before, now)
+        if standing in (Standing.LIVE, Standing.SILENT) and not reason.strip():
+            raise LeaseHeld(before, standing, now)
+        boot_s = boot_clock_s()
+        db.execute(
+            f"UPDATE {SCHEMA}.journals SET epoch = %s, holder = %s, engine = %s, token = %s, "
+            f"taken_at = {_NOW}, beat_at = {_NOW}, beat_boot_s = %s WHERE name = %s".encode(),
+            (
+                before.epoch + 1, holder or "somebody", canonical(to_plain(engine)).decode(),
+                engine.token, boot_s, journal,
+            ),
+        )  # fmt: skip
+        return lease(db, journal)[0]
+
+
+def beat(db: Connection, journal: str, token: str, epoch: int) -> None:
+    """Say that the holder lives, by the server's clock. Raises `Deposed`, `psycopg.Error`."""
+    query = f"UPDATE {SCHEMA}.journals SET beat_at = {_NOW}, beat_boot_s = %s WHERE {_MINE}"
+    done = db.execute(query.encode(), (boot_clock_s(), journal, token, epoch, epoch))
+    if done.rowcount == 0:
+        raise Deposed(lease(db, journal)[0])
+
+
+def release(db: Connection, journal: str, token: str) -> None:
+    """Give it back; its epoch stays. Does nothing when it is another's."""
+    query = (
+        f"UPDATE {SCHEMA}.journals SET holder = '', engine = '', token = '' "
+        "WHERE name = %s AND token = %s"
+    )
+    db.execute(query.encode(), (journal, token))
+
+
+def raise_epoch(db: Connection, journal: str, epoch: int) -> None:
+    """Count the epoch of another operator at the same engine."""
+    query = f"UPDATE {SCHEMA}.journals SET epoch = greatest(epoch, %s) WHERE name = %s"
+    db.execute(query.encode(), (epoch, journal))
+
+
+def find(db: Connection, address: Address, title: str, *, rehearsal: bool) -> str:
+    """The name of the open journal of windows with this title, or of one that is made now.
+
+    Of several that ask at once all get the same. Raises `psycopg.Error`.
+    """
+    with db.transaction():
+        db.execute("SELECT pg_advisory_xact_lock(hashtext('optibid-console journals'))")
+        if address.window:
+            make(db, address.window, title, rehearsal=rehearsal)
+            return address.window
+        found = db.execute(_NEWEST.encode(), (title, rehearsal)).fetchone()
+        if found is not None and not found[1]:
+            return str(found[0])
+        name = f"{time.strftime('%Y%m%d_%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
+        make(db, name, title, rehearsal=rehearsal)
+        return name
+
+
+def make(db: Connection, name: str, title: str, *, rehearsal: bool) -> None:
+    """An empty journal, where none of this name is."""
+    query = f"{_ADD} ON CONFLICT (name) DO NOTHING"
+    db.execute(query.encode(), (name, title, rehearsal))
+
+
+def newest(db: Connection, address: Address) -> str:
+    """The journal that an address without a window means for who only looks: an open window's
+    before a closed one's. Raises `JournalError`."""
+    if address.window:
+        if not db.execute(f"SELECT 1 FROM {SCHEMA}.journals WHERE name = %s".encode(),
+                          (address.window,)).fetchall():  # fmt: skip
+            raise missing(address.window)
+        return address.window
+    found = db.execute(_ANY.encode()).fetchone()
+    if found is None:
+        raise JournalError(f"no window was recorded in {address.server} yet; `run` opens one")
+    return str(found[0])
+
+
+def missing(journal: str) -> JournalError:
+    return JournalError(f"there is no journal {journal} in this database; `run` makes one")
+
+
+def _row(db: Connection, query: str, *given: Any) -> tuple[Any, ...]:
+    row: tuple[Any, ...] | None = db.execute(query.encode(), given).fetchone()
+    assert row is not None
+    return row
