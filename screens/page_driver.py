@@ -9,6 +9,7 @@ from typing import BinaryIO, Literal, TextIO
 
 from textual import events, messages
 from textual.drivers.web_driver import WebDriver
+from textual.message import Message
 
 END_S = 3.0
 """So long after its page has gone, in seconds, the process is gone too, whatever it does."""
@@ -29,7 +30,7 @@ class PageDriver(WebDriver):
             # its loop stands in a write that nobody takes, or waits for a source
             os._exit(1)
 
-    def process_message(self, message: messages.Message) -> None:
+    def process_message(self, message: Message) -> None:
         if not isinstance(message, events.Resize):
             super().process_message(message)
 

@@ -19,7 +19,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ssl import SSLContext
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiohttp import WSCloseCode, web
 from aiohttp.web_protocol import RequestHandler
@@ -149,7 +149,7 @@ class Site:
         assert server is not None
         if len(server.connections) >= MAX_CONNECTIONS:
             return _Full()
-        connection: RequestHandler[Any] = server()
+        connection: RequestHandler = server()
         return connection
 
     # What every request passes

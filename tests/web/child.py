@@ -7,14 +7,6 @@ import signal
 import sys
 import time
 
-from screens.app import ConsoleApp
-from tests.screens import recording as rec
-from tests.screens.recording import RecordedSource, played
-
-
-async def _connect() -> RecordedSource:
-    return RecordedSource(played(rec.good_day(), operator=False))
-
 
 def main() -> int:
     token = os.environ["TEST_TOKEN"]
@@ -29,7 +21,19 @@ def main() -> int:
         os.write(1, b"__GANGLION__\n")
         while True:
             os.write(1, packet)
-    app = ConsoleApp(_connect, "test", saves_files=False)
+    if token == "simple":  # is there at once, and says nothing
+        os.write(1, b"__GANGLION__\n")
+        while sys.stdin.buffer.read1():
+            pass
+        return 0
+    from screens.app import ConsoleApp
+    from tests.screens import recording as rec
+    from tests.screens.recording import RecordedSource, played
+
+    async def connect() -> RecordedSource:
+        return RecordedSource(played(rec.good_day(), operator=False))
+
+    app = ConsoleApp(connect, "test", saves_files=False)
     if token == "stubborn":  # starts, then hears nothing any more
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         app.call_later = lambda *_args, **_kwargs: time.sleep(3600)  # type: ignore[method-assign]

@@ -21,7 +21,7 @@ from optibid_console.web.site import Listening, NotAdmitted, Site
 
 CHILD = (sys.executable, "-m", "tests.web.child")
 REPOSITORY = Path(__file__).parents[2]
-GOOD = frozenset({"good", "taken-back", "environment", "stubborn", "flood"})
+GOOD = frozenset({"good", "taken-back", "environment", "stubborn", "flood", "simple"})
 WITHIN_S = 30.0
 
 

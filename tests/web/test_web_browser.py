@@ -68,7 +68,7 @@ async def test_a_wrong_token_gets_no_process_and_says_so(browser: Chromium, serv
         assert served.site.processes == ()
         # a good one, typed in with the whole link around it
         await tab.run("document.getElementById('token').focus()")
-        await tab.press("optibid://127.0.0.1:7000/#good\r")
+        await tab.press("optibid://127.0.0.1:7000/#good@aFingerprint\r")
         await tab.until("WATCHING")
 
 

@@ -5,10 +5,9 @@ const said = document.getElementById("said");
 const form = document.getElementById("enter");
 const field = document.getElementById("token");
 
-// A whole link may be pasted: its token is what stands last in its fragment.
+// A whole link may be pasted: …#TOKEN@FINGERPRINT, where the fingerprint is the feed's.
 function tokenOf(text) {
-  const fragment = text.trim().split("#").pop();
-  return fragment.split(/[&:]/).pop().replace(/^token=/, "");
+  return text.trim().split("#").pop().split("@")[0];
 }
 
 async function enter(text) {
