@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from optibid_console.web.page_process import QUIT_S
 from tests.servers.chromium import Chromium, Tab, chromium
-from tests.web.conftest import Served, alive
+from tests.web.conftest import WITHIN_S, Served, alive
 
 pytestmark = pytest.mark.server("chromium")
 
@@ -78,7 +77,7 @@ async def test_closing_the_page_ends_its_process_within_seconds(
     async with opened(browser, served) as tab:
         (pid,) = served.site.processes
         await tab.close()
-        async with asyncio.timeout(QUIT_S + 5):
+        async with asyncio.timeout(WITHIN_S):
             while alive(pid):
                 await asyncio.sleep(0.02)
 
@@ -88,7 +87,7 @@ async def test_a_browser_that_is_killed_ends_its_pages(served: Served, tmp_path:
         async with opened(browser, served):
             (pid,) = served.site.processes
             browser.kill()
-            async with asyncio.timeout(QUIT_S + 5):
+            async with asyncio.timeout(WITHIN_S):
                 while alive(pid):
                     await asyncio.sleep(0.02)
 
