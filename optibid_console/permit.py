@@ -23,7 +23,6 @@ from optibid_console.state import (
 )
 from optibid_console.unbacked import migrates_unbacked, unbacked, unbacked_words
 
-
 MAX_LINK_NAME = 40
 MAX_LINK_HOURS = 168.0
 

@@ -134,16 +134,6 @@ class Sharing:
         return e.SharingStarted(joined(host, _port(door)), fingerprint, cert, plain)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether nobody but this machine reaches it."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _port(door: Doorway) -> int:
     port: int = door.getsockname()[1]
     return port

@@ -37,8 +37,8 @@ class Doorway(socket.socket):
 
     def accept(self) -> tuple[socket.socket, object]:
         """As `socket.accept`; who is too many is closed, and asyncio told that it went away."""
-        fd, address = self._accept()
-        one = _Inside(self.family, self.type, self.proto, fileno=fd)
+        accepted, address = super().accept()
+        one = _Inside(self.family, self.type, self.proto, fileno=accepted.detach())
         one.door, one.address = self, str(address[0])
         self._count += 1
         self._inside[one.address] += 1

@@ -86,7 +86,7 @@ class ObserverListener:
             self._serve,
             sock=door,
             ssl=context,
-            **({"ssl_handshake_timeout": GREETING_S} if context else {}),
+            ssl_handshake_timeout=GREETING_S if context else None,
             subprotocols=[Subprotocol(SUBPROTOCOL)],
             compression=None,
             ping_interval=None,

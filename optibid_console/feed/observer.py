@@ -100,12 +100,16 @@ class ObserverSource(FeedReader):
     async def _ping(self, ws: ClientConnection, inbox: Inbox) -> None:
         try:
             while True:
-                async with asyncio.timeout(SILENT_S):
-                    delay_s = await (await ws.ping())
-                inbox.put(FeedDelay(round(delay_s * 1000, 1)), 0, 0)
+                try:
+                    async with asyncio.timeout(SILENT_S):
+                        delay_s = await (await ws.ping())
+                except TimeoutError:
+                    if not inbox.is_full:  # else the answer may be behind what nobody takes
+                        ws.transport.abort()
+                        return
+                else:
+                    inbox.put(FeedDelay(round(delay_s * 1000, 1)), 0, 0)
                 await asyncio.sleep(PING_EVERY_S)
-        except TimeoutError:
-            ws.transport.abort()
         except closed_errors():
             return
 

@@ -101,13 +101,13 @@ class FeedReader(ABC):
             await ws.close()
         self._gone()
 
-    def _handed_over(self) -> None:
+    def _handed_over(self) -> None:  # noqa: B027 (most do nothing then)
         """Another engine has this window."""
 
-    def _gone(self) -> None:
+    def _gone(self) -> None:  # noqa: B027 (most do nothing then)
         """The connection is gone."""
 
-    def _answered(self, answer: Answer) -> None:
+    def _answered(self, answer: Answer) -> None:  # noqa: B027 (most do nothing then)
         """The engine replied to a command."""
 
     def _awaits(self) -> bool:
@@ -202,6 +202,10 @@ class Inbox:
         if self._bytes > UNREAD_BYTES:
             self._emptied.clear()
         self._filled.set()
+
+    @property
+    def is_full(self) -> bool:
+        return not self._emptied.is_set()
 
     def end(self) -> None:
         self._over = True
