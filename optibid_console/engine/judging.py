@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 
 from optibid_console import entries as e
-from optibid_console.action_plan import not_recorded
+from optibid_console.action_plan import facts_needed, not_recorded
 from optibid_console.criteria import Judgement, judge
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.observing import Observers
@@ -95,9 +95,7 @@ class Judge:
 
     async def _ready(self, action: Action, now: float) -> None:
         state = self._ledger.state
-        missing = [
-            not_recorded(state, name) for name in action.needs_facts if name not in state.facts
-        ]
+        missing = [not_recorded(state, name) for name in facts_needed(state, action)]
         for probe_id in action.ready_when:
             unknown = [
                 name for name in self._observers.waits_for(probe_id) if name not in state.facts
