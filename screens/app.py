@@ -54,6 +54,8 @@ class ConsoleApp(App[None]):
     error's own attribute of that name, else 1). `to_drive`: the person came to drive, so
     it is said at once when another does. `sharing`: how the window is shared as soon as
     this screen drives it.
+    it is said at once when another does. `saves_files`: copies and pictures are saved on
+    this machine; not so where the person sits at another one.
     """
 
     CSS_PATH = "console.tcss"
@@ -72,6 +74,7 @@ class ConsoleApp(App[None]):
         to_drive: bool = False,
         given: GivenRunbook | None = None,
         sharing: StartSharing | None = None,
+        saves_files: bool = True,
     ) -> None:
         use_ascii(ascii)
         self.view = View(clock=clock)
@@ -91,6 +94,7 @@ class ConsoleApp(App[None]):
         super().__init__()
         self.title = title
         self.ascii_only = ascii
+        self.saves_files = saves_files
         for one in THEMES:
             self.register_theme(one)
         self.theme = theme_name(theme)
@@ -262,6 +266,9 @@ class ConsoleApp(App[None]):
 
     def save_picture(self) -> None:
         """Save what is on screen now as an SVG file, and say where."""
+        if not self.saves_files:
+            self.say("Nothing is saved on the machine that serves this page", bad=True)
+            return
         from screens.picture import save_picture
 
         def told(result: Path | OSError) -> None:
