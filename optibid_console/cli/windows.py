@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from optibid_console.cli.person import name_of, no_terminal
 from optibid_console.cli.told_to_end import told_to_end
-from optibid_console.journal_place import place_of
+from optibid_console.journal_place import Address, place_of
 from optibid_console.runbook.changes import GivenRunbook
 
 if TYPE_CHECKING:
@@ -46,8 +46,12 @@ def run(options: Namespace) -> int:
             return await asyncio.to_thread(_watched, options, loaded, name)
         wanted = Wanted(
             options.config, window, name, options.journal, options.t0, options.take_over,
-            options.accept_runbook, loaded.digest, options.rehearse,
+            options.of, options.accept_runbook, loaded.digest, options.rehearse,
         )  # fmt: skip
+        if isinstance(options.journal, Address):
+            from optibid_console.team_source import TeamSource
+
+            return TeamSource(wanted)
         record = await find_or_start(wanted)
         same = Wanted(
             options.config, window, name, place_of(record.journal), rehearsal=options.rehearse

@@ -46,11 +46,15 @@ class Journal(Protocol):
     def head(self) -> tuple[int, str]:
         """The last committed entry's number and hash; `(0, GENESIS)` when there is none."""
 
-    async def acquire(self, holder: str, engine: EngineId, take_over: str = "") -> Lease:
+    async def acquire(
+        self, holder: str, engine: EngineId, take_over: str = "", of: str = ""
+    ) -> Lease:
         """Hold the journal from now on; raises the epoch, and `head` is then the last entry.
 
         `take_over`: the reason for taking it from an engine that lives; without one
         `LeaseHeld` is raised then. One that is dead or gave it back needs no reason.
+        `of`: its holder's name, which the journal of a team also asks for while that engine
+        beats: nobody here can see whether it is well.
         """
 
     async def beat(self) -> None:

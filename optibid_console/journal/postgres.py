@@ -84,10 +84,12 @@ class PostgresJournal:
     def head(self) -> tuple[int, str]:
         return self._head
 
-    async def acquire(self, holder: str, engine: EngineId, take_over: str = "") -> Lease:
+    async def acquire(
+        self, holder: str, engine: EngineId, take_over: str = "", of: str = ""
+    ) -> Lease:
         def work(db: Connection) -> Lease:
             journal = self.address.window
-            lease = postgres_table.acquire(db, journal, holder, engine, take_over)
+            lease = postgres_table.acquire(db, journal, holder, engine, take_over, of)
             self._token, self._epoch = engine.token, lease.epoch
             self._head = postgres_table.head(db, journal)
             return lease
@@ -116,6 +118,16 @@ class PostgresJournal:
         if token:
             journal = self.address.window
             await self._do("written", lambda db: postgres_table.release(db, journal, token))
+
+    async def identity(self) -> postgres_table.Identity:
+        """Which database this is."""
+
+        def work(db: Connection) -> postgres_table.Identity:
+            row = db.execute(postgres_table.IDENTITY.encode()).fetchone()
+            assert row is not None
+            return postgres_table.Identity(*row)
+
+        return await self._do("read", work)
 
     async def news(self, within_s: float) -> None:
         """Wait for an entry to be told (LISTEN), at most so long: what was told while nobody

@@ -13,30 +13,20 @@ from psycopg import conninfo
 
 from optibid_console.journal import postgres_schema
 from optibid_console.journal.journal import JournalError
+from optibid_console.journal.passwords import password
 from optibid_console.journal_place import Address
 from probes.text import one_line
 
-PASSWORD = "OPTIBID_JOURNAL_PASSWORD"
-"""Goes before PGPASSWORD, which steps on this machine may need for the deployed database."""
 LIMIT_S = 3.0
 """After so long, in seconds, a statement is cut off and the server counts as away."""
 CONNECT_S = 2
 """libpq's shortest time limit for a connection, in seconds."""
 
 Connection = psycopg.Connection[Any]
-_password = ""
 
 
 class JournalAway(JournalError):
     """The server of the journal can't be reached: it goes on by itself once it can."""
-
-
-def take_password() -> str:
-    """Keep the password in this process alone, so that no run on this machine inherits it;
-    gives it, for the redactor."""
-    global _password
-    _password = os.environ.pop(PASSWORD, "") or _password
-    return _password
 
 
 def connect(address: Address, *, writable: bool) -> Connection:
@@ -70,8 +60,7 @@ def connect_any(address: Address, *, writable: bool) -> Connection:
         "keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 2,
         "tcp_user_timeout": int(LIMIT_S * 1000),
     }  # fmt: skip
-    password = os.environ.get(PASSWORD) or _password
-    for key, value in (("user", address.user), ("password", password)):
+    for key, value in (("user", address.user), ("password", password())):
         if value:
             given[key] = value
     try:
