@@ -17,7 +17,7 @@ from optibid_console import paths
 from optibid_console.engine_record import EngineRecord, find, journal_text
 from optibid_console.feed.socket_file import answers, responds
 from optibid_console.file_lock import FileLock
-from optibid_console.journal.journal import JournalError
+from optibid_console.journal.journal import JournalAway, JournalError
 from optibid_console.journal.lease import Standing, holding
 from optibid_console.journal.places import (
     held,
@@ -151,9 +151,14 @@ def the_journal(
     Raises `JournalError`."""
     if given is None:
         return own_journal(config, window, digest, rehearsal=rehearsal)
-    if isinstance(given, Address) and not given.window:
+    if not isinstance(given, Address):
+        return given
+    try:
         return own_address(given, window, rehearsal=rehearsal)
-    return given
+    except JournalAway:
+        if not given.window:
+            raise
+        return given  # an engine that runs it is found all the same
 
 
 def own_journal(config: Path, window: str, digest: str, *, rehearsal: bool) -> Path:

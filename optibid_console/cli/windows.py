@@ -133,11 +133,15 @@ def _watched(options: Namespace, loaded: Loaded, name: str) -> ControlSource:
     from optibid_console.feed.client import FeedSource
     from optibid_console.feed.socket_file import responds
     from optibid_console.journal.following import JournalSource
+    from optibid_console.journal.places import newest
 
-    journal = the_journal(
-        options.journal, options.config, loaded.runbook.window.name, loaded.digest,
-        rehearsal=options.rehearse,
-    )  # fmt: skip
+    if isinstance(options.journal, Address):
+        journal = newest(options.journal)
+    else:
+        journal = the_journal(
+            options.journal, options.config, loaded.runbook.window.name, loaded.digest,
+            rehearsal=options.rehearse,
+        )  # fmt: skip
     record = engine_record.find(journal)
     if record is not None and responds(Path(record.socket), ANSWER_S):
         return FeedSource(Path(record.socket), name, "watch")

@@ -22,6 +22,10 @@ class JournalBusy(JournalError):
     """Another process is in the middle of writing it, for too long."""
 
 
+class JournalAway(JournalError):
+    """The server of the journal can't be reached: it goes on by itself once it can."""
+
+
 class Journal(Protocol):
     """Appends and reads; an entry that `append` returned survives a power cut."""
 

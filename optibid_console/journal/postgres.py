@@ -13,9 +13,9 @@ import psycopg
 
 from optibid_console.entries import Entry, Fact, OperatorTook, Unread, plain_fact, seal_plain
 from optibid_console.journal import file, postgres_link, postgres_table
-from optibid_console.journal.journal import JournalError
+from optibid_console.journal.journal import JournalAway, JournalError
 from optibid_console.journal.lease import EngineId, Held, Lease
-from optibid_console.journal.postgres_link import LIMIT_S, Connection, JournalAway
+from optibid_console.journal.postgres_link import LIMIT_S, Connection
 from optibid_console.journal.postgres_schema import CHANNEL
 from optibid_console.journal.worker import Worker
 from optibid_console.journal_place import Address

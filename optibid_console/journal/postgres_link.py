@@ -12,7 +12,7 @@ import psycopg
 from psycopg import conninfo
 
 from optibid_console.journal import postgres_schema
-from optibid_console.journal.journal import JournalError
+from optibid_console.journal.journal import JournalAway, JournalError
 from optibid_console.journal.passwords import password
 from optibid_console.journal_place import Address
 from probes.text import one_line
@@ -23,10 +23,6 @@ CONNECT_S = 2
 """libpq's shortest time limit for a connection, in seconds."""
 
 Connection = psycopg.Connection[Any]
-
-
-class JournalAway(JournalError):
-    """The server of the journal can't be reached: it goes on by itself once it can."""
 
 
 def connect(address: Address, *, writable: bool) -> Connection:
