@@ -15,7 +15,7 @@ from optibid_console.entries import Entry, Fact, OperatorTook, Unread, plain_fac
 from optibid_console.journal import file, postgres_link, postgres_table
 from optibid_console.journal.journal import JournalAway, JournalError
 from optibid_console.journal.lease import EngineId, Held, Lease
-from optibid_console.journal.postgres_link import LIMIT_S, Connection
+from optibid_console.journal.postgres_link import CONNECT_S, LIMIT_S, Connection
 from optibid_console.journal.postgres_schema import CHANNEL
 from optibid_console.journal.worker import Worker
 from optibid_console.journal_place import Address
@@ -255,7 +255,9 @@ class PostgresJournal:
         async with self._turn:
             if self._away and self._token and not dials:
                 raise JournalAway(self._away)
-            timer = asyncio.get_running_loop().call_later(limit_s, self._cut)
+            timer = asyncio.get_running_loop().call_later(
+                limit_s + (CONNECT_S if self._db is None else 0), self._cut
+            )
             try:
                 result = await self._thread.do(lambda: self._worked(what, work))
             except JournalAway as error:

@@ -19,8 +19,8 @@ from probes.text import one_line
 
 LIMIT_S = 3.0
 """After so long, in seconds, a statement is cut off and the server counts as away."""
-CONNECT_S = 2
-"""libpq's shortest time limit for a connection, in seconds."""
+CONNECT_S = 4
+"""How long a connection may take to be made, in seconds."""
 
 Connection = psycopg.Connection[Any]
 
@@ -110,11 +110,12 @@ def explain(address: Address, what: str, error: Exception) -> JournalError:
     state = getattr(error, "sqlstate", None) or ""
     if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
         return JournalError(f"{where}; it is a standby or read only: give the primary's address")
-    if state.startswith("28") or "password authentication failed" in said or "no password" in said:
+    # what libpq says of a connection has no SQLSTATE
+    if state.startswith("28") or any(one in said for one in _DENIED):
         return JournalError(
             f"{where}; check the role in the address, PGPASSWORD or ~/.pgpass, and pg_hba.conf"
         )
-    if state == "3D000":
+    if state == "3D000" or (said.startswith("database") and "does not exist" in said):
         return JournalError(f"{where}; CREATE DATABASE makes one, apart from what is deployed")
     if state == "42501":
         return JournalError(f"{where}; the role {postgres_schema.OPERATOR} may append")
@@ -123,6 +124,15 @@ def explain(address: Address, what: str, error: Exception) -> JournalError:
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | OSError):
         return JournalAway(f"{where}; it goes on by itself once the server answers")
     return JournalError(f"{where}; check the server, or give another --journal")
+
+
+_DENIED = (
+    "authentication failed",
+    "no password",
+    "pg_hba.conf",
+    "is not permitted to log in",
+    "role ",
+)
 
 
 def _words(error: Exception) -> str:
