@@ -207,7 +207,7 @@ async def test_what_was_committed_while_the_server_went_away_is_found_when_it_is
 
 
 async def test_a_server_that_is_frozen_is_given_up_in_time(
-    journal: PostgresJournal, team: Team
+    journal: PostgresJournal, team: Team, address: Address
 ) -> None:
     ((pid,),) = team.execute(
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
@@ -225,7 +225,7 @@ async def test_a_server_that_is_frozen_is_given_up_in_time(
     finally:
         os.kill(pid, signal.SIGCONT)
     assert (await journal.append("ann", Held("y"))).seq == journal.head()[0]
-    assert places.verify(journal.address).problem == ""
+    assert places.verify(address).problem == ""
 
 
 async def test_a_forced_rollback_is_spilled_and_merged_when_the_server_is_back(
