@@ -17,6 +17,8 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 NOBODY = 65534
+DEBIAN = Path("/usr/lib/postgresql/15/bin")
+"""Debian's PostgreSQL 15, which has PostGIS and uuid-ossp: its programs aren't on PATH."""
 
 
 @cache
