@@ -51,7 +51,8 @@ class ConsoleApp(App[None]):
     `connect` gives the source, and may take its time: it finds or starts the engine.
     When it raises, the app ends with its text in `failure` and its `exit_code` (the
     error's own attribute of that name, else 1). `to_drive`: the person came to drive, so
-    it is said at once when another does.
+    it is said at once when another does. `saves_files`: copies and pictures are saved on
+    this machine; not so where the person sits at another one.
     """
 
     CSS_PATH = "console.tcss"
@@ -69,6 +70,7 @@ class ConsoleApp(App[None]):
         clock: Callable[[], float] = time.time,
         to_drive: bool = False,
         given: GivenRunbook | None = None,
+        saves_files: bool = True,
     ) -> None:
         use_ascii(ascii)
         self.view = View(clock=clock)
@@ -88,6 +90,7 @@ class ConsoleApp(App[None]):
         super().__init__()
         self.title = title
         self.ascii_only = ascii
+        self.saves_files = saves_files
         for one in THEMES:
             self.register_theme(one)
         self.theme = theme_name(theme)
@@ -258,6 +261,9 @@ class ConsoleApp(App[None]):
 
     def save_picture(self) -> None:
         """Save what is on screen now as an SVG file, and say where."""
+        if not self.saves_files:
+            self.say("Nothing is saved on the machine that serves this page", bad=True)
+            return
         from screens.picture import save_picture
 
         def told(result: Path | OSError) -> None:

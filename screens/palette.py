@@ -126,7 +126,8 @@ class Everything(Provider):
         def take_picture() -> None:
             console.call_after_refresh(console.save_picture)
 
-        yield self._entry("picture: save the screen as an SVG file", take_picture)
+        if console.saves_files:
+            yield self._entry("picture: save the screen as an SVG file", take_picture)
         for theme in THEMES:
 
             def use(theme_id: str = theme.name) -> None:
