@@ -175,6 +175,9 @@ class OperatorTook:
     previous: str = ""
 
 
+HANDED_OVER = "handed over"
+
+
 @dataclass(frozen=True, slots=True)
 class OperatorLeft:
     operator: str
@@ -370,6 +373,15 @@ class MigrationsUnread:
     database: str
     why: str
     """Empty: it can be read again, and says the same as before."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreRights:
+    """What the console's role at a database can or can't restore, when that has changed."""
+
+    database: str
+    lacking: tuple[str, ...]
+    """A sentence each; empty: it can restore all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -687,6 +699,49 @@ class LinkChanged:
     detail: str = ""
 
 
+# Sharing with observers
+
+
+@dataclass(frozen=True, slots=True)
+class SharingStarted:
+    """Observers are listened for."""
+
+    address: str
+    """HOST:PORT."""
+    fingerprint: str
+    """Base64url of the certificate's SHA-256; empty: without TLS."""
+    cert: str = ""
+    """The file of a given certificate; empty: the console made one."""
+    plain: str = ""
+    """For which host TLS was left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharingStopped:
+    """Nobody is listened for any more; all links are void."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchShared:
+    """A link was made with which the window can be watched."""
+
+    name: str
+    """For whom."""
+    token_sha256: str
+    """Of its token, which is recorded nowhere."""
+    expires_at: float
+    """Seconds since the epoch, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRevoked:
+    """A link is void from now on."""
+
+    name: str
+
+
 Fact = (
     WindowOpened
     | RunbookAccepted
@@ -714,6 +769,7 @@ Fact = (
     | ArtifactRecorded
     | MigrationsRead
     | MigrationsUnread
+    | RestoreRights
     | SchemaRead
     | DatabaseMarked
     | CostMeasured
@@ -749,6 +805,10 @@ Fact = (
     | ReadinessChanged
     | LinkChanged
     | RehearsalMeasured
+    | SharingStarted
+    | SharingStopped
+    | WatchShared
+    | WatchRevoked
     | WindowsMeasured
 )
 

