@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -156,7 +157,7 @@ async def test_a_restore_that_breaks_in_the_middle_leaves_the_database_and_is_do
         await start(screen, "rollback")
         said = await stops(screen, "R2", "exit 3; the database is as it was")
         lines = screen.state.runs[screen.state.step("R2", "rollback1").run_id].ended.last_lines
-        assert "terminating connection due to administrator command" in " ".join(lines)
+        assert re.search("terminating connection|server closed the connection", " ".join(lines))
         assert stage.databases() == ["optibid"]
         # v2 had written a little before it was stopped
         assert set(differences(migrated, stage.portrait())) <= {
