@@ -14,9 +14,8 @@ def open_windows() -> frozenset[str]:
     files; call it in a thread.
     """
     running = {place_of(one.journal) for one in engine_record.running()}
-    journals: set[Place] = {
-        one.resolve() for one in paths.windows_dir().glob("*.journal")
-    } | running
+    kept = (one.resolve() for one in paths.windows_dir().glob("*.journal"))
+    journals: set[Place] = {*kept, *running}
     found = [open_window(journal) for journal in sorted(journals, key=str)]
     teams = {one.named("") for one in journals if isinstance(one, Address)}
     shared = [window for team in teams for window in open_windows_in(team)]

@@ -51,7 +51,14 @@ class Role:
     """The window is driven by another console's engine: this is what the journal says of it."""
 
 
-Event = Entry | Signal | CaughtUp | Role | Lost | Ended
+@dataclass(frozen=True, slots=True)
+class FeedDelay:
+    """How long a question to the engine and its answer take on the way here."""
+
+    round_trip_ms: float
+
+
+Event = Entry | Signal | CaughtUp | Role | Lost | Ended | FeedDelay
 
 
 class Source(Protocol):

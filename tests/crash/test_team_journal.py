@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,15 @@ from typing import Any
 import pytest
 
 from optibid_console import engine_record
-from optibid_console.commands import Accepted, Leave, Refused, RunStep, TakeOver, WriteNote
+from optibid_console.commands import (
+    Accepted,
+    CloseWindow,
+    Leave,
+    Refused,
+    RunStep,
+    TakeOver,
+    WriteNote,
+)
 from optibid_console.engine_process import Wanted, find_or_start
 from optibid_console.entries import HANDED_OVER, EngineStarted, Entry
 from optibid_console.journal import places
@@ -253,3 +262,25 @@ async def test_who_has_the_observers_role_follows_a_window_that_no_console_serve
     await watch.close()
     assert state.runbook is not None  # all that its screens need is in the journal
     assert state == place.state()
+
+
+async def test_watch_prints_a_teams_window_as_json_without_a_config(
+    place: Any, team: Team, tmp_path: Path
+) -> None:
+    engine = await place.engine("--as", "ann")
+    place.journal = places.newest(place.journal)
+    async with place.attached() as ann:
+        await ann.send(CloseWindow("completed"))
+    assert await place.end(engine, 0) == 0
+    watched = str(team.address("optibid_observer", ""))
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "optibid_console", "watch", watched, "--json"],
+        capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    entries = [one["entry"] for one in said if "entry" in one]
+    assert [one["hash"] for one in entries] == [
+        one.hash for one in places.entries_of(place.journal)
+    ]
