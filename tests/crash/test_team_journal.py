@@ -270,7 +270,7 @@ async def test_watch_prints_a_teams_window_as_json_without_a_config(
     engine = await place.engine("--as", "ann")
     place.journal = places.newest(place.journal)
     async with place.attached() as ann:
-        await ann.send(CloseWindow("completed"))
+        assert isinstance(await ann.send(CloseWindow("abandoned", "not today")), Accepted)
     assert await place.end(engine, 0) == 0
     watched = str(team.address("optibid_observer", ""))
     done = await asyncio.to_thread(
