@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from optibid_console.cli.main import main
 from optibid_console.entries import (
     ActionStarted,
     Held,
@@ -410,3 +411,24 @@ async def test_no_append_of_the_deposed_one_comes_behind_a_take_over(
     for one in journals:
         await one.close()
     assert places.verify(address).problem == ""
+
+
+def test_journal_init_says_what_it_made_and_what_is_left_to_do(
+    team: Team, capsys: pytest.CaptureFixture[str]
+) -> None:
+    team.server.recreate("fresh_team")
+    url = str(replace(team.address("postgres", ""), dbname="fresh_team"))
+    roles = ["--operator", "op_of_fresh", "--observer", "ob_of_fresh"]
+    try:
+        assert main(["journal", "init", url, *roles]) == 0
+        said = capsys.readouterr().out
+        assert "\\password op_of_fresh" in said
+        assert "fsync is off on this server" in said
+        assert f"--journal {url.replace('postgres@', 'op_of_fresh@')}" in said
+        assert main(["journal", "init", url, *roles]) == 0
+        assert "\\password" not in capsys.readouterr().out
+        assert main(["journal", "init", "a.journal"]) == 2
+        assert "is a file" in capsys.readouterr().err
+    finally:
+        team.server.execute("DROP DATABASE fresh_team WITH (FORCE)")
+        team.server.execute("DROP ROLE op_of_fresh; DROP ROLE ob_of_fresh")
