@@ -48,7 +48,14 @@ class Role:
     """For how long the holder's screen hasn't taken anything."""
 
 
-Event = Entry | Signal | CaughtUp | Role | Lost | Ended
+@dataclass(frozen=True, slots=True)
+class FeedDelay:
+    """How long a question to the engine and its answer take on the way here."""
+
+    round_trip_ms: float
+
+
+Event = Entry | Signal | CaughtUp | Role | Lost | Ended | FeedDelay
 
 
 class Source(Protocol):

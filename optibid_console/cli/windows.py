@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optibid_console.cli.person import name_of, no_terminal
-from optibid_console.cli.told_to_end import told_to_end
+from optibid_console.cli.sharing import wanted_sharing
+from optibid_console.cli.showing import Connect, show
 from optibid_console.journal_place import place_of
 from optibid_console.runbook.changes import GivenRunbook
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from optibid_console.runbook.load import Loaded
     from optibid_console.source import ControlSource
 
-Connect = Callable[[], Awaitable["ControlSource"]]
-
 
 def run(options: Namespace) -> int:
     """Drive the window of a config. Raises `RunbookError`."""
@@ -32,7 +29,7 @@ def run(options: Namespace) -> int:
         return _refuse(why_not)
     if not options.config.is_file():
         _loaded(options.config)  # raises: it says what is there instead
-    name, given = name_of(options), GivenRunbook()
+    name, given, sharing = name_of(options), GivenRunbook(), wanted_sharing(options)
 
     async def connect() -> ControlSource:
         # all of this takes longer than the first paint: the screen is there meanwhile
@@ -59,7 +56,7 @@ def run(options: Namespace) -> int:
 
         return FeedSource(dial, name, "drive", take_over=options.take_over)
 
-    return show(connect, options.config.name, options, given)
+    return show(connect, options.config.name, options, given, sharing)
 
 
 def attach(options: Namespace) -> int:
@@ -77,42 +74,6 @@ def attach(options: Namespace) -> int:
     if isinstance(record, str):
         return _refuse(record)
     return show(_near(record, name_of(options), want), record.window, options)
-
-
-def show(
-    connect: Connect, title: str, options: Namespace, given: GivenRunbook | None = None
-) -> int:
-    """The screens on what `connect` gives; afterwards what is to be said, and the status."""
-    # Until the first paint nothing is garbage; looking for it takes a tenth of that time.
-    gc.disable()
-    from screens.app import ConsoleApp
-
-    async def connect_once_painted() -> ControlSource:
-        gc.freeze()
-        gc.enable()
-        return await connect()
-
-    app = ConsoleApp(
-        connect_once_painted, title, ascii=options.ascii, theme=options.theme,
-        to_drive=not getattr(options, "watch", False), given=given,
-    )  # fmt: skip
-    broke: list[Exception] = []
-
-    def leave(error: Exception) -> None:
-        broke.append(error)
-        app.panic()
-
-    # Textual's own prints a traceback over the terminal; main() keeps it in a file
-    vars(app)["_handle_exception"] = leave
-    with told_to_end(lambda status: app.exit(return_code=status)):
-        app.run()
-    if broke:
-        raise broke[0]
-    if app.failure:
-        print(app.failure, file=sys.stderr)
-    elif app.farewell:
-        print(app.farewell)
-    return app.exit_code or app.return_code or 0
 
 
 def _loaded(config: Path) -> Loaded:

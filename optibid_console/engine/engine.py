@@ -26,6 +26,7 @@ from optibid_console.engine.operations import operations_of
 from optibid_console.engine.operations.databases import databases_of
 from optibid_console.engine.recalling import Recall
 from optibid_console.engine.running import StepRunner
+from optibid_console.engine.sharing import Sharing
 from optibid_console.engine.tailing import Tails
 from optibid_console.engine.telling import Telling
 from optibid_console.engine.tidying import Tidying
@@ -55,11 +56,13 @@ class Engine:
         ledger: Ledger,
         targets: Mapping[str, Target],
         tell: Callable[[str, Role], None],
+        sharing: Sharing | None = None,
     ) -> None:
         runbook = loaded.runbook
         self.ledger = ledger
         self.lease = Lease(ledger, tell)
         self.pulse = PulseTaker(ledger)
+        self._sharing = sharing
         self._runbook = runbook
         self._targets = targets
         self._observers = Observers(loaded, targets, ledger)
@@ -227,6 +230,8 @@ class Engine:
                 return self._accepted()
             case c.TellAgain():
                 return self._accepted(f"{self._telling.again()} told again now")
+            case c.StartSharing() | c.Share() | c.Revoke() | c.StopSharing():
+                return await self._share(command, by)
             case c.StopEngine(reason, if_idle):
                 used = self.lease.needed_besides(screen) if if_idle else ""
                 if used:
@@ -267,6 +272,25 @@ class Engine:
         await self._gates.passed(action_gates(self.ledger.state, action), by)
         self._keep(await self._actions.start(action, by, time.time()))
         return self._accepted(f"{action.title} started")
+
+    async def _share(
+        self, command: c.StartSharing | c.Share | c.Revoke | c.StopSharing, by: str
+    ) -> c.Reply:
+        sharing = self._sharing
+        if sharing is None:
+            return c.Refused("this engine can't share its window")
+        match command:
+            case c.StartSharing(address, cert, plain):
+                at = await sharing.start(address, cert, plain, by)
+                return self._accepted(f"observers are listened for at {at}")
+            case c.Share(name, hours):
+                link = await sharing.share(name, hours, by)
+                return c.Accepted(f"a link for {name.strip()}", self.ledger.state.seq, link)
+            case c.Revoke(name):
+                await sharing.revoke(name, by)
+            case c.StopSharing(reason):
+                await sharing.stop(reason, by)
+        return self._accepted()
 
     def _fact(self, command: c.Command, by: str) -> e.Fact:
         """The fact that a command which only records something becomes."""

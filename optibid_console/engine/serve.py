@@ -17,7 +17,9 @@ from optibid_console.engine.engine import Engine
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.measures import last_measured
 from optibid_console.engine.opening import opening
+from optibid_console.engine.sharing import Sharing
 from optibid_console.entries import RunbookAccepted
+from optibid_console.feed.attendance import Attendance
 from optibid_console.feed.hub import Hub
 from optibid_console.feed.server import FeedServer
 from optibid_console.journal.journal import Journal, JournalBusy, JournalError
@@ -123,21 +125,27 @@ async def _serve(
 
     rehearsal = ledger.state.window_id if ledger.state.rehearsal else ""
     targets = open_targets(loaded.runbook, linked, rehearsal)
-    engine = Engine(loaded, ledger, targets, tell)
-    server = FeedServer(socket_path, hub, journal, engine)
+    attendance = Attendance(hub)
+    sharing = Sharing(ledger, hub, journal, attendance)
+    engine = Engine(loaded, ledger, targets, tell, sharing)
+    server = FeedServer(socket_path, hub, journal, engine, attendance)
     _end_on_signals(engine)
     reason = "the engine broke"
     try:
         await _begin(engine, before, lease, asked.take_over)
         await server.start(replace=bool(asked.take_over))
+        await sharing.resume()
         on_ready()
         reason = await engine.run()
         await _give_back(journal)
     except Deposed as deposed:
+        await sharing.hand_over()
         await server.hand_over(Role(False, deposed.holder, deposed.since))
         raise
     finally:
+        await sharing.close(reason)
         await server.close(reason)
+        attendance.close()
         for target in targets.values():
             await target.close()
     return 0
