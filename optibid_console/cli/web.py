@@ -128,7 +128,7 @@ async def _serve(link: Link, address: Address, child: list[str]) -> int:
     from optibid_console.web.site import Site
 
     opened = (await first_entry(link)).fact
-    title = opened.runbook.window.name if isinstance(opened, WindowOpened) else link.address
+    title = opened.name if isinstance(opened, WindowOpened) else link.address
     listening, fingerprint = await asyncio.to_thread(_listening, address)
     site = Site(FeedDoor(link), child, listening, title, _tell)
     try:
@@ -140,13 +140,16 @@ async def _serve(link: Link, address: Address, child: list[str]) -> int:
     _say_where(address, site.port, title, fingerprint)
     ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(
-            number, lambda number=number: ended.done() or ended.set_result(128 + number)
-        )
+        asyncio.get_running_loop().add_signal_handler(number, _end, ended, 128 + number)
     try:
         return await ended
     finally:
         await site.close()
+
+
+def _end(ended: asyncio.Future[int], status: int) -> None:
+    if not ended.done():
+        ended.set_result(status)
 
 
 def _listening(address: Address) -> tuple[Listening, str]:
