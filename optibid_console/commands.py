@@ -183,6 +183,8 @@ class TakeOver:
     """Become the operator; `reason` is needed when somebody else is."""
 
     reason: str = ""
+    of: str = ""
+    """The holder's name as it was typed, when their console is another one that answers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,6 +175,9 @@ class OperatorTook:
     previous: str = ""
 
 
+HANDED_OVER = "handed over"
+
+
 @dataclass(frozen=True, slots=True)
 class OperatorLeft:
     operator: str

@@ -45,7 +45,10 @@ class Role:
     """Who holds the lease; empty: nobody."""
     since: float = 0.0
     stalled_s: float = 0.0
-    """For how long the holder's screen hasn't taken anything."""
+    """For how long the holder's screen hasn't taken anything; `elsewhere`: the age of the last
+    heartbeat of their engine, once that is silent."""
+    elsewhere: bool = False
+    """The window is driven by another console's engine: this is what the journal says of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,6 +222,11 @@ def _window(parser: argparse.ArgumentParser) -> None:
         help="take the window over from whoever holds it; the reason is recorded",
     )  # fmt: skip
     parser.add_argument(
+        "--of", default="", metavar="HOLDER",
+        help="with --take-over on a team's journal: who holds the window, when their console "
+        "still answers there",
+    )  # fmt: skip
+    parser.add_argument(
         "--accept-runbook", action="store_true",
         help="go on with a runbook that has changed; the difference is recorded",
     )  # fmt: skip

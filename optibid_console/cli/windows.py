@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from optibid_console.cli.person import name_of, no_terminal
 from optibid_console.cli.sharing import wanted_sharing
 from optibid_console.cli.showing import Connect, show
-from optibid_console.journal_place import place_of
+from optibid_console.journal_place import Address, place_of
 from optibid_console.runbook.changes import GivenRunbook
 
 if TYPE_CHECKING:
@@ -43,8 +43,12 @@ def run(options: Namespace) -> int:
             return await asyncio.to_thread(_watched, options, loaded, name)
         wanted = Wanted(
             options.config, window, name, options.journal, options.t0, options.take_over,
-            options.accept_runbook, loaded.digest, options.rehearse,
+            options.of, options.accept_runbook, loaded.digest, options.rehearse,
         )  # fmt: skip
+        if isinstance(options.journal, Address):
+            from optibid_console.team_source import TeamSource
+
+            return TeamSource(wanted)
         record = await find_or_start(wanted)
         same = Wanted(
             options.config, window, name, place_of(record.journal), rehearsal=options.rehearse
@@ -90,11 +94,15 @@ def _watched(options: Namespace, loaded: Loaded, name: str) -> ControlSource:
     from optibid_console.feed.client import FeedSource
     from optibid_console.feed.socket_file import responds
     from optibid_console.journal.following import JournalSource
+    from optibid_console.journal.places import newest
 
-    journal = the_journal(
-        options.journal, options.config, loaded.runbook.window.name, loaded.digest,
-        rehearsal=options.rehearse,
-    )  # fmt: skip
+    if isinstance(options.journal, Address):
+        journal = newest(options.journal)
+    else:
+        journal = the_journal(
+            options.journal, options.config, loaded.runbook.window.name, loaded.digest,
+            rehearsal=options.rehearse,
+        )  # fmt: skip
     record = engine_record.find(journal)
     if record is not None and responds(Path(record.socket), ANSWER_S):
         return FeedSource(Path(record.socket), name, "watch")

@@ -24,6 +24,7 @@ from optibid_console.engine.measures import Measures
 from optibid_console.engine.observing import Observers
 from optibid_console.engine.operations import operations_of
 from optibid_console.engine.operations.databases import databases_of
+from optibid_console.engine.own_database import OwnDatabase
 from optibid_console.engine.recalling import Recall
 from optibid_console.engine.running import StepRunner
 from optibid_console.engine.sharing import Sharing
@@ -34,6 +35,8 @@ from optibid_console.gates import before_step
 from optibid_console.journal import lease
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.lease import Deposed
+from optibid_console.journal.postgres_table import Identity
+from optibid_console.journal_place import Address
 from optibid_console.jumping import route
 from optibid_console.known_windows import open_windows
 from optibid_console.permit import action_gates, forced_words, permit
@@ -57,7 +60,10 @@ class Engine:
         targets: Mapping[str, Target],
         tell: Callable[[str, Role], None],
         sharing: Sharing | None = None,
+        *,
+        journal: tuple[Address, Identity] | None = None,
     ) -> None:
+        """`journal`: the database of a team's journal, which must not be one of the runbook's."""
         runbook = loaded.runbook
         self.ledger = ledger
         self.lease = Lease(ledger, tell)
@@ -69,6 +75,7 @@ class Engine:
         self._judge = Judge(runbook, ledger, self._observers)
         self._tails = Tails(loaded, targets, ledger)
         self._databases = databases_of(loaded, ledger, targets)
+        self._own = OwnDatabase(*journal, self._databases) if journal else None
         self._steps = StepRunner(
             runbook,
             ledger,
@@ -87,6 +94,7 @@ class Engine:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stop: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._links: dict[str, str] = {}
+        ledger.on_found(self._found)
 
     async def begin(self, epoch: int = 0, took_over_from: str = "", reason: str = "") -> None:
         """Go on where the journal ends; before any screen may join. Raises `JournalError`.
@@ -96,6 +104,8 @@ class Engine:
         """
         if self.ledger.state.rehearsal:
             check_rehearsed(self._targets)
+        if self._own is not None:
+            await self._own.check()
         me = lease.this_engine()
         await self.ledger.record(
             e.EngineStarted(__version__, me.host, me.pid, me.boot_id, epoch, took_over_from, reason)
@@ -124,6 +134,7 @@ class Engine:
             self._tidying.run,
             Scrubber(self.ledger).run,
             self._recall.run,
+            *((self._own.run,) if self._own else ()),
             *(DatabaseWatch(one, self.ledger).run for one in self._databases.values()),
         ):
             self._spawn(work())
@@ -350,6 +361,22 @@ class Engine:
             task = self._actions.carry_on(in_action)
             if task is not None:
                 self._keep(task)
+
+    def _found(self, entry: e.Entry) -> None:
+        """Go on with what was committed, though its answer was lost and nothing came of it."""
+        state = self.ledger.state
+        match entry.fact:
+            case e.StepStarted(run_id=run_id) if run_id in state.runs:
+                live = self._steps.reattach(state.runs[run_id])
+                if live is not None:
+                    self._see_through(live)
+            case e.ActionStarted():
+                under_way = state.action()
+                task = self._actions.carry_on(under_way) if under_way is not None else None
+                if task is not None:
+                    self._keep(task)
+            case e.WindowClosed(outcome=outcome):
+                self.stop(f"the window is closed: {outcome}")
 
     def _see_through(self, live: LiveRun) -> None:
         self._spawn(self._steps.see_through(live))
