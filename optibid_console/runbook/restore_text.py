@@ -28,7 +28,7 @@ export PGHOST PGPORT PGAPPNAME PGOPTIONS
 mark=${OPTIBID_RUN%/} mark=${mark##*/} mark=${mark%-*}
 fresh=$(printf '%.50s' "$db")_restoring
 failed=$(printf '%.40s' "$db")_failed_$(date -u +%Y%m%d_%H%M%S)
-closed= swapped=
+closed= swapped= summing= summed=
 sql() {
   psql -X -q -A -t -v ON_ERROR_STOP=1 -d postgres -v db="$db" -v fresh="$fresh" \
     -v failed="$failed" -v by="[restored by optibid-console: $mark]" "$@"
@@ -101,13 +101,12 @@ told() {
     case $line in
       *': creating '*) what=${line#*: creating } ;;
       *': processing data for table '*) what="data of ${line#*: processing data for table }" ;;
-      *': finished item '*) what=${line#*: finished item } what=${what#* } ;;
       *': error: '* | *': warning: '* | *': detail: '* | *': hint: '* | Command\ was:*)
         echo "$line"
         continue ;;
       *) continue ;;
     esac
-    what="${what%%\"*}${what#*\"}" what=${what%\"}
+    case $what in *\"*) what="${what%%\"*}${what#*\"}" what=${what%\"} ;; esac
     count=$((count + 1))
     tell "$count" "$items" "$what"
   done
@@ -151,7 +150,25 @@ SELECT format('ALTER DATABASE %I SET default_transaction_read_only = on', datnam
 FROM pg_database WHERE datname = :'failed' \gexec
 SQL
 }
+checksum() {
+  if [ -d "$artifact" ]; then
+    # of a directory it is the checksum of its files' checksums, as the backup wrote them
+    LC_ALL=C; export LC_ALL
+    cd -- "$artifact" && sha256 * | sed "s,  ,  ${artifact##*/}/," | sha256
+  else sha256 <"$artifact"; fi
+}
+# The catalogs aren't everybody's, and it warns of each.
+analyse() {
+  if [ "$jobs" -gt 1 ] && command -v vacuumdb >/dev/null; then
+    PGOPTIONS="$PGOPTIONS -c client_min_messages=error" \
+      vacuumdb --analyze-only --quiet --jobs="$jobs" --dbname="$fresh"
+  else
+    psql -X -q -v ON_ERROR_STOP=1 -d "$fresh" -c 'SET client_min_messages = error' -c ANALYZE
+  fi
+}
 leave() {
+  [ -z "$summing" ] || kill "$summing" 2>/dev/null || :
+  [ -z "$summed" ] || rm -f "$summed"
   [ -z "$closed" ] || [ "$swapped" ] || [ "$(swapped_in)" ] || reopen
   [ "$swapped" ] || drop || :
 }
@@ -162,14 +179,6 @@ if [ "$(swapped_in)" ]; then
   exit 0
 fi
 [ -e "$artifact" ] || fail "$artifact isn't there: $db is as it was"
-step "checking $artifact"
-actual=$(if [ -d "$artifact" ]; then
-  # of a directory it is the checksum of its files' checksums, as the backup wrote them
-  LC_ALL=C; export LC_ALL
-  cd -- "$artifact" && sha256 * | sed "s,  ,  ${artifact##*/}/," | sha256
-else sha256 <"$artifact"; fi)
-[ "${actual%% *}" = "$sum" ] ||
-  fail "$artifact isn't the backup that was verified: its SHA-256 is ${actual%% *}, not $sum"
 needs=$(present)
 case $PGHOST in
   localhost | 127.* | ::1 | /*)
@@ -182,9 +191,18 @@ case $PGHOST in
 esac
 trap leave EXIT
 trap 'exit 143' TERM INT HUP
-step "making $fresh"
+step "checking $artifact, and making $fresh"
+summed=$(mktemp "${OPTIBID_RUN:-${TMPDIR:-/tmp}/}restore.XXXXXX")
+checksum >"$summed" &
+summing=$!
 drop
 create
+wait "$summing" || fail "$artifact can't be read: $db is as it was"
+summing=
+read -r actual _ <"$summed"
+# nothing of it is executed before
+[ "$actual" = "$sum" ] ||
+  fail "$artifact isn't the backup that was verified: its SHA-256 is $actual, not $sum"
 list=$(pg_restore --list "$artifact")
 items=$(printf '%s\n' "$list" | grep -c '^[0-9]')
 how=--single-transaction timescale=
@@ -198,8 +216,7 @@ fill_in
 [ -z "$timescale" ] ||
   psql -X -q -v ON_ERROR_STOP=1 -d "$fresh" -c 'SELECT timescaledb_post_restore()'
 step "restored; taking its statistics"
-# the catalogs aren't everybody's, and it warns of each
-psql -X -q -v ON_ERROR_STOP=1 -d "$fresh" -c 'SET client_min_messages = error' -c ANALYZE
+analyse
 step "swapping it in"
 closed=1
 close

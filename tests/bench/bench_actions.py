@@ -1,4 +1,4 @@
-"""Backup of 1,000,000 rows against the bare commands."""
+"""Backup, restore, the way of a key, and a whole rollback, each against the bare commands."""
 
 from __future__ import annotations
 
@@ -13,15 +13,20 @@ sys.path[:0] = [str(HERE.parent.parent)]
 
 from backup_figures import backup, million_rows  # noqa: E402  # a benchmark is a script beside it
 from figures import Figures  # noqa: E402
+from restore_figures import restore  # noqa: E402
 
 
 async def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--only", choices=("backup", "restore", "key", "rollback"))
     given = parser.parse_args()
     figures = Figures()
     with tempfile.TemporaryDirectory() as name, million_rows() as server:
-        await backup(figures, server, Path(name), given.turns)
+        if given.only in (None, "backup"):
+            await backup(figures, server, Path(name), given.turns)
+        if given.only in (None, "restore"):
+            await restore(figures, server, Path(name), given.turns)
     return figures.status
 
 
