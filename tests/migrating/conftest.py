@@ -138,7 +138,7 @@ class Window:
 
     def __init__(self, room: Path, server: PostgresServer, dbname: str) -> None:
         self.room, self.server, self.dbname = room, server, dbname
-        self.runner = ""
+        self.runner = self.database = ""
         self.lock_timeout = "10s"
         self.evidence_timeout = "10s"
         self.bench: Bench
@@ -160,7 +160,7 @@ class Window:
                 room=self.room, port=self.server.port, tools=TOOLS, dbname=self.dbname,
                 runner=f"run = '''{self.runner}'''" if self.runner else "",
                 lock_timeout=self.lock_timeout, evidence_timeout=self.evidence_timeout,
-            )
+            ).replace("[[phases]]", f"{self.database}\n[[phases]]", 1)
         )  # fmt: skip
 
     def sql(self, text: str) -> list[tuple[Any, ...]]:

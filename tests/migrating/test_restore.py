@@ -13,6 +13,7 @@ from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.action_plan import action_plan
 from optibid_console.entries import Outcome
+from optibid_console.signals import Progress
 from tests.migrating.conftest import Window
 
 pytestmark = pytest.mark.server("postgres")
@@ -41,6 +42,25 @@ async def test_what_was_migrated_is_back_as_it_was(window: Window) -> None:
         reply = await bench.do(c.StartAction("rollback", "rollback"))
     assert isinstance(reply, c.Refused)
     assert "there is nothing to do" in reply.why
+
+
+async def test_several_jobs_at_once_count_each_item_once(window: Window) -> None:
+    window.database = 'format = "directory"\njobs = 2'
+    window.migration("004_market_prices", ADD)
+    before = window.contents()
+    async with window.open() as bench:
+        await window.record_backup()
+        await window.migrate()
+        outcome, reason = await window.roll_back()
+        assert outcome is Outcome.SUCCEEDED, reason
+        run_id = bench.state.step("R2", "rollback1").run_id
+        told = [one for one in bench.heard.of(Progress) if one.run_id == run_id and one.total]
+    assert [one.done for one in told] == list(range(1, len(told) + 1))
+    assert told[-1].done <= told[-1].total
+    notes = [one.note for one in told]
+    assert {"data of public.bids", "TABLE public.bids"} <= set(notes)
+    assert len(notes) == len(set(notes))
+    assert window.contents() == before
 
 
 async def test_code_alone_is_rolled_back_without_a_restore(window: Window) -> None:
@@ -73,6 +93,8 @@ async def test_a_backup_that_was_changed_is_not_restored(window: Window) -> None
         assert reason == "exit 3; the database is as it was"
         run = bench.state.runs[bench.state.step("R2", "rollback1").run_id]
         assert "isn't the backup that was verified" in run.ended.last_lines[-1]
+        databases = window.server.execute("SELECT datname FROM pg_database")
+        assert ("migrating_restoring",) not in databases
     assert window.contents() == migrated
 
 
