@@ -141,10 +141,11 @@ class FeedReader(ABC):
             async with aclosing(inbox.messages()) as messages:
                 async for message, number in messages:
                     if isinstance(message, SnapshotPart):
-                        message = await self._whole(message)
-                        if message is None:
-                            continue
-                        self._seq = message.state.seq
+                        whole = await self._whole(message)
+                        if whole is not None:
+                            self._seq = whole.state.seq
+                            yield whole
+                        continue
                     if isinstance(message, Entry):
                         if message.seq != self._seq + 1:
                             await ws.close(1002, "an entry out of order")
