@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Callable
 
-from optibid_console.commands import Command, Refused, TakeOver
+from optibid_console.commands import Command, Refused, Share, StartSharing, TakeOver
 from optibid_console.demo.operator import GivenUp, next_command
 from optibid_console.entries import Entry
 from optibid_console.source import ControlSource, Ended, Role
@@ -25,7 +25,12 @@ Print = Callable[[str], None]
 class Headless:
     """Plays one window through a source."""
 
-    def __init__(self, source: ControlSource, show: Print) -> None:
+    def __init__(
+        self, source: ControlSource, show: Print, serve: str = "", told: Print | None = None
+    ) -> None:
+        """`serve`: the address at which observers are listened for; `told` gets their link."""
+        self._serve = serve
+        self._told = told
         self.state = WindowState()
         self._source = source
         self._show = show
@@ -72,6 +77,8 @@ class Headless:
         command: Command | None = None
         if self.state.runbook is not None:
             driving = self._operator
+            if driving and self._serve:
+                await self._share()
             command = next_command(self.state, time.time()) if driving else TakeOver("the demo")
         if command is None:
             self._news.clear()
@@ -79,6 +86,16 @@ class Headless:
                 await asyncio.wait_for(self._news.wait(), LOOK_S)
             return
         await self._ask(command)
+
+    async def _share(self) -> None:
+        address, self._serve = self._serve, ""
+        for command in (StartSharing(address), Share("observers")):
+            reply = await self._source.send(command)
+            if isinstance(reply, Refused):
+                raise GivenUp(f"the window can't be shared: {reply.why}")
+            await self._until(reply.seq)
+            if reply.link and self._told:
+                self._told(reply.link)
 
     async def _ask(self, command: Command) -> None:
         refused = ""

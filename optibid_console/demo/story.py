@@ -19,6 +19,7 @@ import psycopg
 
 from optibid_console.cli.main import INTERRUPTED
 from optibid_console.cli.person import no_terminal
+from optibid_console.commands import StartSharing
 from optibid_console.demo.fingerprint import Fingerprint, differences, take_fingerprint
 from optibid_console.demo.headless import Headless
 from optibid_console.demo.operator import GivenUp
@@ -76,6 +77,10 @@ def _parser() -> argparse.ArgumentParser:
         "--headless", action="store_true",
         help="no screen: play it, print each entry as a JSON line, exit 0 when all is back",
     )  # fmt: skip
+    parser.add_argument(
+        "--serve", default="", metavar="HOST:PORT",
+        help="share the window with observers at this address; a link is shown",
+    )  # fmt: skip
     parser.add_argument("--dir", type=Path, default=default_root(), help="where it lives")
     parser.add_argument("--keep", action="store_true", help="leave its files at the end")
     return parser
@@ -110,9 +115,9 @@ def _run(stack: Stack, given: argparse.Namespace) -> int:
     before = take_fingerprint(stack.database_url)
     with _engine_s_mark(stack):
         if not given.headless:
-            return _on_screen(stack, given.speed)
+            return _on_screen(stack, given.speed, given.serve)
         try:
-            asyncio.run(_play(stack, given.speed))
+            asyncio.run(_play(stack, given.speed, given.serve))
         except GivenUp as error:
             say(f"demo: {error}")
             return 1
@@ -150,10 +155,13 @@ async def _source(stack: Stack, t0: str | None = None) -> FeedSource:
     return FeedSource(dial, OPERATOR, "drive")
 
 
-async def _play(stack: Stack, speed: float) -> None:
+async def _play(stack: Stack, speed: float, serve: str) -> None:
+    def told(link: str) -> None:
+        say(f"demo: watch it with: optibid-console watch '{link}'")
+
     source = await _source(stack)
     try:
-        await Headless(source, print_line).play(_WINDOW_CLOCK_S / speed + _SLACK_S)
+        await Headless(source, print_line, serve, told).play(_WINDOW_CLOCK_S / speed + _SLACK_S)
     finally:
         await source.close()
 
@@ -162,11 +170,12 @@ def print_line(line: str) -> None:
     print(line, flush=True)
 
 
-def _on_screen(stack: Stack, speed: float) -> int:
+def _on_screen(stack: Stack, speed: float, serve: str) -> int:
     from screens.app import ConsoleApp
 
     t0 = f"+{_BEFORE_T0_S / speed + _LOOK_AROUND_S:.1f}s"
-    app = ConsoleApp(partial(_source, stack, t0), WINDOW)
+    sharing = StartSharing(serve) if serve else None
+    app = ConsoleApp(partial(_source, stack, t0), WINDOW, sharing=sharing)
     app.run()
     if app.failure:
         say(f"demo: {app.failure}")

@@ -97,7 +97,7 @@ def _take(found: dict[str, Any], name: str, value: Any) -> None:
         key_kind, of = get_args(kind)
         known: Any = found.get(name, Grown() if origin is Grown else {})
         for key, one in value:
-            key, one = _key(key_kind, key), from_plain(of, one)
+            key, one = from_plain(key_kind, key), from_plain(of, one)
             known = known.put(key, one) if isinstance(known, Grown) else {**known, key: one}
         found[name] = known
     elif name == "escalation" and value is not None:
@@ -128,10 +128,6 @@ def _has_pairs(kind: Any) -> bool:
     origin = get_origin(kind)
     is_mapping = isinstance(origin, type) and issubclass(origin, Mapping)
     return is_mapping and get_args(kind)[0] is not str
-
-
-def _key(kind: Any, value: Any) -> Any:
-    return tuple(value) if get_origin(kind) is tuple else value
 
 
 def _chunks(values: Any) -> Iterator[list[Any]]:
