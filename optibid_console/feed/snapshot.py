@@ -90,14 +90,14 @@ def _take(found: dict[str, Any], name: str, value: Any) -> None:
     origin = get_origin(kind)
     if origin is GrownList:
         grown = found.get(name, GrownList())
-        for one in value:
-            grown = grown.add(from_plain(get_args(kind)[0], one))
+        for one in _all(get_args(kind)[0], value):
+            grown = grown.add(one)
         found[name] = grown
     elif origin is Grown or _has_pairs(kind):
         key_kind, of = get_args(kind)
         known: Any = found.get(name, Grown() if origin is Grown else {})
-        for key, one in value:
-            key, one = from_plain(key_kind, key), from_plain(of, one)
+        keys = _all(key_kind, [key for key, _ in value])
+        for key, one in zip(keys, _all(of, [one for _, one in value]), strict=True):
             known = known.put(key, one) if isinstance(known, Grown) else {**known, key: one}
         found[name] = known
     elif name == "escalation" and value is not None:
@@ -128,6 +128,12 @@ def _has_pairs(kind: Any) -> bool:
     origin = get_origin(kind)
     is_mapping = isinstance(origin, type) and issubclass(origin, Mapping)
     return is_mapping and get_args(kind)[0] is not str
+
+
+def _all(kind: Any, values: list[Any]) -> tuple[Any, ...]:
+    """Values of one kind, whose decoder is put together once for all of them."""
+    decoded: tuple[Any, ...] = from_plain(tuple[kind, ...], values)
+    return decoded
 
 
 def _chunks(values: Any) -> Iterator[list[Any]]:

@@ -65,7 +65,7 @@ def test_a_link_shows_the_window_and_nothing_can_be_done_with_it(home: Home) -> 
     other.press("x")
     other.until("this link is for watching")
     operator.press("h")
-    operator.until("Hold")
+    operator.until("The clock stands still")
     operator.press("waiting for the all-clear\r")
     other.until("HOLD")
     until(lambda: any(one["kind"] == "held" for one in lines.entries()))
