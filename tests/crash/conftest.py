@@ -252,14 +252,6 @@ def place(room: Path) -> Iterator[Place]:
 
 
 @pytest.fixture(scope="session")
-def docker_server() -> Iterator[DockerServer]:
-    """A real Docker. Mark the test with `server("docker")`."""
-    server = DockerServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="session")
 def box(docker_server: DockerServer) -> str:
     """A container with processes of its own, whose first one reaps nobody."""
     name, shared = f"optibid-console-crash-{os.getpid()}", tempfile.gettempdir()

@@ -6,6 +6,8 @@ import asyncio
 import signal
 from typing import Any
 
+import pytest
+
 from optibid_console.commands import RunStep
 from optibid_console.entries import Outcome, RunEnded, StepFinished, StepStarted
 from optibid_console.journal.chain import verify
@@ -18,6 +20,7 @@ def settled(screen: Any) -> bool:
     return screen.state.step("1.1").status not in ACTIVE
 
 
+@pytest.mark.slow
 async def test_a_kill_there_leaves_one_launch_one_outcome_and_all_output(new_place: Any) -> None:
     places = {point: new_place(point) for point in STOP_POINTS}
     await asyncio.gather(*(killed_at(point, place) for point, place in places.items()))

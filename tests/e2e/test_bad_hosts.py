@@ -14,7 +14,8 @@ import asyncssh
 import pytest
 
 from tests.e2e.conftest import Home, until
-from tests.servers.sshd import Keys, OpenSshServer, free_port
+from tests.servers.ports import free_port
+from tests.servers.sshd import Keys, OpenSshServer
 
 WINDOW = """
 [window]

@@ -13,7 +13,6 @@ import pytest
 
 from probes.probe import Completed, HostError, Tail, TailBatch
 from tests.probes_b.pages import Answer, PageServer
-from tests.servers.docker import DockerServer
 
 
 class CuttableHost:
@@ -182,13 +181,3 @@ async def follow() -> AsyncIterator[Callable[[Tail], Follower]]:
     yield start
     for follower in followers:
         await follower.stop()
-
-
-@pytest.fixture(scope="session")
-def docker_server() -> Iterator[DockerServer]:
-    """A real Docker; mark the test with `server("docker")`."""
-    server = DockerServer()
-    try:
-        yield server
-    finally:
-        server.close()

@@ -18,7 +18,8 @@ from optibid_console.targets.connection import delay_s
 from optibid_console.targets.ssh import SshTarget
 from optibid_console.targets.target import Ending, LinkLost, LinkState, RunEnd, RunSpec
 from probes.probe import HostError
-from tests.servers.sshd import CuttableLink, Keys, OpenSshServer, asyncssh_server, free_port
+from tests.servers.ports import free_port
+from tests.servers.sshd import CuttableLink, Keys, OpenSshServer, asyncssh_server
 
 pytestmark = pytest.mark.server("sshd")
 
