@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from optibid_console.database_state import DatabaseState
 from optibid_console.runbook.facts import recorded_by
-from optibid_console.runbook.model import FORWARD, Action, Step, StepKind
+from optibid_console.runbook.model import FORWARD, Action, Runbook, Step, StepKind
 from optibid_console.state import OVER, StepStatus, WindowState
 from optibid_console.undone import begun_since_undone
 
@@ -156,12 +157,26 @@ def facts_missing(state: WindowState, action: Action) -> tuple[str, ...]:
     runbook = state.runbook
     if runbook is None or state.rehearsal:
         return ()
+    included = [one.step_id for one in action_plan(state, action) if one.included]
+    steps = [step for one in included if (step := runbook.step(one)) is not None]
+    return _unrecorded(state, runbook, steps)
+
+
+def facts_needed(state: WindowState, action: Action) -> tuple[str, ...]:
+    """The facts that nobody has recorded yet and without which the action can't be ready:
+    its `needs_facts`, and those that its own commands name, whatever there is to do now."""
+    named = tuple(one for one in action.needs_facts if one not in state.facts)
+    if state.runbook is None or state.rehearsal:
+        return named
+    commands = [step for step in action.steps if step.kind is StepKind.RUN]
+    return tuple(dict.fromkeys((*named, *_unrecorded(state, state.runbook, commands))))
+
+
+def _unrecorded(state: WindowState, runbook: Runbook, steps: Iterable[Step]) -> tuple[str, ...]:
+    """The facts that these steps name, and that nobody has recorded and none before them will."""
     known: set[str] = set()
     missing: list[str] = []
-    for planned in action_plan(state, action):
-        step = runbook.step(planned.step_id)
-        if step is None or not planned.included:
-            continue
+    for step in steps:
         missing += [one for one in missing_facts(state, step.run) if one not in known]
         known |= set(recorded_by(runbook, step))
     return tuple(dict.fromkeys(missing))

@@ -27,6 +27,10 @@ def _unread(s: WindowState, entry: e.Entry, f: e.MigrationsUnread) -> WindowStat
     return _database(s, f.database, lambda known: d.unread(known, f, entry.at))
 
 
+def _rights(s: WindowState, entry: e.Entry, f: e.RestoreRights) -> WindowState:
+    return _database(s, f.database, lambda known: changed(known, lacking=f.lacking))
+
+
 def _schema_read(s: WindowState, entry: e.Entry, f: e.SchemaRead) -> WindowState:
     return _database(s, f.database, lambda known: d.schema_read(known, f))
 
@@ -79,6 +83,7 @@ FOLDS.update(
     {
         e.MigrationsRead: _migrations_read,
         e.MigrationsUnread: _unread,
+        e.RestoreRights: _rights,
         e.SchemaRead: _schema_read,
         e.DatabaseMarked: _marked,
         e.CostMeasured: _cost_measured,

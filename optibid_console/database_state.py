@@ -49,6 +49,8 @@ class DatabaseState:
     """Of the last migration."""
     restored: e.DatabaseRestored | None = None
     restored_at: float = 0.0
+    lacking: tuple[str, ...] = ()
+    """Why the console's role couldn't restore it: sentences."""
     unread: str = ""
     """Why what is pending can't be read now; empty: it can."""
     unread_since: float = 0.0

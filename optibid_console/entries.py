@@ -373,6 +373,15 @@ class MigrationsUnread:
 
 
 @dataclass(frozen=True, slots=True)
+class RestoreRights:
+    """What the console's role at a database can or can't restore, when that has changed."""
+
+    database: str
+    lacking: tuple[str, ...]
+    """A sentence each; empty: it can restore all of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class SchemaRead:
     """A database's schema: its fingerprint, and its objects by name."""
 
@@ -714,6 +723,7 @@ Fact = (
     | ArtifactRecorded
     | MigrationsRead
     | MigrationsUnread
+    | RestoreRights
     | SchemaRead
     | DatabaseMarked
     | CostMeasured

@@ -34,7 +34,10 @@ def unbacked_words(action: Action) -> str:
 
 
 def migrates_unbacked(state: WindowState, action: Action) -> tuple[Step, str] | None:
-    """The first step of the action that would migrate without a backup, and what is missing."""
+    """The first step of the action that would migrate without a backup, and what is missing; a
+    rehearsal migrates nothing."""
+    if state.rehearsal:
+        return None
     runbook = state.runbook
     backed: list[str] = []
     for planned in action_plan(state, action):

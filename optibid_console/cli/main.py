@@ -57,6 +57,18 @@ def _action(options: Namespace) -> int:
     return action(options)
 
 
+def _control(options: Namespace) -> int:
+    from optibid_console.cli.control import control
+
+    return control(options)
+
+
+def _rehearse(options: Namespace) -> int:
+    from optibid_console.cli.rehearse import rehearse
+
+    return rehearse(options)
+
+
 def _engine(options: Namespace) -> int:
     from optibid_console.cli.engine import engine
 
@@ -108,6 +120,8 @@ def _tell(options: Namespace) -> int:
 _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "run": _run, "attach": _attach, "engine": _engine, "status": _status, "demo": _demo,
     "check": _check, "probe": _probe, "verify": _verify, "action": _action, "tell": _tell,
+    "rehearse": _rehearse,
+    **dict.fromkeys(("hold", "resume", "step", "skip", "jump"), _control),
     "journal": _journal,
 }  # fmt: skip
 

@@ -60,6 +60,22 @@ def _parser() -> argparse.ArgumentParser:
             epilog=_ACTION_EXITS,
         )
     )
+    _controls(commands)
+    rehearse = commands.add_parser(
+        "rehearse",
+        help="walk a whole rehearsal by itself, and say what it found",
+        description="Walk every step of every phase and every action in a rehearsal: what is "
+        "marked read-only is done and measured, all else is only walked. Nothing is changed.",
+        epilog="exit status: 0 nothing found, 1 findings, 2 bad input, 3 refused, 4 unknown",
+    )
+    _config(rehearse)
+    rehearse.add_argument(
+        "--journal", type=_place, metavar="PLACE",
+        help="where it is recorded; a new one of this config's rehearsals when not given",
+    )  # fmt: skip
+    _name(rehearse)
+    _json(rehearse)
+    rehearse.set_defaults(rehearse=True, t0=None, take_over="", accept_runbook=False)
     engine = commands.add_parser(
         "engine", help="run the window's engine in the foreground, without a screen", epilog=_EXITS
     )
@@ -140,6 +156,37 @@ def _action(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--reason", default="", help="why, for --decide")
     _json(parser)
+
+
+_CONTROLS = {
+    "hold": "hold the window's clock, with a reason",
+    "resume": "end the hold; what is left shifts",
+    "step": "run a step of the phases, again when it failed, or confirm one done by hand",
+    "skip": "leave a step out that isn't required, with a reason",
+    "jump": "go on from another step, or open it and what follows again, with a reason",
+}
+
+
+def _controls(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """What some keys do, for who has no screen."""
+    for name, does in _CONTROLS.items():
+        parser = commands.add_parser(
+            name, help=f"{does}; without a screen",
+            description=f"{does[0].upper()}{does[1:]}: the same guards and the same journal as "
+            "its key.", epilog=_EXITS,
+        )  # fmt: skip
+        if name in ("step", "skip", "jump"):
+            parser.add_argument("step", metavar="STEP", help="its id in the runbook")
+        if name == "step":
+            parser.add_argument(
+                "--confirm", default="", metavar="STEP",
+                help="its id once more; without it what it would do is shown and nothing is done",
+            )  # fmt: skip
+        needed = name in ("hold", "skip", "jump")
+        text = "why" if needed else "a note" if name == "resume" else "why again, or a note"
+        parser.add_argument("--reason", default="", required=needed, help=f"{text}; it is recorded")
+        _window(parser)
+        _json(parser)
 
 
 def _window(parser: argparse.ArgumentParser) -> None:

@@ -18,11 +18,14 @@ SELECT pg_snapshot_xmax(pg_current_snapshot())::text::numeric,
 """
 
 TABLES = """
-SELECT CASE schemaname WHEN 'public' THEN '' ELSE schemaname || '.' END || relname,
-    n_tup_ins, n_tup_upd, n_tup_del
-FROM pg_stat_user_tables WHERE n_tup_ins + n_tup_upd + n_tup_del > 0
-    AND schemaname !~ '^_timescaledb_' ORDER BY 1 LIMIT 5000
+SELECT CASE n.nspname WHEN 'public' THEN '' ELSE n.nspname || '.' END || c.relname,
+    sum(n_tup_ins)::bigint, sum(n_tup_upd)::bigint, sum(n_tup_del)::bigint
+FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = coalesce(pg_partition_root(s.relid), s.relid)
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n_tup_ins + n_tup_upd + n_tup_del > 0 AND schemaname !~ '^_timescaledb_'
+GROUP BY n.nspname, c.relname ORDER BY 1 LIMIT 5000
 """
+"""The rows of a partitioned table are those of its partitions."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,14 @@ from optibid_console.signals import CostSampled
 from optibid_console.state import OVER, RunState
 
 EVERY_S = 10.0
+_RIGHTS_EVERY_S = 60.0
 _RETELL_S = 30.0
 _NOTABLE = 1.1
 
 
 class DatabaseWatch:
-    """Reads one database every ten seconds, and at once when its backup begins."""
+    """Reads one database every ten seconds, and at once when its backup begins or is made, it
+    was migrated or restored."""
 
     def __init__(self, database: Database, ledger: Ledger) -> None:
         self._database = database
@@ -30,22 +32,31 @@ class DatabaseWatch:
         self._mark_after = 0.0
         self._told_at = 0.0
         self._unread_at = 0.0
+        self._rights_at = -_RIGHTS_EVERY_S
 
     async def run(self) -> None:
         """Until cancelled."""
         loop = asyncio.get_running_loop()
-        due = loop.time()
+        due, turning = loop.time(), self._turning_point
         while True:
             await self._mark()
-            if loop.time() >= due:
+            turned, turning = turning != self._turning_point, self._turning_point
+            if loop.time() >= due or turned:
                 due = loop.time() + EVERY_S
+                await self._rights()
                 await self._pending()
-                await self._cost()
+                await self._cost(at_once=turned)
             try:
                 async with asyncio.timeout(max(due - loop.time(), 0.0)):
                     await self._ledger.changed()
             except TimeoutError:
                 continue
+
+    @property
+    def _turning_point(self) -> tuple[object, ...]:
+        """When it changes, what going back would lose is another: it is measured at once."""
+        known = self._known
+        return known.mark, known.no_return, known.restored
 
     @property
     def _known(self) -> DatabaseState:
@@ -75,6 +86,25 @@ class DatabaseWatch:
             await self._ledger.keep(
                 e.SchemaRead(self._id, "backup", schema.fingerprint, schema.objects, run_id)
             )
+
+    async def _rights(self) -> None:
+        """Whether the console's role could restore it: known long before it has to."""
+        now = time.monotonic()
+        if now - self._rights_at < _RIGHTS_EVERY_S or not self._restored_by_some_action():
+            return
+        try:
+            await self._database.lacking()
+        except DatabaseAway:  # what is asked next says so
+            return
+        self._rights_at = now
+
+    def _restored_by_some_action(self) -> bool:
+        runbook = self._ledger.state.runbook
+        return runbook is not None and any(
+            step.kind is StepKind.RESTORE and step.database == self._id
+            for action in runbook.actions
+            for step in runbook.action_steps(action)
+        )
 
     async def _pending(self) -> None:
         """What is pending, as long as a migration may still come; an entry when it changed."""
@@ -118,7 +148,7 @@ class DatabaseWatch:
             for _, step in steps
         )
 
-    async def _cost(self) -> None:
+    async def _cost(self, *, at_once: bool) -> None:
         """What going back to this window's backup would lose now."""
         known = self._known
         if known.mark is None:
@@ -138,18 +168,20 @@ class DatabaseWatch:
                 self._id, since, now.at, lost.transactions, lost.wal_bytes, lost.rows,
                 lost.restarted,
             )  # fmt: skip
-        await self._tell(cost)
+        await self._tell(cost, at_once=at_once)
 
-    async def _tell(self, cost: Cost) -> None:
+    async def _tell(self, cost: Cost, *, at_once: bool = False) -> None:
         self._ledger.signal(CostSampled(cost))
         before = self._known.cost
         if not notable(before, cost) or (
-            before is not None
+            not at_once
+            and before is not None
             and before.problem == cost.problem
-            and time.time() - self._told_at < _RETELL_S
+            and time.monotonic() - self._told_at < _RETELL_S
         ):
             return
-        self._told_at = time.time()
+        if not at_once:
+            self._told_at = time.monotonic()
         await self._ledger.keep(e.CostMeasured(cost))
 
     def _since(self, known: DatabaseState) -> float:

@@ -7,13 +7,13 @@ import time
 from datetime import UTC, datetime
 
 from optibid_console import entries as e
-from optibid_console.action_plan import not_recorded
+from optibid_console.action_plan import facts_needed, not_recorded
 from optibid_console.criteria import Judgement, judge
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.observing import Observers
 from optibid_console.escalation import newly_due, starting_reason
 from optibid_console.estimate import estimate_s
-from optibid_console.runbook.model import Action, Criterion, Runbook
+from optibid_console.runbook.model import Action, Criterion, Runbook, StepKind
 from optibid_console.signals import Pulse
 from optibid_console.state import CriterionState, StepStatus, WindowState
 from probes.probe import Status
@@ -44,7 +44,7 @@ class Judge:
             await self._judge(criterion, now)
         await self._escalate(now)
         for action in self._runbook.actions:
-            if action.ready_when or action.needs_facts:
+            if action.ready_when or action.needs_facts or restored(self._runbook, action):
                 await self._ready(action, now)
 
     async def _escalate(self, now: float) -> None:
@@ -95,9 +95,7 @@ class Judge:
 
     async def _ready(self, action: Action, now: float) -> None:
         state = self._ledger.state
-        missing = [
-            not_recorded(state, name) for name in action.needs_facts if name not in state.facts
-        ]
+        missing = [not_recorded(state, name) for name in facts_needed(state, action)]
         for probe_id in action.ready_when:
             unknown = [
                 name for name in self._observers.waits_for(probe_id) if name not in state.facts
@@ -115,6 +113,9 @@ class Judge:
             elif spec and now - samples[-1].at > 3 * spec.every + spec.timeout:
                 since = datetime.fromtimestamp(samples[-1].at, UTC).strftime("%H:%M:%SZ")
                 missing.append(f"{title}: not read since {since}")
+        for database in restored(self._runbook, action):
+            known = state.databases.get(database)
+            missing += [f"{database}: {why}" for why in known.lacking] if known else []
         named = tuple(dict.fromkeys(missing))
         estimate = round(estimate_s(state, action), 1)
         before = state.readiness.get(action.id)
@@ -151,6 +152,12 @@ class PulseTaker:
             problem = self._ledger.problem
             self._ledger.signal(Pulse(time.time(), round(worst_ms, 1), not problem, problem))
             worst_ms, told_at = 0.0, loop.time()
+
+
+def restored(runbook: Runbook, action: Action) -> tuple[str, ...]:
+    """The databases that an action would restore."""
+    steps = runbook.action_steps(action)
+    return tuple(dict.fromkeys(one.database for one in steps if one.kind is StepKind.RESTORE))
 
 
 def phase_begun(runbook: Runbook, state: WindowState, phase_id: str) -> bool:

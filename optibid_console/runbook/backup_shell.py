@@ -67,7 +67,7 @@ open_session() {
   "$bin"psql -X -A -t -q -w -v ON_ERROR_STOP=1 <"$work/sql" >"$work/answers" 2>"$work/said" &
   session=$!
   exec 4>"$work/sql" 5<"$work/answers"
-  printf '%s\n' "$opening" >&4 2>/dev/null
+  printf '%s\n' "$opening" "\\o '$work/children'" "$children" '\o' "$moment" >&4 2>/dev/null
   IFS='|' read -r version number lsn transactions database_bytes <&5 &&
     IFS='|' read -r snapshot taken_at table_count <&5 || {
       wait "$session"
@@ -84,6 +84,18 @@ SELECT current_setting('server_version'), current_setting('server_version_num'),
   (SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()),
   pg_database_size(current_database());
 BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+"
+# Each table whose rows are (also) in others: partitions, children, chunks; all levels of them.
+children="
+WITH RECURSIVE below AS (
+  SELECT inhrelid AS child, inhparent AS parent FROM pg_inherits
+  UNION SELECT below.child, i.inhparent FROM below JOIN pg_inherits i ON i.inhrelid = below.parent)
+SELECT n.nspname || '.' || c.relname || E'\t' || m.nspname || '.' || p.relname
+  FROM below JOIN pg_class c ON c.oid = child JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_class p ON p.oid = parent JOIN pg_namespace m ON m.oid = p.relnamespace
+  WHERE c.relkind = 'r' AND p.relkind IN ('r', 'p');
+"
+moment="
 SELECT pg_export_snapshot(), to_char(now(), 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
   (SELECT count(*) FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
     WHERE relkind = 'r' AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema');
@@ -141,16 +153,21 @@ sums() {
     sha256 <"$part" | sed "s,  .*,  ${file##*/},"
   fi
 }
+# A table whose data is in its partitions is there when that of each of them is.
 tables_missing() {
-  awk 'FNR == NR { if ($0 != "") want[$0]; next }
-    sub(/^[0-9]+; [0-9]+ [0-9]+ TABLE DATA /, "") {
+  awk -F '\t' 'FILENAME == ARGV[1] { if ($0 != "") want[$0]; next }
+    FILENAME == ARGV[2] {
+      if (!sub(/^[0-9]+; [0-9]+ [0-9]+ TABLE DATA /, "")) next
       at = index($0, " "); name = substr($0, at + 1); sub(/ [^ ]*$/, "", name)
-      seen[name]; seen[substr($0, 1, at) name]
+      seen[name]; seen[substr($0, 1, at - 1) "." name]; next
     }
-    END { for (one in want) {
-      key = one; sub(/\./, " ", key)
-      if (!(one in seen) && !(key in seen)) print one
-    } }' "$work/tables" "$work/list"
+    { parent = $2; whole[parent]; if (!($1 in seen)) lacks[parent] }
+    END {
+      for (parent in whole) if (!(parent in lacks)) {
+        seen[parent]; name = parent; sub(/^[^.]*\./, "", name); seen[name]
+      }
+      for (one in want) if (!(one in seen)) print one
+    }' "$work/tables" "$work/list" "$work/children"
 }
 # Every row of every table as the dump has it: all of it is read and unpacked.
 rows_of_dump() {
@@ -165,16 +182,24 @@ rows_of_dump() {
   read -r status <"$work/status"
   return "$status"
 }
+# A table's rows are also those of its partitions.
 rows_missing() {
-  awk 'FNR == NR {
-      name = substr($0, length($1) + 2); rows[name] = $1
-      sub(/^[^.]*\./, "", name); any[name] += $1; next
+  awk 'FILENAME == ARGV[1] { rows[substr($0, length($1) + 2)] = $1; next }
+    FILENAME == ARGV[2] {
+      at = index($0, "\t"); child = substr($0, 1, at - 1); parent = substr($0, at + 1)
+      if (child in rows) more[parent] += rows[child]
+      next
+    }
+    !counted {
+      counted = 1
+      for (name in more) rows[name] += more[name]
+      for (name in rows) { table = name; sub(/^[^.]*\./, "", table); any[table] += rows[name] }
     }
     $0 != "" {
       name = substr($0, length($1) + 2)
       has = (name in rows) ? rows[name] : any[name] + 0
       if (has < $1 + 0) print name " has " has " rows, expected at least " $1
-    }' "$work/counts" "$work/rows"
+    }' "$work/counts" "$work/children" "$work/rows"
 }
 listed() { tr '\n' ',' | sed 's/,$//; s/,/, /g'; }
 verify() {

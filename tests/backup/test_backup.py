@@ -158,6 +158,54 @@ async def test_old_backups_go_by_count_and_age_and_never_those_of_an_open_window
     ]
 
 
+PARTITIONED = """
+CREATE TABLE ticks (id int, day int, note text) PARTITION BY RANGE (day);
+CREATE TABLE ticks_1 PARTITION OF ticks FOR VALUES FROM (0) TO (10);
+CREATE TABLE market.ticks_2 PARTITION OF ticks FOR VALUES FROM (10) TO (20)
+    PARTITION BY RANGE (id);
+CREATE TABLE market."ticks 2a" PARTITION OF market.ticks_2 FOR VALUES FROM (0) TO (1000);
+INSERT INTO ticks SELECT g, g % 20, 'x' FROM generate_series(1, 100) g;
+CREATE TABLE bare (id int) PARTITION BY LIST (id);
+CREATE TABLE older (id int);
+CREATE TABLE younger (more int) INHERITS (older);
+INSERT INTO older VALUES (1);
+INSERT INTO younger VALUES (2, 2), (3, 3);
+"""
+
+
+@pytest.mark.parametrize("form", ["custom", "directory"])
+async def test_the_rows_of_a_partitioned_table_are_those_of_its_partitions(
+    place: Place, form: str
+) -> None:
+    place.server.execute(PARTITIONED, place.dbname)
+    place.database = f'format = "{form}"\n' + (
+        'tables = ["ticks", "market.ticks_2", "public.ticks_1", "older"]\n'
+        'rows = { ticks = 100, "market.ticks_2" = 50, "ticks 2a" = 50, older = 3 }'
+    )
+    step, _, heard = await place.backed_up()
+    assert step.outcome is e.Outcome.SUCCEEDED, step.reason
+    assert artifact(heard).checks[0] == "pg_restore reads all of it: 3106 rows of 7 tables"
+
+
+async def test_a_partitioned_table_with_too_few_rows_or_none_at_all_is_no_backup(
+    place: Place,
+) -> None:
+    place.server.execute(PARTITIONED, place.dbname)
+    place.database = 'rows = { ticks = 101, "public.older" = 4 }'
+    step, _, _ = await place.backed_up()
+    assert step.outcome is e.Outcome.FAILED
+    assert "in the dump, ticks has 100 rows, expected at least 101" in step.reason
+    assert "public.older has 3 rows, expected at least 4" in step.reason
+
+
+async def test_a_partitioned_table_without_a_partition_has_no_data(place: Place) -> None:
+    place.server.execute(PARTITIONED, place.dbname)
+    place.database = 'tables = ["bare", "ticks"]'
+    step, _, _ = await place.backed_up()
+    assert step.outcome is e.Outcome.FAILED
+    assert "the dump has no data of bare;" in step.reason
+
+
 async def test_every_shell_reads_the_command_and_overwrites_no_backup(place: Place) -> None:
     async with place.engine() as bench:
         runbook = bench.state.runbook

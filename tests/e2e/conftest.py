@@ -109,7 +109,7 @@ class Home:
 
     def entries(self, kind: str = "", journal: Path | None = None) -> list[Entry]:
         try:
-            found = entries_of(journal or self.journal)
+            found = list(entries_of(journal or self.journal))
         except JournalError as error:
             if "no window was recorded in it" not in str(error):
                 raise

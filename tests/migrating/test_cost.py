@@ -52,6 +52,29 @@ async def test_what_was_written_since_the_backup_is_counted(
     assert "(was known last 0:" in said[1]
 
 
+async def test_the_rows_of_partitions_are_told_as_their_tables(
+    window: Window, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_watch, "EVERY_S", 0.3)
+    monkeypatch.setattr(database_watch, "_RETELL_S", 0.0)
+    window.sql(
+        "CREATE TABLE ticks (id int, day int) PARTITION BY RANGE (day);"
+        "CREATE TABLE ticks_1 PARTITION OF ticks FOR VALUES FROM (0) TO (10);"
+        "CREATE TABLE ticks_2 PARTITION OF ticks FOR VALUES FROM (10) TO (20)"
+    )
+    async with window.open() as bench:
+        await window.record_backup()
+        await bench.until(lambda state: state.databases["optibid"].mark)
+        window.sql("INSERT INTO ticks SELECT g, g % 20 FROM generate_series(1, 40) g")
+
+        def rows(state: WindowState) -> dict[str, tuple[int, ...]]:
+            cost = state.databases["optibid"].cost
+            return dict(cost.rows) if cost else {}
+
+        state = await bench.until(lambda state: "ticks" in rows(state), 30)
+        assert rows(state) == {"ticks": (40, 0, 0)}
+
+
 async def test_pending_that_cannot_be_read_is_recorded_and_so_is_its_end(
     window: Window, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,8 @@ from psycopg.conninfo import make_conninfo
 from tests.servers.ports import free_port
 
 NOBODY = 65534
+DEBIAN = Path("/usr/lib/postgresql/15/bin")
+"""Debian's PostgreSQL 15, which has PostGIS and uuid-ossp: its programs aren't on PATH."""
 
 
 @cache

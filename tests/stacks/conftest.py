@@ -44,7 +44,7 @@ cwd = "/srv/optibid"
 """
 """How config.toml names its hosts."""
 
-_PARTS = re.compile("optibid-(?=backend|frontend|postgres)")
+_PARTS = re.compile("optibid-(?=backend|frontend|postgres|[$])")
 
 
 class Place:
@@ -68,8 +68,12 @@ class Place:
 
     def check_out(self, extra: Mapping[str, str]) -> None:
         """Make the checkout, with these files too."""
-        given = {name: _PARTS.sub(f"{self.name}-", text) for name, text in extra.items()}
+        given = {name: self.named(text) for name, text in extra.items()}
         self.checkout = Checkout(self.room, self.ports["backend"], given)
+
+    def named(self, text: str) -> str:
+        """The text with this place's names of containers, units and processes."""
+        return _PARTS.sub(f"{self.name}-", text)
 
     @contextlib.contextmanager
     def host(self) -> Iterator[None]:
@@ -104,7 +108,7 @@ class Place:
         for before, after in edits.items():
             assert before in text, before
             text = text.replace(before, after)
-        return _PARTS.sub(f"{self.name}-", text)
+        return self.named(text)
 
     def environment(self) -> dict[str, str]:
         plain = ("APP_HOST", "DB_HOST", "DB_NAME", "DB_USER", "DEPLOY_USER", "API_HOST",

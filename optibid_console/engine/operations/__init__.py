@@ -28,7 +28,7 @@ def operations_of(
     retention = Retention(loaded.runbook, open_windows)
     return {
         StepKind.RUN: PartOperation(ledger, targets, retention),
-        StepKind.BACKUP: BackupOperation(loaded.runbook, ledger, open_windows),
+        StepKind.BACKUP: BackupOperation(loaded.runbook, ledger, open_windows, databases),
         StepKind.MIGRATE: Migrating(databases, ledger),
         StepKind.RESTORE: Restoring(databases, ledger),
     }

@@ -9,6 +9,7 @@ from dataclasses import replace
 from optibid_console import entries as e
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.live_run import LiveRun
+from optibid_console.engine.operations.databases import Database, DatabaseAway
 from optibid_console.engine.operations.retaining import OpenWindows, open_stamps
 from optibid_console.engine.reports import Report
 from optibid_console.journal.journal import JournalError
@@ -26,9 +27,16 @@ _LONGEST = 300
 class BackupOperation:
     """`kind = "backup"`: the artifact and its facts, or why there is none and what is left."""
 
-    def __init__(self, runbook: Runbook, ledger: Ledger, open_windows: OpenWindows) -> None:
+    def __init__(
+        self,
+        runbook: Runbook,
+        ledger: Ledger,
+        open_windows: OpenWindows,
+        databases: Mapping[str, Database],
+    ) -> None:
         self._runbook = runbook
         self._ledger = ledger
+        self._databases = databases
         self._open_windows = open_windows
 
     async def before(self, live: LiveRun) -> str:
@@ -61,12 +69,22 @@ class BackupOperation:
         artifact = artifact_of(live)
         if outcome is e.Outcome.SUCCEEDED and artifact is not None:
             await self._record(live, artifact)
-            return outcome, "; ".join((reason, *artifact.checks))
+            return outcome, "; ".join((reason, *artifact.checks, *await self._but(live)))
         if outcome is e.Outcome.SUCCEEDED:
             outcome, reason = e.Outcome.FAILED, NO_ARTIFACT
         elif outcome is e.Outcome.FAILED:
             reason = _said(live, "problem") or "; ".join((reason, *live.trail.last_lines()[-1:]))
         return outcome, "; ".join((reason, *left_behind(live, artifact)))
+
+    async def _but(self, live: LiveRun) -> list[str]:
+        """What stands in the way of restoring what was backed up."""
+        database = self._databases[live.step.database]
+        try:
+            lacking = await database.lacking()
+        except DatabaseAway:
+            known = self._ledger.state.databases.get(live.step.database)
+            lacking = known.lacking if known else ()
+        return [f"but it can't be restored: {one}" for one in lacking]
 
     async def _record(self, live: LiveRun, artifact: e.ArtifactRecorded) -> None:
         """What isn't in the journal yet: an engine may have died in between."""

@@ -21,8 +21,11 @@ from optibid_console.database.migrations import (
     files_of,
     migrations_of,
 )
+from optibid_console.database.rights import RIGHTS
 from optibid_console.database.schema import SCHEMA, Schema, schema_of
+from optibid_console.database_state import DatabaseState
 from optibid_console.engine.ledger import Ledger
+from optibid_console.entries import RestoreRights
 from optibid_console.runbook.load import Loaded
 from optibid_console.runbook.model import DatabaseSpec
 from optibid_console.runbook.operations import word
@@ -108,11 +111,23 @@ class Database:
                 f"{self.spec.id}: its schema can't be read, a table is locked by {said}"
             ) from away
 
+    async def lacking(self) -> tuple[str, ...]:
+        """Why the console's role couldn't restore it, in sentences; also an entry when that
+        isn't what is known. Raises `DatabaseAway`."""
+        async with self.asking() as connection:
+            rows = await (await connection.execute(RIGHTS)).fetchall()
+        found = tuple(one_line(str(row[0]), 300) for row in rows)
+        known = self._ledger.state.databases.get(self.spec.id, DatabaseState())
+        if found != known.lacking:
+            await self._ledger.keep(RestoreRights(self.spec.id, found))
+        return found
+
     async def measures(self) -> Measures:
         """How far it has come: transactions, WAL, rows changed. Raises `DatabaseAway`."""
         async with self.asking() as connection:
-            overall = await (await connection.execute(measures.OVERALL)).fetchone()
+            # in this order: transactions are never fewer than what wrote those rows
             tables = await (await connection.execute(measures.TABLES)).fetchall()
+            overall = await (await connection.execute(measures.OVERALL)).fetchone()
         assert overall is not None
         return measures_of(time.time(), overall, tables)
 

@@ -1,0 +1,158 @@
+"""`hold`, `resume`, `step`, `skip`, `jump` on a real engine, with their exit statuses."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from optibid_console import engine_record
+from optibid_console.engine.opening import opening
+from optibid_console.journal.lease import this_engine
+from optibid_console.journal.sqlite import SqliteJournal
+from optibid_console.runbook.load import load
+from tests.e2e.conftest import RUNBOOK, Home, until
+from tests.e2e.test_action_command import objects
+
+MORE = """
+[[phases.steps]]
+id = "1.3"
+title = "Look again"
+on = "local"
+run = "echo looked again; test ! -e blind"
+required = false
+
+[[phases.steps]]
+id = "1.4"
+title = "Somebody looks"
+kind = "manual"
+required = false
+"""
+
+
+class Controls:
+    """The commands on one home's journal."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+
+    def run(self, *line: str) -> subprocess.CompletedProcess[str]:
+        return self.home.run(*line, "--journal", str(self.home.journal))
+
+
+@pytest.fixture
+def controls(home: Home) -> Controls:
+    home.config.write_text(RUNBOOK + MORE)
+    home.go()
+    asyncio.run(opened(home))
+    return Controls(home)
+
+
+async def opened(home: Home) -> None:
+    """An open window that no engine runs."""
+    journal = await SqliteJournal.open(home.journal, create=True)
+    await journal.acquire("ann", this_engine())
+    await journal.append("ann", opening(load(home.config, {}), "", time.time()))
+    await journal.release()
+    await journal.close()
+
+
+def test_hold_and_resume_without_an_engine_leave_none(controls: Controls) -> None:
+    held = controls.run("hold", "--reason", "the dba asks", "--as", "bob")
+    assert (held.returncode, held.stderr) == (0, "")
+    assert held.stdout == "the window is held by bob: the dba asks\n"
+    (entry,) = controls.home.entries("held")
+    assert (entry.actor, entry.fact.reason) == ("bob", "the dba asks")
+    again = controls.run("hold", "--reason", "me too")
+    assert again.returncode == 3
+    assert again.stderr == "hold isn't possible: the window is held already: the dba asks\n"
+    resumed = controls.run("resume", "--json")
+    assert resumed.returncode == 0
+    assert objects(resumed.stdout)[-1]["result"]["exit_status"] == 0
+    assert controls.run("resume").stderr == "resume isn't possible: the window isn't held\n"
+    assert not engine_record.running()
+
+
+def test_a_step_is_shown_run_with_its_output_and_tried_again(controls: Controls) -> None:
+    shown = controls.run("step", "1.1")
+    assert shown.returncode == 3
+    assert shown.stderr == "type --confirm 1.1 to run it\n"
+    assert "1.1 Say hello on local\n  echo launched >>launches;" in shown.stdout
+    assert controls.home.launches() == 0
+    early = controls.run("step", "1.3", "--confirm", "1.3")
+    assert (early.returncode, "1.1 Say hello comes first" in early.stderr) == (3, True)
+    done = controls.run("step", "1.1", "--confirm", "1.1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "  1.1 | hello\n" in done.stdout
+    assert done.stdout.endswith("1.1 succeeded after 0:00: exit 0\n")
+    assert controls.run("step", "1.2", "--confirm", "1.2").returncode == 0
+    (controls.home.path / "blind").touch()
+    failed = controls.run("step", "1.3", "--confirm", "1.3")
+    assert (failed.returncode, "1.3 failed after" in failed.stderr) == (1, True)
+    (controls.home.path / "blind").unlink()
+    again = controls.run("step", "1.3", "--confirm", "1.3", "--reason", "it can see now")
+    assert again.returncode == 0
+    assert "try 2" in again.stdout
+    assert controls.home.entries("step-started")[-1].fact.reason == "it can see now"
+    by_hand = controls.run("step", "1.4", "--confirm", "1.4", "--reason", "I looked", "--as", "bob")
+    assert by_hand.returncode == 0
+    assert by_hand.stdout.endswith("1.4 succeeded after 0:00: confirmed by bob: I looked\n")
+
+
+def test_skip_and_jump_pass_the_same_guards(controls: Controls) -> None:
+    required = controls.run("skip", "1.1", "--reason", "hurry")
+    assert (required.returncode, required.stderr) == (
+        3, "skip isn't possible: 1.1 is required: it can't be skipped\n"
+    )  # fmt: skip
+    between = controls.run("jump", "1.3", "--reason", "hurry")
+    assert (between.returncode, "1.1 Say hello and 1 more lies between" in between.stderr) == (
+        3, True,
+    )  # fmt: skip
+    assert controls.run("skip", "1.3", "--reason", "seen before").returncode == 0
+    assert controls.home.entries("step-skipped")[-1].fact.reason == "seen before"
+    back = controls.run("jump", "1.3", "--reason", "after all")
+    assert (back.returncode, back.stderr) == (0, "")
+    assert back.stdout == (
+        "the window goes on from 1.3: 1.3 open to be run again; nothing was run by it\n"
+    )
+
+
+def test_who_drives_is_not_pushed_aside(controls: Controls) -> None:
+    journal = str(controls.home.journal)
+    screen = controls.home.terminal("run", "--journal", journal, "--as", "ann")
+    screen.until("Little window", "recording")
+    refused = controls.run("hold", "--reason", "stop", "--as", "bob")
+    assert refused.returncode == 3
+    assert refused.stderr.startswith("ann drives this window, for ")
+    assert "--take-over" in refused.stderr
+    taken = controls.run("hold", "--reason", "stop", "--as", "bob", "--take-over", "she sleeps")
+    assert taken.returncode == 0
+    screen.until("HOLD")
+    os.kill(controls.home.engine().pid, signal.SIGTERM)
+    until(lambda: not engine_record.running())
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "said"),
+    [
+        (("step", "9.9"), 2, 'no step "9.9" in the phases; steps are 1.1, 1.2, 1.3, 1.4'),
+        (("skip", "1.3"), 2, "required: --reason"),
+        (("hold",), 2, "required: --reason"),
+    ],
+)
+def test_bad_input_is_said(
+    controls: Controls, line: tuple[str, ...], status: int, said: str
+) -> None:
+    ended = controls.run(*line)
+    assert (ended.returncode, said in ended.stderr) == (status, True)
+
+
+def test_without_a_window_nothing_is_opened(home: Home) -> None:
+    ended = home.run("hold", "--reason", "x", "--journal", str(home.journal))
+    assert ended.returncode == 3
+    assert ended.stderr == "no window is open: `optibid-console run` opens one\n"
+    assert not home.journal.exists()

@@ -1,0 +1,66 @@
+"""One cluster of PostgreSQL 15 with OptiBid's database in two sizes, and the stage in it."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers.postgres import DEBIAN, PostgresServer
+from tests.story.stage import HERE, Stage
+
+SMALL, BIG = 5_000, 1_000_000
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[PostgresServer]:
+    """Debian's PostgreSQL 15. Mark the test with `server("postgis")`."""
+    server = PostgresServer(
+        DEBIAN,
+        ["shared_buffers=128MB", "max_wal_size=4GB", "full_page_writes=off",
+         "max_connections=60", "wal_level=logical"],
+    )  # fmt: skip
+    try:
+        server.start()
+        for role in ("keeper", "reader"):
+            server.execute(f"CREATE ROLE {role}")
+        filled(server, "small", SMALL)
+        yield server
+    finally:
+        server.remove()
+
+
+def filled(server: PostgresServer, dbname: str, rows: int) -> None:
+    """A database of that many rows, to be copied."""
+    server.execute(f"CREATE DATABASE {dbname}")
+    subprocess.run(
+        [DEBIAN / "psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", f"rows={rows}",
+         "-d", server.dsn(dbname), "-f", HERE / "optibid.sql"],
+        check=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    server.execute("VACUUM ANALYZE", dbname)
+
+
+@pytest.fixture
+def stage(cluster: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """The host before its window, with v1 running; a test takes a database for it."""
+    # not tmp_path: a socket's path has room for 107 bytes
+    with tempfile.TemporaryDirectory(prefix="oc-") as place:
+        path = Path(place)
+        in_its_home(path, monkeypatch)
+        stage = Stage(path, cluster)
+        yield stage
+        stage.close()
+
+
+def in_its_home(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (path / "run").mkdir(exist_ok=True)
+    for name, value in {
+        "HOME": path, "XDG_STATE_HOME": path / "state", "XDG_RUNTIME_DIR": path / "run",
+        "PYTHONPATH": HERE.parents[1], "DB_PASSWORD": PostgresServer.password,
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.delenv("OPTIBID_STOP_AT", raising=False)
