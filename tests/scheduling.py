@@ -17,15 +17,24 @@ if TYPE_CHECKING:
     from xdist.scheduler import LoadGroupScheduling
 
 ALONE = "alone"
+GROUPED = "loadgroup"
 _GROUP_OF_FIXTURE = {"started": "demo stack", "changing_stack": "demo release"}
 """Servers that are slow to start, and the group of those who share one."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Groups hold with `-n` alone: it would mean `--dist load` otherwise."""
-    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
-        config.option.dist = "loadgroup"
+    """Groups hold with `-n` alone, which would mean `--dist load` otherwise."""
+    if hasattr(config, "workerinput"):
+        config.option.loadgroup = config.workerinput["dist"] == GROUPED
+    elif getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist = GROUPED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Workers read the command line again, and nothing else."""
+    node.workerinput["dist"] = node.config.option.dist
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist then notes the groups
@@ -52,7 +61,7 @@ def _turn(item: pytest.Item) -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadGroupScheduling | None:
-    if config.getvalue("dist") != "loadgroup":
+    if config.getvalue("dist") != GROUPED:
         return None
     config.option.loadscopereorder = False  # the order is that of `_turn`
     return _alone_first()(config, log)
