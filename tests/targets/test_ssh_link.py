@@ -18,6 +18,7 @@ from optibid_console.targets.connection import delay_s
 from optibid_console.targets.ssh import SshTarget
 from optibid_console.targets.target import Ending, LinkLost, LinkState, RunEnd, RunSpec
 from probes.probe import HostError
+from tests.servers.mine import MINE
 from tests.servers.ports import free_port
 from tests.servers.sshd import CuttableLink, Keys, OpenSshServer, asyncssh_server
 
@@ -207,7 +208,7 @@ async def test_a_dead_link_is_noticed_within_five_seconds(
     link: CuttableLink, keys: Keys, runs: Path, links: list[LinkState]
 ) -> None:
     async with opened(keys.spec(link.port, run_dir=str(runs)), links) as target:
-        await target.launch(RunSpec("r-1", "sleep 4731.5", 1, 60, window="w"))
+        await target.launch(RunSpec("r-1", f"sleep 4731.{MINE}", 1, 60, window="w"))
         loop = asyncio.get_running_loop()
         link.freeze()
         frozen = loop.time()
