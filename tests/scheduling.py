@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ALONE = "alone"
 GROUPED = "loadgroup"
-_GROUP_OF_FIXTURE = {"started": "demo stack", "changing_stack": "demo release"}
+_GROUP_OF_FIXTURE = {"stack": "demo stack", "changing_stack": "demo release"}
 """Servers that are slow to start, and the group of those who share one."""
 
 

@@ -114,7 +114,7 @@ class Follower:
     def lines(self) -> list[str]:
         return self.data.decode().splitlines()
 
-    async def until(self, holds: Callable[[], bool], timeout_s: float = 15) -> None:
+    async def until(self, holds: Callable[[], bool], timeout_s: float = 60) -> None:
         """Wait until it holds. Raises `AssertionError` with what there was instead."""
         if self._task.done():
             self._task.result()

@@ -184,7 +184,7 @@ class Place:
             yield made
         finally:
             engine.stop("the test is over")
-            await asyncio.wait_for(running, 30)
+            await asyncio.wait_for(running, 60)
             for target in targets.values():
                 await target.close()
             await journal.release()

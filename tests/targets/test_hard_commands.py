@@ -29,7 +29,7 @@ def living(word: str) -> list[int]:
 
 
 async def until(truth: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not truth():
             await asyncio.sleep(0.01)
 

@@ -127,7 +127,7 @@ def test_a_watched_command_keeps_its_exit_status(shell: dict[str, str]) -> None:
             assert child.stdin is not None
             child.stdin.write(watched_text(command, {}).encode())
             child.stdin.flush()
-            assert child.wait(timeout=10) == status
+            assert child.wait(timeout=60) == status
 
 
 def test_a_claim_whose_launcher_died_never_starts(shell: dict[str, str], tmp_path: Path) -> None:

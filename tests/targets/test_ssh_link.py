@@ -60,7 +60,7 @@ async def link(sshd: OpenSshServer, keys: Keys) -> AsyncIterator[CuttableLink]:
 
 
 async def becomes(links: list[LinkState], state: str) -> LinkState:
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(60):
         while not links or links[-1].state != state:
             await asyncio.sleep(0.01)
     return links[-1]
@@ -285,7 +285,7 @@ async def said_back(opening: Awaitable[tuple[asyncio.StreamReader, asyncio.Strea
     reader, writer = await opening
     writer.write(b"hello")
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await reader.read(100)
     finally:
         writer.close()

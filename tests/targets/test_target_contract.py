@@ -36,7 +36,7 @@ async def through(target: ShellTarget, spec: RunSpec) -> tuple[bytes, RunEnd | N
 
 async def until(truth: Callable[[], object]) -> None:
     """Wait for something on disk that nothing here is told of."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not truth():
             await asyncio.sleep(0.01)
 
