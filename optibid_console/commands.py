@@ -7,7 +7,7 @@ What then happens is an entry.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from optibid_console.codec import from_plain, to_plain
@@ -183,6 +183,8 @@ class TakeOver:
     """Become the operator; `reason` is needed when somebody else is."""
 
     reason: str = ""
+    of: str = ""
+    """The holder's name as it was typed, when their console is another one that answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,40 @@ class Leave:
 class CloseWindow:
     outcome: str
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StartSharing:
+    """Listen for observers; they can watch and nothing else."""
+
+    address: str
+    """HOST:PORT; port 0: one that is free."""
+    cert: str = ""
+    """A file with a certificate and its key (PEM); empty: one that the console makes."""
+    plain: str = ""
+    """The host for which TLS is left out; empty: TLS. Needed by name off loopback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Make a link for somebody to watch with; its reply alone has the token."""
+
+    name: str
+    hours: float = 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class Revoke:
+    """Make a link void; who watches with it is turned away at once."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopSharing:
+    """Listen for nobody any more; all links are void."""
+
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +268,10 @@ Command = (
     | TakeOver
     | Leave
     | CloseWindow
+    | StartSharing
+    | Share
+    | Revoke
+    | StopSharing
     | StopEngine
 )
 
@@ -245,6 +285,8 @@ class Accepted:
     said: str = ""
     seq: int = 0
     """The journal's last entry then."""
+    link: str = field(default="", repr=False)
+    """Of `Share`: the link with its token, which nothing but this reply knows."""
 
 
 @dataclass(frozen=True, slots=True)

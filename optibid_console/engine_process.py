@@ -17,6 +17,7 @@ from optibid_console import paths
 from optibid_console.engine_record import EngineRecord, find, journal_text
 from optibid_console.feed.socket_file import answers, responds
 from optibid_console.file_lock import FileLock
+from optibid_console.journal.journal import JournalAway, JournalError
 from optibid_console.journal.lease import Standing, holding
 from optibid_console.journal.places import (
     held,
@@ -58,6 +59,8 @@ class Wanted:
     t0: str | None = None
     take_over: str = ""
     """Why the journal is to be taken from an engine that doesn't answer; empty: it isn't."""
+    take_over_of: str = ""
+    """Who holds it, for a team's journal whose engine beats."""
     accept_runbook: bool = False
     digest: str = ""
     """Of the runbook; for `accept_runbook`."""
@@ -114,9 +117,14 @@ def silent(record: EngineRecord) -> str:
 
 def _check_runbook(record: EngineRecord, wanted: Wanted) -> None:
     """A running engine goes by the runbook with which it was started."""
-    if is_rehearsal(place_of(record.journal)) != wanted.rehearsal:
+    place = place_of(record.journal)
+    try:
+        rehearsal, digest = is_rehearsal(place), runbook_digest(place)
+    except JournalError:
+        return  # its server is away: the engine that runs says so itself
+    if rehearsal != wanted.rehearsal:
         raise EngineStartError(mismatch(wanted.rehearsal), 3)
-    if wanted.accept_runbook and runbook_digest(place_of(record.journal)) != wanted.digest:
+    if wanted.accept_runbook and digest != wanted.digest:
         raise EngineStartError(
             f"the engine (process {record.pid}) runs this window with the runbook as it was: end "
             f"it (kill {record.pid}; runs under way go on) and give this command again",
@@ -143,9 +151,14 @@ def the_journal(
     Raises `JournalError`."""
     if given is None:
         return own_journal(config, window, digest, rehearsal=rehearsal)
-    if isinstance(given, Address) and not given.window:
+    if not isinstance(given, Address):
+        return given
+    try:
         return own_address(given, window, rehearsal=rehearsal)
-    return given
+    except JournalAway:
+        if not given.window:
+            raise
+        return given  # an engine that runs it is found all the same
 
 
 def own_journal(config: Path, window: str, digest: str, *, rehearsal: bool) -> Path:
@@ -240,7 +253,7 @@ def _command(wanted: Wanted, journal: Place, ready_fd: int) -> list[str]:
     if wanted.t0:
         command += ["--t0", wanted.t0]
     if wanted.take_over:
-        command += [f"--take-over={wanted.take_over}"]
+        command += [f"--take-over={wanted.take_over}", f"--of={wanted.take_over_of}"]
     if wanted.accept_runbook:
         command += ["--accept-runbook"]
     if wanted.rehearsal:

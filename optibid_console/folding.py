@@ -25,6 +25,8 @@ from optibid_console.state import (
     Note,
     Poll,
     RunState,
+    SharedLink,
+    SharingState,
     StepState,
     StepStatus,
     Untold,
@@ -490,6 +492,28 @@ def _tripped_seq(s: WindowState, entry: e.Entry, criterion_id: str, verdict: e.V
 @_on(e.ReadinessChanged)
 def _(s: WindowState, entry: e.Entry, f: e.ReadinessChanged) -> WindowState:
     return changed(s, readiness={**s.readiness, f.action_id: f})
+
+
+@_on(e.SharingStarted)
+def _(s: WindowState, entry: e.Entry, f: e.SharingStarted) -> WindowState:
+    return changed(s, sharing=changed(s.sharing, started=f, stopped=""))
+
+
+@_on(e.SharingStopped)
+def _(s: WindowState, entry: e.Entry, f: e.SharingStopped) -> WindowState:
+    return changed(s, sharing=SharingState(stopped=f.reason))
+
+
+@_on(e.WatchShared)
+def _(s: WindowState, entry: e.Entry, f: e.WatchShared) -> WindowState:
+    link = SharedLink(f.name, f.token_sha256, f.expires_at, entry.actor, entry.at)
+    return changed(s, sharing=changed(s.sharing, links={**s.sharing.links, f.name: link}))
+
+
+@_on(e.WatchRevoked)
+def _(s: WindowState, entry: e.Entry, f: e.WatchRevoked) -> WindowState:
+    left = {name: one for name, one in s.sharing.links.items() if name != f.name}
+    return changed(s, sharing=changed(s.sharing, links=left))
 
 
 @_on(e.LinkChanged)

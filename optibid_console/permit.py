@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,9 @@ from optibid_console.state import (
     WindowState,
 )
 from optibid_console.unbacked import migrates_unbacked, unbacked, unbacked_words
+
+MAX_LINK_NAME = 40
+MAX_LINK_HOURS = 168.0
 
 
 def permit(state: WindowState, command: c.Command) -> str:
@@ -353,6 +357,33 @@ def _close_window(runbook: Runbook, state: WindowState, command: c.CloseWindow) 
     return f"not completed: {', '.join(left[:5])} not done" if left else ""
 
 
+def _share(runbook: Runbook, state: WindowState, command: c.Share) -> str:
+    name = command.name.strip()
+    if state.sharing.started is None:
+        return "observers aren't listened for yet: share this window at an address first"
+    if not name or len(name) > MAX_LINK_NAME or not name.isprintable():
+        return f"a link is for somebody: a name of 1 to {MAX_LINK_NAME} characters"
+    if not 0 < command.hours <= MAX_LINK_HOURS:
+        return f"a link lasts up to {MAX_LINK_HOURS:g} hours"
+    link = state.sharing.links.get(name)
+    if link is not None and link.expires_at > time.time():
+        return f"there is a link for {name} already: revoke it first"
+    return ""
+
+
+def _revoke(runbook: Runbook, state: WindowState, command: c.Revoke) -> str:
+    return "" if command.name in state.sharing.links else f"no link for {command.name!r}"
+
+
+def _start_sharing(runbook: Runbook, state: WindowState, command: c.StartSharing) -> str:
+    started = state.sharing.started
+    return f"this window is shared already, at {started.address}" if started else ""
+
+
+def _stop_sharing(runbook: Runbook, state: WindowState, command: c.StopSharing) -> str:
+    return "" if state.sharing.started else "this window isn't shared"
+
+
 _RULES: dict[type[Any], Callable[[Runbook, WindowState, Any], str]] = {
     c.RunStep: _run_step,
     c.SkipStep: _skip_step,
@@ -375,4 +406,8 @@ _RULES: dict[type[Any], Callable[[Runbook, WindowState, Any], str]] = {
     c.EndEscalation: _end_escalation,
     c.TellAgain: _tell_again,
     c.CloseWindow: _close_window,
+    c.StartSharing: _start_sharing,
+    c.Share: _share,
+    c.Revoke: _revoke,
+    c.StopSharing: _stop_sharing,
 }

@@ -99,6 +99,8 @@ class Presence:
     """Who is there: the operator's screens and the observers."""
 
     watching: tuple[str, ...]
+    more: int = 0
+    """How many besides those named."""
 
 
 @dataclass(frozen=True, slots=True)

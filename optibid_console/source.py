@@ -45,10 +45,20 @@ class Role:
     """Who holds the lease; empty: nobody."""
     since: float = 0.0
     stalled_s: float = 0.0
-    """For how long the holder's screen hasn't taken anything."""
+    """For how long the holder's screen hasn't taken anything; `elsewhere`: the age of the last
+    heartbeat of their engine, once that is silent."""
+    elsewhere: bool = False
+    """The window is driven by another console's engine: this is what the journal says of it."""
 
 
-Event = Entry | Signal | CaughtUp | Role | Lost | Ended
+@dataclass(frozen=True, slots=True)
+class FeedDelay:
+    """How long a question to the engine and its answer take on the way here."""
+
+    round_trip_ms: float
+
+
+Event = Entry | Signal | CaughtUp | Role | Lost | Ended | FeedDelay
 
 
 class Source(Protocol):

@@ -235,6 +235,29 @@ class TellingState:
     """Channel → why it can't be used."""
 
 
+@dataclass(frozen=True, slots=True)
+class SharedLink:
+    """A link with which the window can be watched."""
+
+    name: str
+    token_sha256: str
+    expires_at: float
+    by: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SharingState:
+    """Whether and to whom the window is shown elsewhere."""
+
+    started: e.SharingStarted | None = None
+    """None: nobody is listened for."""
+    links: Mapping[str, SharedLink] = field(default_factory=dict)
+    """The links that weren't revoked, by name; those that expired too."""
+    stopped: str = ""
+    """Why it was stopped last."""
+
+
 # not slotted: it is made anew with each entry, and a dict is copied in one go
 @dataclass(frozen=True)
 class WindowState:
@@ -296,6 +319,7 @@ class WindowState:
     escalation_ended_seq: int = 0
     """The entry that ended the last escalation."""
     telling: TellingState = TellingState()
+    sharing: SharingState = SharingState()
 
     def apply(self, entry: e.Entry) -> WindowState:
         """The state after `entry`; an unknown kind of fact changes nothing but the number."""

@@ -13,7 +13,7 @@ from textual.app import App
 from textual.screen import Screen
 
 from optibid_console.signals import LogLines, Missed, Sampled
-from optibid_console.source import ControlSource, Ended, Event, Role, SourceError
+from optibid_console.source import Ended, Event, Role, Source, SourceError
 from screens.glyphs import use_ascii
 from screens.keys import KEYS
 from screens.offers import Offers
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from textual.command import Provider
 
+    from optibid_console.commands import StartSharing
     from optibid_console.runbook.changes import GivenRunbook
     from screens.operate import Operator
     from screens.window import WindowScreen
@@ -51,7 +52,10 @@ class ConsoleApp(App[None]):
     `connect` gives the source, and may take its time: it finds or starts the engine.
     When it raises, the app ends with its text in `failure` and its `exit_code` (the
     error's own attribute of that name, else 1). `to_drive`: the person came to drive, so
-    it is said at once when another does.
+    it is said at once when another does. `sharing`: how the window is shared as soon as
+    this screen drives it.
+    it is said at once when another does. `saves_files`: copies and pictures are saved on
+    this machine; not so where the person sits at another one.
     """
 
     CSS_PATH = "console.tcss"
@@ -61,7 +65,7 @@ class ConsoleApp(App[None]):
 
     def __init__(
         self,
-        connect: Callable[[], Awaitable[ControlSource]],
+        connect: Callable[[], Awaitable[Source]],
         title: str,
         *,
         ascii: bool = False,
@@ -69,11 +73,13 @@ class ConsoleApp(App[None]):
         clock: Callable[[], float] = time.time,
         to_drive: bool = False,
         given: GivenRunbook | None = None,
+        sharing: StartSharing | None = None,
+        saves_files: bool = True,
     ) -> None:
         use_ascii(ascii)
         self.view = View(clock=clock)
         self.view.given = given
-        self.source: ControlSource | None = None
+        self.source: Source | None = None
         self.failure = ""
         """Why it ended, for the command line to print; empty when a person left."""
         self.exit_code = 0
@@ -84,10 +90,11 @@ class ConsoleApp(App[None]):
         self._flush_handle: asyncio.TimerHandle | None = None
         self._flushed_at = 0.0
         self._shown_title = ""
-        self.offers = Offers(self, to_drive)
+        self.offers = Offers(self, to_drive, sharing)
         super().__init__()
         self.title = title
         self.ascii_only = ascii
+        self.saves_files = saves_files
         for one in THEMES:
             self.register_theme(one)
         self.theme = theme_name(theme)
@@ -138,12 +145,13 @@ class ConsoleApp(App[None]):
             self._fail(error)
             return
         self.view.name = self.source.name
+        self.view.observer = not hasattr(self.source, "send")
         try:
             await self._take_all(self.source)
         except SourceError as error:
             self._fail(error)
 
-    async def _take_all(self, source: ControlSource) -> None:
+    async def _take_all(self, source: Source) -> None:
         taken = 0
         async for event in source.events():
             self.take(event)
@@ -258,6 +266,9 @@ class ConsoleApp(App[None]):
 
     def save_picture(self) -> None:
         """Save what is on screen now as an SVG file, and say where."""
+        if not self.saves_files:
+            self.say("Nothing is saved on the machine that serves this page", bad=True)
+            return
         from screens.picture import save_picture
 
         def told(result: Path | OSError) -> None:

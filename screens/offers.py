@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from optibid_console.commands import StartSharing
     from screens.app import ConsoleApp
 
 
@@ -13,8 +14,11 @@ class Offers:
     """An action that stopped asks how to go on, a run without a trace what became of it; who
     came to drive is told that another does."""
 
-    def __init__(self, app: ConsoleApp, to_drive: bool) -> None:
+    def __init__(
+        self, app: ConsoleApp, to_drive: bool, sharing: StartSharing | None = None
+    ) -> None:
         self._app = app
+        self._sharing = sharing
         self._to_drive = to_drive
         self._stop = ""
 
@@ -28,6 +32,7 @@ class Offers:
             self._stop = stop
             app.start(ask)
         self._offer_lease()
+        self._share()
 
     def _question(self) -> tuple[str, Callable[[], Awaitable[None]] | None]:
         """What waits for the operator: what it is about, and the flow that asks."""
@@ -47,3 +52,10 @@ class Offers:
             self._to_drive = False
             if not view.drives and view.holder and not view.ended:
                 self._app.start(self._app.operator.people.lease)
+
+    def _share(self) -> None:
+        """What `--serve` asked for, once this screen drives."""
+        app, wanted = self._app, self._sharing
+        if wanted is not None and app.view.drives and app.screen is app.window:
+            self._sharing = None
+            app.start(lambda: app.operator.sharing.begin(wanted))

@@ -14,6 +14,7 @@ from screens.flows.gating import Gating
 from screens.flows.marking import Marking
 from screens.flows.people import People
 from screens.flows.running import Running
+from screens.flows.sharing import Sharing
 from screens.view import View, open_question, waits_for_person
 
 
@@ -26,6 +27,7 @@ class Operator:
         self.gating = Gating(desk)
         self.running, self.marking = Running(desk, self.gating), Marking(desk)
         self.people = People(desk, self.gating)
+        self.sharing = Sharing(desk)
 
     @property
     def view(self) -> View:

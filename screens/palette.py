@@ -27,7 +27,12 @@ class Everything(Provider):
         return cast("ConsoleApp", self.app)
 
     async def discover(self) -> Hits:
-        for text, act in (*self._questions(), *self._actions(), *self._commands()):
+        for text, act in (
+            *self._questions(),
+            *self._actions(),
+            *self._sharing(),
+            *self._commands(),
+        ):
             yield DiscoveryHit(Content(text), act, text)
 
     async def search(self, query: str) -> Hits:
@@ -40,6 +45,7 @@ class Everything(Provider):
     def _all(self) -> Iterator[Found]:
         yield from self._questions()
         yield from self._actions()
+        yield from self._sharing()
         yield from self._commands()
         yield from self._steps()
         yield from self._observed()
@@ -69,6 +75,14 @@ class Everything(Provider):
                 continue
             yield self._entry(
                 f"{key.word or key.id}: {key.help}", getattr(window, f"action_{key.action}")
+            )
+
+    def _sharing(self) -> Iterator[Found]:
+        console = self.console
+        if not console.view.observer:
+            yield self._entry(
+                "share this window: links to watch it with, who watches",
+                lambda: console.start(lambda: console.operator.sharing.sheet()),
             )
 
     def _steps(self) -> Iterator[Found]:
@@ -126,7 +140,8 @@ class Everything(Provider):
         def take_picture() -> None:
             console.call_after_refresh(console.save_picture)
 
-        yield self._entry("picture: save the screen as an SVG file", take_picture)
+        if console.saves_files:
+            yield self._entry("picture: save the screen as an SVG file", take_picture)
         for theme in THEMES:
 
             def use(theme_id: str = theme.name) -> None:

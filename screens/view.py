@@ -12,7 +12,7 @@ from optibid_console import signals
 from optibid_console.database.measures import Cost
 from optibid_console.entries import Entry
 from optibid_console.runbook.model import Action
-from optibid_console.source import CaughtUp, Ended, Event, Lost, Role
+from optibid_console.source import CaughtUp, Ended, Event, FeedDelay, Lost, Role
 from optibid_console.state import (
     ActionState,
     Poll,
@@ -109,6 +109,12 @@ class View:
         self.costs: dict[str, Cost] = {}
         """Database → what going back to its backup would lose."""
         self.watching: tuple[str, ...] = ()
+        self.watching_more = 0
+        """How many watch besides those named."""
+        self.observer = False
+        """Whether this screen's source has no way to send."""
+        self.delay_ms: float | None = None
+        """How long the way to the engine and back takes; None: not measured."""
         self.pulse: signals.Pulse | None = None
         self.given: GivenRunbook | None = None
         """The config that this screen was started with; None where it was given none."""
@@ -154,6 +160,9 @@ class View:
         if isinstance(event, CaughtUp):
             self.caught_up = True
             return EVERYTHING | self._found()
+        if isinstance(event, FeedDelay):
+            self.delay_ms = event.round_trip_ms
+            return frozenset({Topic.HEADER}) | self._found()
         return self._take_signal(event) | self._found()
 
     def _found(self) -> frozenset[Topic]:
@@ -203,7 +212,7 @@ class View:
                 self.links[signal.target] = signal
                 return frozenset({Topic.PROBES, Topic.HEADER})
             case signals.Presence():
-                self.watching = signal.watching
+                self.watching, self.watching_more = signal.watching, signal.more
                 return frozenset({Topic.HEADER})
             case signals.Pulse():
                 return self._take_pulse(signal)

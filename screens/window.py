@@ -80,6 +80,7 @@ class WindowScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.banner.display = False
+        self.logs.saves_copies = self.app.saves_files
         self.set_interval(1.0, self.tick)
         # What came before there was anything to draw on.
         self.call_after_refresh(self.redraw, EVERYTHING)

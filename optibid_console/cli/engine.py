@@ -16,7 +16,8 @@ from optibid_console.engine.serve import Asked, CannotServe, serve
 from optibid_console.engine_process import the_journal
 from optibid_console.engine_record import EngineRuns, claimed, record_for
 from optibid_console.journal.journal import JournalError
-from optibid_console.journal_place import Place
+from optibid_console.journal.passwords import take_password
+from optibid_console.journal_place import Address, Place
 from optibid_console.runbook.load import Loaded, RunbookError, load
 from optibid_console.source import SourceError
 
@@ -75,9 +76,13 @@ def engine(options: Namespace) -> int:
 def _engine(options: Namespace, starter: _Starter) -> int:
     loaded = load(options.config, os.environ)
     journal = _journal(options, loaded)
+    if isinstance(journal, Address):
+        loaded.secrets.also(take_password(), os.environ.get("PGPASSWORD", ""))
     record = record_for(journal, loaded.runbook.window.name, options.config)
-    asked = Asked(name_of(options), options.t0 or "", options.take_over, options.accept_runbook,
-                  options.rehearse)  # fmt: skip
+    asked = Asked(
+        name_of(options), options.t0 or "", options.take_over, options.of, options.accept_runbook,
+        options.rehearse,
+    )  # fmt: skip
     with claimed(record, take_over=bool(options.take_over)):
         return asyncio.run(serve(loaded, journal, Path(record.socket), asked, starter.ready))
 

@@ -117,11 +117,18 @@ def _tell(options: Namespace) -> int:
     return tell(options)
 
 
+def _watch(options: Namespace) -> int:
+    from optibid_console.cli.watching import watch
+
+    return watch(options)
+
+
 _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "run": _run, "attach": _attach, "engine": _engine, "status": _status, "demo": _demo,
     "check": _check, "probe": _probe, "verify": _verify, "action": _action, "tell": _tell,
     "rehearse": _rehearse,
     **dict.fromkeys(("hold", "resume", "step", "skip", "jump"), _control),
+    "watch": _watch,
     "journal": _journal,
 }  # fmt: skip
 

@@ -40,6 +40,25 @@ def _parser() -> argparse.ArgumentParser:
     _window(run)
     run.add_argument("--watch", action="store_true", help="only watch; starts no engine")
     _screen(run)
+    _serve(run)
+    watch = commands.add_parser(
+        "watch", help="watch a window that somebody shares, or one that runs here",
+        description="Watch a window: the same screens, and nothing can be changed. A link needs "
+        "quotes in a shell. It holds a token: `-` reads it from standard input, and "
+        "$OPTIBID_LINK is taken when none is given, so that no list of processes shows it.",
+        epilog=_EXITS,
+    )  # fmt: skip
+    watch.add_argument(
+        "where", nargs="?", default="", metavar="LINK",
+        help="optibid://HOST:PORT/#…, -, or a journal's path; nothing: $OPTIBID_LINK, else the "
+        "window that runs here",
+    )  # fmt: skip
+    watch.add_argument(
+        "--after", type=int, default=0, metavar="NUMBER",
+        help="with --json: only entries after this number",
+    )  # fmt: skip
+    _json(watch)
+    _screen(watch)
     attach = commands.add_parser(
         "attach", help="come back to a window that runs, here or on another machine", epilog=_EXITS
     )
@@ -202,6 +221,11 @@ def _window(parser: argparse.ArgumentParser) -> None:
         help="take the window over from whoever holds it; the reason is recorded",
     )  # fmt: skip
     parser.add_argument(
+        "--of", default="", metavar="HOLDER",
+        help="with --take-over on a team's journal: who holds the window, when their console "
+        "still answers there",
+    )  # fmt: skip
+    parser.add_argument(
         "--accept-runbook", action="store_true",
         help="go on with a runbook that has changed; the difference is recorded",
     )  # fmt: skip
@@ -217,6 +241,22 @@ def _name(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--as", dest="name", default="", metavar="NAME", help="who you are; $USER when not given"
     )
+
+
+def _serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--serve", default="", metavar="HOST:PORT",
+        help="share the window with observers at this address and show a link; port 7443 when "
+        "none is given",
+    )  # fmt: skip
+    parser.add_argument(
+        "--serve-cert", default="", metavar="FILE",
+        help="the certificate and its key (PEM) for --serve; the console's own when not given",
+    )  # fmt: skip
+    parser.add_argument(
+        "--serve-plain", nargs="?", const="loopback", default="", metavar="HOST",
+        help="without TLS: on loopback, or elsewhere when HOST names the address again",
+    )  # fmt: skip
 
 
 def _screen(parser: argparse.ArgumentParser) -> None:

@@ -157,7 +157,7 @@ async def with_engine(
     name = name_of(options)
     wanted = Wanted(
         options.config, loaded.runbook.window.name, name, journal, options.t0, options.take_over,
-        options.accept_runbook, loaded.digest, options.rehearse,
+        options.of, options.accept_runbook, loaded.digest, options.rehearse,
     )  # fmt: skip
     record, started = await found_or_started(wanted)
     same = Wanted(

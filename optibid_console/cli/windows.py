@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optibid_console.cli.person import name_of, no_terminal
-from optibid_console.cli.told_to_end import told_to_end
-from optibid_console.journal_place import place_of
+from optibid_console.cli.sharing import wanted_sharing
+from optibid_console.cli.showing import Connect, show
+from optibid_console.journal_place import Address, place_of
 from optibid_console.runbook.changes import GivenRunbook
 
 if TYPE_CHECKING:
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from optibid_console.engine_record import EngineRecord
     from optibid_console.runbook.load import Loaded
     from optibid_console.source import ControlSource
-
-Connect = Callable[[], Awaitable["ControlSource"]]
 
 
 def run(options: Namespace) -> int:
@@ -32,7 +29,7 @@ def run(options: Namespace) -> int:
         return _refuse(why_not)
     if not options.config.is_file():
         _loaded(options.config)  # raises: it says what is there instead
-    name, given = name_of(options), GivenRunbook()
+    name, given, sharing = name_of(options), GivenRunbook(), wanted_sharing(options)
 
     async def connect() -> ControlSource:
         # all of this takes longer than the first paint: the screen is there meanwhile
@@ -46,8 +43,12 @@ def run(options: Namespace) -> int:
             return await asyncio.to_thread(_watched, options, loaded, name)
         wanted = Wanted(
             options.config, window, name, options.journal, options.t0, options.take_over,
-            options.accept_runbook, loaded.digest, options.rehearse,
+            options.of, options.accept_runbook, loaded.digest, options.rehearse,
         )  # fmt: skip
+        if isinstance(options.journal, Address):
+            from optibid_console.team_source import TeamSource
+
+            return TeamSource(wanted)
         record = await find_or_start(wanted)
         same = Wanted(
             options.config, window, name, place_of(record.journal), rehearsal=options.rehearse
@@ -59,7 +60,7 @@ def run(options: Namespace) -> int:
 
         return FeedSource(dial, name, "drive", take_over=options.take_over)
 
-    return show(connect, options.config.name, options, given)
+    return show(connect, options.config.name, options, given, sharing)
 
 
 def attach(options: Namespace) -> int:
@@ -79,42 +80,6 @@ def attach(options: Namespace) -> int:
     return show(_near(record, name_of(options), want), record.window, options)
 
 
-def show(
-    connect: Connect, title: str, options: Namespace, given: GivenRunbook | None = None
-) -> int:
-    """The screens on what `connect` gives; afterwards what is to be said, and the status."""
-    # Until the first paint nothing is garbage; looking for it takes a tenth of that time.
-    gc.disable()
-    from screens.app import ConsoleApp
-
-    async def connect_once_painted() -> ControlSource:
-        gc.freeze()
-        gc.enable()
-        return await connect()
-
-    app = ConsoleApp(
-        connect_once_painted, title, ascii=options.ascii, theme=options.theme,
-        to_drive=not getattr(options, "watch", False), given=given,
-    )  # fmt: skip
-    broke: list[Exception] = []
-
-    def leave(error: Exception) -> None:
-        broke.append(error)
-        app.panic()
-
-    # Textual's own prints a traceback over the terminal; main() keeps it in a file
-    vars(app)["_handle_exception"] = leave
-    with told_to_end(lambda status: app.exit(return_code=status)):
-        app.run()
-    if broke:
-        raise broke[0]
-    if app.failure:
-        print(app.failure, file=sys.stderr)
-    elif app.farewell:
-        print(app.farewell)
-    return app.exit_code or app.return_code or 0
-
-
 def _loaded(config: Path) -> Loaded:
     """Raises `RunbookError`."""
     from optibid_console.runbook.load import load
@@ -129,11 +94,15 @@ def _watched(options: Namespace, loaded: Loaded, name: str) -> ControlSource:
     from optibid_console.feed.client import FeedSource
     from optibid_console.feed.socket_file import responds
     from optibid_console.journal.following import JournalSource
+    from optibid_console.journal.places import newest
 
-    journal = the_journal(
-        options.journal, options.config, loaded.runbook.window.name, loaded.digest,
-        rehearsal=options.rehearse,
-    )  # fmt: skip
+    if isinstance(options.journal, Address):
+        journal = newest(options.journal)
+    else:
+        journal = the_journal(
+            options.journal, options.config, loaded.runbook.window.name, loaded.digest,
+            rehearsal=options.rehearse,
+        )  # fmt: skip
     record = engine_record.find(journal)
     if record is not None and responds(Path(record.socket), ANSWER_S):
         return FeedSource(Path(record.socket), name, "watch")

@@ -24,8 +24,10 @@ from optibid_console.engine.measures import Measures
 from optibid_console.engine.observing import Observers
 from optibid_console.engine.operations import operations_of
 from optibid_console.engine.operations.databases import databases_of
+from optibid_console.engine.own_database import OwnDatabase
 from optibid_console.engine.recalling import Recall
 from optibid_console.engine.running import StepRunner
+from optibid_console.engine.sharing import Sharing
 from optibid_console.engine.tailing import Tails
 from optibid_console.engine.telling import Telling
 from optibid_console.engine.tidying import Tidying
@@ -33,6 +35,8 @@ from optibid_console.gates import before_step
 from optibid_console.journal import lease
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.lease import Deposed
+from optibid_console.journal.postgres_table import Identity
+from optibid_console.journal_place import Address
 from optibid_console.jumping import route
 from optibid_console.known_windows import open_windows
 from optibid_console.permit import action_gates, forced_words, permit
@@ -55,17 +59,23 @@ class Engine:
         ledger: Ledger,
         targets: Mapping[str, Target],
         tell: Callable[[str, Role], None],
+        sharing: Sharing | None = None,
+        *,
+        journal: tuple[Address, Identity] | None = None,
     ) -> None:
+        """`journal`: the database of a team's journal, which must not be one of the runbook's."""
         runbook = loaded.runbook
         self.ledger = ledger
         self.lease = Lease(ledger, tell)
         self.pulse = PulseTaker(ledger)
+        self._sharing = sharing
         self._runbook = runbook
         self._targets = targets
         self._observers = Observers(loaded, targets, ledger)
         self._judge = Judge(runbook, ledger, self._observers)
         self._tails = Tails(loaded, targets, ledger)
         self._databases = databases_of(loaded, ledger, targets)
+        self._own = OwnDatabase(*journal, self._databases) if journal else None
         self._steps = StepRunner(
             runbook,
             ledger,
@@ -84,6 +94,7 @@ class Engine:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stop: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._links: dict[str, str] = {}
+        ledger.on_found(self._found)
 
     async def begin(self, epoch: int = 0, took_over_from: str = "", reason: str = "") -> None:
         """Go on where the journal ends; before any screen may join. Raises `JournalError`.
@@ -93,6 +104,8 @@ class Engine:
         """
         if self.ledger.state.rehearsal:
             check_rehearsed(self._targets)
+        if self._own is not None:
+            await self._own.check()
         me = lease.this_engine()
         await self.ledger.record(
             e.EngineStarted(__version__, me.host, me.pid, me.boot_id, epoch, took_over_from, reason)
@@ -121,6 +134,7 @@ class Engine:
             self._tidying.run,
             Scrubber(self.ledger).run,
             self._recall.run,
+            *((self._own.run,) if self._own else ()),
             *(DatabaseWatch(one, self.ledger).run for one in self._databases.values()),
         ):
             self._spawn(work())
@@ -227,6 +241,8 @@ class Engine:
                 return self._accepted()
             case c.TellAgain():
                 return self._accepted(f"{self._telling.again()} told again now")
+            case c.StartSharing() | c.Share() | c.Revoke() | c.StopSharing():
+                return await self._share(command, by)
             case c.StopEngine(reason, if_idle):
                 used = self.lease.needed_besides(screen) if if_idle else ""
                 if used:
@@ -267,6 +283,25 @@ class Engine:
         await self._gates.passed(action_gates(self.ledger.state, action), by)
         self._keep(await self._actions.start(action, by, time.time()))
         return self._accepted(f"{action.title} started")
+
+    async def _share(
+        self, command: c.StartSharing | c.Share | c.Revoke | c.StopSharing, by: str
+    ) -> c.Reply:
+        sharing = self._sharing
+        if sharing is None:
+            return c.Refused("this engine can't share its window")
+        match command:
+            case c.StartSharing(address, cert, plain):
+                at = await sharing.start(address, cert, plain, by)
+                return self._accepted(f"observers are listened for at {at}")
+            case c.Share(name, hours):
+                link = await sharing.share(name, hours, by)
+                return c.Accepted(f"a link for {name.strip()}", self.ledger.state.seq, link)
+            case c.Revoke(name):
+                await sharing.revoke(name, by)
+            case c.StopSharing(reason):
+                await sharing.stop(reason, by)
+        return self._accepted()
 
     def _fact(self, command: c.Command, by: str) -> e.Fact:
         """The fact that a command which only records something becomes."""
@@ -326,6 +361,22 @@ class Engine:
             task = self._actions.carry_on(in_action)
             if task is not None:
                 self._keep(task)
+
+    def _found(self, entry: e.Entry) -> None:
+        """Go on with what was committed, though its answer was lost and nothing came of it."""
+        state = self.ledger.state
+        match entry.fact:
+            case e.StepStarted(run_id=run_id) if run_id in state.runs:
+                live = self._steps.reattach(state.runs[run_id])
+                if live is not None:
+                    self._see_through(live)
+            case e.ActionStarted():
+                under_way = state.action()
+                task = self._actions.carry_on(under_way) if under_way is not None else None
+                if task is not None:
+                    self._keep(task)
+            case e.WindowClosed(outcome=outcome):
+                self.stop(f"the window is closed: {outcome}")
 
     def _see_through(self, live: LiveRun) -> None:
         self._spawn(self._steps.see_through(live))

@@ -38,6 +38,9 @@ Watcher = Callable[[WindowState, Entry, WindowState], None]
 """Told of the state before an entry, the entry, and the state after it."""
 
 
+Finder = Callable[[Entry], None]
+
+
 class Ledger:
     """Records facts: committed first, then folded, then told. Secrets never get in."""
 
@@ -54,6 +57,7 @@ class Ledger:
         self._told: set[Path] = set()
         """The spills of other engines that were noted."""
         self._watchers: list[Watcher] = []
+        self._finders: list[Finder] = []
 
     @property
     def path(self) -> Path:
@@ -85,11 +89,23 @@ class Ledger:
                 raise
             self.problem = self._journal.problem
             before = entry.seq - self.state.seq - 1  # the opening of a spill
-            for one in await self._journal.read(self.state.seq, before) if before > 0 else []:
-                self._take(one)
+            await self._find(before)
             if before >= 0:  # else it was told already: committed when its answer was lost
                 self._take(entry)
             return entry
+
+    async def _find(self, count: int) -> None:
+        """Take entries that the journal has and nobody here knows: the opening of a spill, or
+        one that was committed when the server's answer was lost."""
+        for one in await self._journal.read(self.state.seq, count) if count > 0 else []:
+            self._take(one)
+            for finder in self._finders:
+                finder(one)
+
+    def on_found(self, finder: Finder) -> None:
+        """Let `finder` know of each entry that is in the journal after all, though whoever
+        wanted it was told that it isn't."""
+        self._finders.append(finder)
 
     def watch(self, watcher: Watcher) -> None:
         """Let `watcher` know of each new entry; it must be quick and never raise."""
@@ -120,6 +136,7 @@ class Ledger:
         async with self._lock:
             for entry in await self._journal.mend():
                 self._take(entry)
+            await self._find(self._journal.head()[0] - self.state.seq)
             self.problem = self._journal.problem
 
     async def scrub(self) -> None:

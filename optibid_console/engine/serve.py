@@ -17,7 +17,9 @@ from optibid_console.engine.engine import Engine
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.measures import last_measured
 from optibid_console.engine.opening import opening
+from optibid_console.engine.sharing import Sharing
 from optibid_console.entries import RunbookAccepted
+from optibid_console.feed.attendance import Attendance
 from optibid_console.feed.hub import Hub
 from optibid_console.feed.server import FeedServer
 from optibid_console.journal.journal import Journal, JournalBusy, JournalError
@@ -30,8 +32,9 @@ from optibid_console.journal.lease import (
     this_engine,
 )
 from optibid_console.journal.places import held, open_journal
+from optibid_console.journal.postgres_table import Identity
 from optibid_console.journal.spilling import SpillingJournal
-from optibid_console.journal_place import Place
+from optibid_console.journal_place import Address, Place
 from optibid_console.rehearsing import mismatch
 from optibid_console.runbook.changes import differences
 from optibid_console.runbook.load import Loaded
@@ -57,6 +60,8 @@ class Asked:
     t0: str = ""
     take_over: str = ""
     """Why the journal is to be taken from an engine that lives; empty: it isn't."""
+    take_over_of: str = ""
+    """The name of who holds it, for a team's journal whose engine beats."""
     accept_runbook: bool = False
     """Whether to go on with a runbook that has changed."""
     rehearsal: bool = False
@@ -76,9 +81,11 @@ async def serve(
     (`LeaseHeld` when another engine holds the journal, `Deposed` when one took it over),
     `SourceError`. Gives the exit code.
     """
-    journal = SpillingJournal(await _opened(place, asked), paths.beside(place), place)
+    inner = await _opened(place, asked)
+    journal = SpillingJournal(inner, paths.beside(place), place)
     try:
-        return await _serve(loaded, journal, socket_path, asked, on_ready)
+        database = await _database_of(place, inner)
+        return await _serve(loaded, journal, socket_path, asked, on_ready, database)
     finally:
         await journal.close()
 
@@ -103,13 +110,14 @@ async def _serve(
     socket_path: Path,
     asked: Asked,
     on_ready: Callable[[], None],
+    database: tuple[Address, Identity] | None,
 ) -> int:
     hub = Hub()
     ledger = Ledger(journal, hub, loaded.secrets)
     await ledger.restore()
     changed = _check_window(ledger, loaded, asked)
     before = await journal.lease()
-    lease = await journal.acquire(asked.by, this_engine(), asked.take_over)
+    lease = await journal.acquire(asked.by, this_engine(), asked.take_over, asked.take_over_of)
     await journal.recover()
     await ledger.restore()
     gc.freeze()  # a long window's state is there to stay: no collection walks it again
@@ -123,24 +131,38 @@ async def _serve(
 
     rehearsal = ledger.state.window_id if ledger.state.rehearsal else ""
     targets = open_targets(loaded.runbook, linked, rehearsal)
-    engine = Engine(loaded, ledger, targets, tell)
-    server = FeedServer(socket_path, hub, journal, engine)
+    attendance = Attendance(hub)
+    sharing = Sharing(ledger, hub, journal, attendance)
+    engine = Engine(loaded, ledger, targets, tell, sharing, journal=database)
+    server = FeedServer(socket_path, hub, journal, engine, attendance)
     _end_on_signals(engine)
     reason = "the engine broke"
     try:
         await _begin(engine, before, lease, asked.take_over)
         await server.start(replace=bool(asked.take_over))
+        await sharing.resume()
         on_ready()
         reason = await engine.run()
         await _give_back(journal)
     except Deposed as deposed:
+        await sharing.hand_over()
         await server.hand_over(Role(False, deposed.holder, deposed.since))
         raise
     finally:
+        await sharing.close(reason)
         await server.close(reason)
+        attendance.close()
         for target in targets.values():
             await target.close()
     return 0
+
+
+async def _database_of(place: Place, journal: Journal) -> tuple[Address, Identity] | None:
+    from optibid_console.journal.postgres import PostgresJournal
+
+    if isinstance(place, Address) and isinstance(journal, PostgresJournal):
+        return place, await journal.identity()
+    return None
 
 
 async def _begin(engine: Engine, before: Lease, lease: Lease, reason: str) -> None:

@@ -37,7 +37,7 @@ class Hub:
         while self._entries_bytes > ENTRIES_BYTES:
             self._entries_bytes -= len(self._entries.popleft()[1].data)
         for outbox in self._outboxes:
-            outbox.mark(entry.seq)
+            outbox.entry(entry.seq, frame)
 
     def signal(self, signal: Signal) -> None:
         """Publish a signal: encoded once, remembered for screens that come later."""

@@ -53,6 +53,7 @@ class Outbox:
         self._bulky: _Lane[Frame] = _Lane()
         self._missed_signals = 0
         self._missed_lines = 0
+        self._idle = False
         self._filled = asyncio.Event()
 
     @property
@@ -85,6 +86,17 @@ class Outbox:
             self._missed_signals += 1
             self._missed_lines += pushed.lines
 
+    def entry(self, seq: int, frame: Frame) -> None:
+        """The entry `seq` is there, and this is its frame."""
+        self.mark(seq)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits, and all that was taken is on its way."""
+        return self._idle and not (
+            self._marks.items or self._control.items or self._small.items or self._bulky.items
+        )
+
     async def next(self) -> Mark | Frame:
         """What the screen is to get next; waits for it."""
         while True:
@@ -92,7 +104,11 @@ class Outbox:
             if found is not None:
                 return found
             self._filled.clear()
-            await self._filled.wait()
+            self._idle = True
+            try:
+                await self._filled.wait()
+            finally:
+                self._idle = False
 
     def _take(self) -> Mark | Frame | None:
         signals = self._small if self._small.place() < self._bulky.place() else self._bulky

@@ -19,6 +19,7 @@ from websockets.http11 import Request, Response
 from optibid_console import __version__
 from optibid_console.commands import Command, Refused, Reply, TakeOver
 from optibid_console.feed import socket_file
+from optibid_console.feed.attendance import Attendance
 from optibid_console.feed.hub import Hub
 from optibid_console.feed.screen import Attached
 from optibid_console.feed.wire import (
@@ -33,7 +34,6 @@ from optibid_console.feed.wire import (
     encode,
 )
 from optibid_console.journal.journal import Journal
-from optibid_console.signals import Presence
 from optibid_console.source import CaughtUp, Ended, Role
 
 GREETING_S = 5.0
@@ -67,15 +67,20 @@ class FeedServer:
     """
 
     def __init__(
-        self, path: Path, hub: Hub, journal: Journal, controller: Controller | None = None
+        self,
+        path: Path,
+        hub: Hub,
+        journal: Journal,
+        controller: Controller | None = None,
+        attendance: Attendance | None = None,
     ) -> None:
+        self._attendance = attendance or Attendance(hub)
         self.path = path
         self._hub = hub
         self._journal = journal
         self._controller = controller
         self._connections: set[ServerConnection] = set()
         self._screens: dict[str, Attached] = {}
-        self._announced = Presence(())
         self._named = 0
         self._commands: set[asyncio.Task[None]] = set()
         self._server: Server | None = None
@@ -141,15 +146,10 @@ class FeedServer:
         """All that are attached, in the order in which they came."""
         return tuple(self._screens.values())
 
-    def presence(self) -> Presence:
-        """Who watches: every screen that isn't the operator's."""
-        return Presence(tuple(one.name for one in self._screens.values() if not one.role.operator))
-
     def _announce(self) -> None:
-        presence = self.presence()
-        if presence != self._announced:
-            self._announced = presence
-            self._hub.signal(presence)
+        """Who watches: every screen that isn't the operator's."""
+        watching = [one.name for one in self._screens.values() if not one.role.operator]
+        self._attendance.set("screens", tuple(watching))
 
     async def _serve(self, ws: ServerConnection) -> None:
         if self._server is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from optibid_console.codec import canonical, from_plain, to_plain
@@ -41,6 +41,10 @@ T = TypeVar("T")
 
 VERSION = 1
 """Of the protocol: the number in `hello` and `welcome`."""
+SUBPROTOCOL = f"optibid-feed.{VERSION}"
+"""What observers speak, as it is asked for in the WebSocket's handshake (RFC 6455 1.9)."""
+TURNED_AWAY = 4003
+"""The close code for a link that is unknown, revoked or expired."""
 HANDED_OVER = 4001
 """The close code of an engine that was deposed: another one has the window."""
 MAX_NAME = 64
@@ -93,6 +97,8 @@ class Hello:
     signals_after: int = 0
     take_over: str = ""
     """Why this screen takes the window from who drives it; empty: it doesn't."""
+    token: str = field(default="", repr=False)
+    """An observer's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +299,26 @@ def _text(value: Any) -> Frame:
 
 def _binary(head: dict[str, Any], data: bytes, number: int, lines: int) -> Frame:
     return Frame(_dump(head) + b"\n" + data, False, number, lines, bulky=True)
+
+
+def websocket_frame(frame: Frame) -> bytes:
+    """The bytes of a server's WebSocket frame (RFC 6455 5.2): the same for each observer, so
+    the last one is kept."""
+    global _framed
+    if _framed[0] is not frame:
+        size = len(frame.data)
+        head = bytes([0x81 if frame.text else 0x82])
+        if size < 126:
+            head += bytes([size])
+        elif size < 1 << 16:
+            head += b"\x7e" + size.to_bytes(2, "big")
+        else:
+            head += b"\x7f" + size.to_bytes(8, "big")
+        _framed = (frame, head + frame.data)
+    return _framed[1]
+
+
+_framed: tuple[Frame, bytes] = (Frame(b"", True), b"")
 
 
 def _short(value: object) -> str:

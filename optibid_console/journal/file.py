@@ -252,9 +252,10 @@ def _may_write(path: Path) -> bool:
 
 def _prepare(connection: sqlite3.Connection, path: Path, *, create: bool, writable: bool) -> None:
     connection.execute(f"PRAGMA query_only = {'OFF' if writable else 'ON'}")
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = _version(connection)
+    # in this order: a journal that is being made meanwhile is then either empty or one
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    version = _version(connection)
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
     if application == 0 and version == 0 and tables == 0:
         if not (create and writable):
             raise JournalError(f"{path} is empty: no window was recorded in it")

@@ -8,7 +8,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from optibid_console.commands import Command, Refused, Reply
-from optibid_console.entries import WindowClosed
+from optibid_console.entries import (
+    HANDED_OVER,
+    EngineStarted,
+    Entry,
+    OperatorLeft,
+    OperatorTook,
+    WindowClosed,
+)
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.lease import BEAT_S, SILENT_S, Held
 from optibid_console.journal.places import newest, open_journal
@@ -36,9 +43,14 @@ class JournalWatch:
         self._seq = after
         self._closing = asyncio.Event()
         self._opened = False
-        self._role: Role | None = None
+        self._told: Role | None = None
         self._caught_up = False
         self._closed = ""
+        self.handed_over = False
+        """Whether who drove has given the window away, and nobody took it yet."""
+        self.lease_holder = ""
+        self.left = False
+        """Whether it ended because somebody wanted to go on elsewhere."""
 
     async def events(self) -> AsyncGenerator[Event, None]:
         attempt = 0
@@ -55,6 +67,11 @@ class JournalWatch:
                 yield Lost(str(error), attempt, BEAT_S)
                 await self._pause(BEAT_S)
 
+    async def leave(self) -> None:
+        """End it, to go on from the last entry in another way."""
+        self.left = True
+        self._closing.set()
+
     async def close(self) -> None:
         self._closing.set()
 
@@ -64,16 +81,15 @@ class JournalWatch:
         self._opened = True
         try:
             while not self._closing.is_set():
-                role = _role(await journal.held())
-                if role != self._role:
-                    self._role = role
+                role = self._role_of(await journal.held())
+                if role != self._told:
+                    self._told = role
                     yield role
                 while entries := await journal.read(self._seq, _AT_ONCE):
                     for entry in entries:
                         self._seq = entry.seq
                         yield entry
-                        if isinstance(entry.fact, WindowClosed):
-                            self._closed = entry.fact.outcome
+                        self._note(entry)
                 if not self._caught_up:
                     self._caught_up = True
                     yield CaughtUp(self._seq)
@@ -83,6 +99,21 @@ class JournalWatch:
                 await self._wait(journal)
         finally:
             await journal.close()
+
+    def _note(self, entry: Entry) -> None:
+        match entry.fact:
+            case WindowClosed(outcome=outcome):
+                self._closed = outcome
+            case OperatorLeft(how=how):
+                self.handed_over = how == HANDED_OVER
+            case OperatorTook() | EngineStarted():
+                self.handed_over = False
+
+    def _role_of(self, now: Held) -> Role:
+        self.lease_holder = now.lease.holder
+        holder = "" if self.handed_over else now.lease.holder
+        silent_s = round(now.beat_age_s) if now.beat_age_s > SILENT_S and holder else 0
+        return Role(False, holder, now.lease.taken_at, silent_s, elsewhere=True)
 
     async def _wait(self, journal: SqliteJournal | PostgresJournal) -> None:
         news = asyncio.create_task(journal.news(BEAT_S))
@@ -108,8 +139,3 @@ class JournalSource(JournalWatch):
     async def send(self, command: Command) -> Reply:
         """Nobody is there who could do it."""
         return Refused('this screen reads the journal alone; `run --take-over "REASON"` drives')
-
-
-def _role(now: Held) -> Role:
-    silent_s = round(now.beat_age_s) if now.beat_age_s > SILENT_S and now.lease.holder else 0
-    return Role(False, now.lease.holder, now.lease.taken_at, silent_s)

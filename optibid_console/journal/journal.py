@@ -22,6 +22,10 @@ class JournalBusy(JournalError):
     """Another process is in the middle of writing it, for too long."""
 
 
+class JournalAway(JournalError):
+    """The server of the journal can't be reached: it goes on by itself once it can."""
+
+
 class Journal(Protocol):
     """Appends and reads; an entry that `append` returned survives a power cut."""
 
@@ -46,11 +50,15 @@ class Journal(Protocol):
     def head(self) -> tuple[int, str]:
         """The last committed entry's number and hash; `(0, GENESIS)` when there is none."""
 
-    async def acquire(self, holder: str, engine: EngineId, take_over: str = "") -> Lease:
+    async def acquire(
+        self, holder: str, engine: EngineId, take_over: str = "", of: str = ""
+    ) -> Lease:
         """Hold the journal from now on; raises the epoch, and `head` is then the last entry.
 
         `take_over`: the reason for taking it from an engine that lives; without one
         `LeaseHeld` is raised then. One that is dead or gave it back needs no reason.
+        `of`: its holder's name, which the journal of a team also asks for while that engine
+        beats: nobody here can see whether it is well.
         """
 
     async def beat(self) -> None:

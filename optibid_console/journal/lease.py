@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import secrets
+import shlex
 import signal
 import time
 from dataclasses import dataclass, replace
@@ -77,10 +78,14 @@ class LeaseHeld(JournalError):
 
     exit_code = 3
 
-    def __init__(self, lease: Lease, standing: Standing, now: float) -> None:
+    def __init__(
+        self, lease: Lease, standing: Standing, now: float, *, named: bool = False
+    ) -> None:
+        """`named`: it is only taken by who says whose it is."""
+        of = f" --of {shlex.quote(lease.holder)}" if named else ""
         super().__init__(
             f"{holding(lease, standing, now)}: `attach` comes to its window, "
-            '`run --watch` shows what is recorded, `run --take-over "REASON"` takes it over'
+            f'`run --watch` shows what is recorded, `run --take-over "REASON"{of}` takes it over'
         )
         self.lease = lease
         self.standing = standing

@@ -13,9 +13,9 @@ import psycopg
 
 from optibid_console.entries import Entry, Fact, OperatorTook, Unread, plain_fact, seal_plain
 from optibid_console.journal import file, postgres_link, postgres_table
-from optibid_console.journal.journal import JournalError
+from optibid_console.journal.journal import JournalAway, JournalError
 from optibid_console.journal.lease import EngineId, Held, Lease
-from optibid_console.journal.postgres_link import LIMIT_S, Connection, JournalAway
+from optibid_console.journal.postgres_link import CONNECT_S, LIMIT_S, Connection
 from optibid_console.journal.postgres_schema import CHANNEL
 from optibid_console.journal.worker import Worker
 from optibid_console.journal_place import Address
@@ -84,10 +84,12 @@ class PostgresJournal:
     def head(self) -> tuple[int, str]:
         return self._head
 
-    async def acquire(self, holder: str, engine: EngineId, take_over: str = "") -> Lease:
+    async def acquire(
+        self, holder: str, engine: EngineId, take_over: str = "", of: str = ""
+    ) -> Lease:
         def work(db: Connection) -> Lease:
             journal = self.address.window
-            lease = postgres_table.acquire(db, journal, holder, engine, take_over)
+            lease = postgres_table.acquire(db, journal, holder, engine, take_over, of)
             self._token, self._epoch = engine.token, lease.epoch
             self._head = postgres_table.head(db, journal)
             return lease
@@ -116,6 +118,16 @@ class PostgresJournal:
         if token:
             journal = self.address.window
             await self._do("written", lambda db: postgres_table.release(db, journal, token))
+
+    async def identity(self) -> postgres_table.Identity:
+        """Which database this is."""
+
+        def work(db: Connection) -> postgres_table.Identity:
+            row = db.execute(postgres_table.IDENTITY.encode()).fetchone()
+            assert row is not None
+            return postgres_table.Identity(*row)
+
+        return await self._do("read", work)
 
     async def news(self, within_s: float) -> None:
         """Wait for an entry to be told (LISTEN), at most so long: what was told while nobody
@@ -243,7 +255,9 @@ class PostgresJournal:
         async with self._turn:
             if self._away and self._token and not dials:
                 raise JournalAway(self._away)
-            timer = asyncio.get_running_loop().call_later(limit_s, self._cut)
+            timer = asyncio.get_running_loop().call_later(
+                limit_s + (CONNECT_S if self._db is None else 0), self._cut
+            )
             try:
                 result = await self._thread.do(lambda: self._worked(what, work))
             except JournalAway as error:

@@ -12,31 +12,17 @@ import psycopg
 from psycopg import conninfo
 
 from optibid_console.journal import postgres_schema
-from optibid_console.journal.journal import JournalError
+from optibid_console.journal.journal import JournalAway, JournalError
+from optibid_console.journal.passwords import password
 from optibid_console.journal_place import Address
 from probes.text import one_line
 
-PASSWORD = "OPTIBID_JOURNAL_PASSWORD"
-"""Goes before PGPASSWORD, which steps on this machine may need for the deployed database."""
 LIMIT_S = 3.0
 """After so long, in seconds, a statement is cut off and the server counts as away."""
-CONNECT_S = 2
-"""libpq's shortest time limit for a connection, in seconds."""
+CONNECT_S = 4
+"""How long a connection may take to be made, in seconds."""
 
 Connection = psycopg.Connection[Any]
-_password = ""
-
-
-class JournalAway(JournalError):
-    """The server of the journal can't be reached: it goes on by itself once it can."""
-
-
-def take_password() -> str:
-    """Keep the password in this process alone, so that no run on this machine inherits it;
-    gives it, for the redactor."""
-    global _password
-    _password = os.environ.pop(PASSWORD, "") or _password
-    return _password
 
 
 def connect(address: Address, *, writable: bool) -> Connection:
@@ -70,8 +56,7 @@ def connect_any(address: Address, *, writable: bool) -> Connection:
         "keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 2,
         "tcp_user_timeout": int(LIMIT_S * 1000),
     }  # fmt: skip
-    password = os.environ.get(PASSWORD) or _password
-    for key, value in (("user", address.user), ("password", password)):
+    for key, value in (("user", address.user), ("password", password())):
         if value:
             given[key] = value
     try:
@@ -125,11 +110,12 @@ def explain(address: Address, what: str, error: Exception) -> JournalError:
     state = getattr(error, "sqlstate", None) or ""
     if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
         return JournalError(f"{where}; it is a standby or read only: give the primary's address")
-    if state.startswith("28") or "password authentication failed" in said or "no password" in said:
+    # what libpq says of a connection has no SQLSTATE
+    if state.startswith("28") or any(one in said for one in _DENIED):
         return JournalError(
             f"{where}; check the role in the address, PGPASSWORD or ~/.pgpass, and pg_hba.conf"
         )
-    if state == "3D000":
+    if state == "3D000" or (said.startswith("database") and "does not exist" in said):
         return JournalError(f"{where}; CREATE DATABASE makes one, apart from what is deployed")
     if state == "42501":
         return JournalError(f"{where}; the role {postgres_schema.OPERATOR} may append")
@@ -138,6 +124,15 @@ def explain(address: Address, what: str, error: Exception) -> JournalError:
     if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | OSError):
         return JournalAway(f"{where}; it goes on by itself once the server answers")
     return JournalError(f"{where}; check the server, or give another --journal")
+
+
+_DENIED = (
+    "authentication failed",
+    "no password",
+    "pg_hba.conf",
+    "is not permitted to log in",
+    "role ",
+)
 
 
 def _words(error: Exception) -> str:

@@ -6,6 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -66,6 +67,27 @@ LIMIT 1
 """
 _ADD = f"INSERT INTO {SCHEMA}.journals (name, title, rehearsal) VALUES (%s, %s, %s)"
 _PIECE = 2000
+
+
+IDENTITY = """
+SELECT (SELECT system_identifier::text FROM pg_control_system()), oid::bigint, datname::text
+FROM pg_database WHERE datname = current_database()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which database it is, whatever it is called on the way: what its server says."""
+
+    system: str
+    """The cluster's, made by initdb; copies of a cluster share it (pg_control_system())."""
+    oid: int
+    name: str
+
+    def is_of(self, other: Identity) -> bool:
+        """Whether both are one: a restored database has another oid under the same name."""
+        same = self.oid == other.oid or self.name == other.name
+        return self.system == other.system and same
 
 
 def append(
@@ -148,13 +170,20 @@ def held(lease: Lease, now: float) -> Held:
     return Held(lease, worth(lease, now), max(now - lease.beat_at, 0.0))
 
 
-def acquire(db: Connection, journal: str, holder: str, engine: EngineId, reason: str) -> Lease:
-    """Take the lease and raise its epoch. Raises `LeaseHeld`, `JournalError`, `psycopg.Error`."""
+def acquire(
+    db: Connection, journal: str, holder: str, engine: EngineId, reason: str, of: str
+) -> Lease:
+    """Take the lease and raise its epoch. One that beats is only taken by who says whose it is.
+
+    Raises `LeaseHeld`, `JournalError`, `psycopg.Error`.
+    """
     with db.transaction():
         before, now = lease(db, journal, lock=True)
         standing = worth(before, now)
-        if standing in (Standing.LIVE, Standing.SILENT) and not reason.strip():
+        if standing is Standing.SILENT and not reason.strip():
             raise LeaseHeld(before, standing, now)
+        if standing is Standing.LIVE and not (reason.strip() and of.strip() == before.holder):
+            raise LeaseHeld(before, standing, now, named=True)
         boot_s = boot_clock_s()
         db.execute(
             f"UPDATE {SCHEMA}.journals SET epoch = %s, holder = %s, engine = %s, token = %s, "

@@ -159,8 +159,10 @@ class SpillingJournal:
     async def append_sealed(self, entries: Sequence[Entry]) -> None:
         await self._journal.append_sealed(entries)
 
-    async def acquire(self, holder: str, engine: EngineId, take_over: str = "") -> Lease:
-        return await self._journal.acquire(holder, engine, take_over)
+    async def acquire(
+        self, holder: str, engine: EngineId, take_over: str = "", of: str = ""
+    ) -> Lease:
+        return await self._journal.acquire(holder, engine, take_over, of)
 
     async def beat(self) -> None:
         await self._journal.beat()

@@ -86,7 +86,9 @@ class SqliteJournal:
     def head(self) -> tuple[int, str]:
         return self._head
 
-    async def acquire(self, holder: str, engine: EngineId, take_over: str = "") -> Lease:
+    async def acquire(
+        self, holder: str, engine: EngineId, take_over: str = "", of: str = ""
+    ) -> Lease:
         def work() -> Lease:
             lease = lease_table.acquire(self._db, holder, engine, take_over)
             self._token = engine.token

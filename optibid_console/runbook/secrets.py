@@ -23,6 +23,10 @@ class Secrets:
     def __repr__(self) -> str:
         return f"Secrets({', '.join(sorted(self._values))})"
 
+    def also(self, *values: str) -> None:
+        """Redact these values too from now on, though no name of the runbook's stands for them."""
+        self._forms = forms([*self._values.values(), *filter(None, values)])
+
     @property
     def names(self) -> frozenset[str]:
         return frozenset(self._values)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeGuard, TypeVar
 
 from textual.screen import Screen
 
 from optibid_console import commands as c
 from optibid_console.plan import permit
-from optibid_console.source import ControlSource, SourceError
+from optibid_console.source import ControlSource, Source, SourceError
 from screens.view import View
 
 R = TypeVar("R")
+
+
+def can_send(source: Source) -> TypeGuard[ControlSource]:
+    """Whether commands can be sent through it; an observer's has no way to."""
+    return hasattr(source, "send")
 
 
 class Stage(Protocol):
     """What an operator's flow needs of the app."""
 
     view: View
-    source: ControlSource | None
+    source: Source | None
 
     async def ask(self, screen: Screen[R]) -> R | None:
         """Show a sheet and wait for what it gives."""
@@ -50,6 +55,8 @@ class Desk:
             return f"the window has ended here: {view.ended}"
         if view.lost is not None:
             return "the feed is lost: nothing can be sent until it is back"
+        if view.observer:
+            return "read only: this link is for watching, nothing can be changed with it"
         if view.state.runbook is None:
             return "the engine is still starting"
         if not view.drives:
@@ -67,21 +74,26 @@ class Desk:
 
     async def send(self, command: c.Command) -> bool:
         """Send it and say what the engine answered; True when it was accepted."""
+        reply = await self.ask(command)
+        if reply is not None and reply.said:
+            self.stage.say(reply.said)
+        return reply is not None
+
+    async def ask(self, command: c.Command) -> c.Accepted | None:
+        """Send it; None, and why is said, when it wasn't accepted."""
         source = self.stage.source
-        if source is None or not hasattr(source, "send"):
+        if source is None or not can_send(source):
             self.stage.say("read only: nothing can be sent from here", bad=True)
-            return False
+            return None
         try:
             reply = await source.send(command)
         except SourceError as error:
             self.stage.say(f"not sent: {error}", bad=True)
-            return False
+            return None
         if isinstance(reply, c.Refused):
             self.stage.say(reply.why, bad=True)
-            return False
-        if reply.said:
-            self.stage.say(reply.said)
-        return True
+            return None
+        return reply
 
     async def reason(self, title: str, text: str, prompt: str = "why") -> str | None:
         from screens.modals.ask import Ask

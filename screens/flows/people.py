@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from optibid_console import commands as c
+from optibid_console.entries import HANDED_OVER
 from optibid_console.escalation import in_words, next_rung, reach
 from screens.flows.desk import Desk
 from screens.flows.gating import Gating
@@ -109,13 +110,29 @@ class People:
         said = await self.desk.stage.ask(lease_sheet(self.desk.view))
         if said != "take":
             return
+        holder, role = self.desk.view.holder, self.desk.view.role
         why: str | None = "nobody held it"
-        if self.desk.view.holder:
-            why = await self.desk.reason(
-                "Take over", f"{self.desk.view.holder}'s screen turns read only."
-            )
+        of = ""
+        if holder:
+            if role is not None and role.elsewhere and not role.stalled_s:
+                of = await self._named(holder)
+                if not of:
+                    return
+            why = await self.desk.reason("Take over", f"{holder}'s screen turns read only.")
         if why:
-            await self.desk.send(c.TakeOver(why))
+            await self.desk.send(c.TakeOver(why, of))
+
+    async def _named(self, holder: str) -> str:
+        """The holder's name, typed: their console answers, and nobody here sees how they are."""
+        text = (
+            f"{holder}'s console answers: its last heartbeat is fresh. They may be in the middle "
+            f"of something. Type {holder} to take the window from them all the same."
+        )
+        typed = await self.desk.reason("Take over by force", text, "whose window it is")
+        if typed and typed != holder:
+            self.desk.stage.say(f"{holder} holds this window: nothing was done", bad=True)
+            return ""
+        return typed or ""
 
     async def leave(self) -> None:
         """`q`: leave the window running, hand over, or close it."""
@@ -130,7 +147,7 @@ class People:
             await self.desk.send(c.Leave())
             self.desk.stage.leave("the window goes on: optibid-console attach comes back to it")
         elif said == "hand-over":
-            if await self.desk.send(c.Leave("handed over")):
+            if await self.desk.send(c.Leave(HANDED_OVER)):
                 self.desk.stage.say("handed over: this screen watches now")
         elif said in OUTCOMES:
             outcome, note = OUTCOMES[said], ""

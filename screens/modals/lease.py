@@ -39,7 +39,13 @@ def _held(view: View, width: int, now: float) -> list[Line]:
     since = role.since if role and role.since else view.state.operator_since
     held = f" for {format_span(now - since)}" if since else ""
     lines = wrapped(f"{view.holder} has held this window{held}.", width)
-    if role is not None and role.stalled_s > 1:
+    if role is not None and role.elsewhere:
+        if role.stalled_s:
+            beat = f"The last heartbeat of their console came {format_span(role.stalled_s)} ago."
+            lines += wrapped(beat, width, "warn")
+        else:
+            lines += wrapped("Their console answers: it isn't this one.", width)
+    elif role is not None and role.stalled_s > 1:
         stalled = f"Their screen has taken nothing for {format_span(role.stalled_s)}."
         lines += wrapped(stalled, width, "warn")
     return lines

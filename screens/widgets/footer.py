@@ -44,7 +44,8 @@ def footer_keys(view: View, pane: str, chosen: str) -> list[tuple[str, str, int]
         word = _word(view, one, pane, chosen)
         if word:
             shown.append((shown_key(moved.get(one.id, one.key)), word, _RANKS.get(one.id, 7)))
-    if view.role is not None and not (view.role.operator or view.lost or view.ended):
+    may_ask = view.role is not None and not view.observer
+    if may_ask and not (view.drives or view.lost or view.ended):
         shown.append(("l", "take over", 3))
     return [*shown, ("^p", "palette", 8), ("1-6", "panes", 9)]
 
@@ -64,7 +65,7 @@ def _word(view: View, key: Key, pane: str, chosen: str) -> str:
     if key.id == "hold":
         return "resume" if view.state.hold else "hold"
     if key.id == "poll" and not view.drives:
-        return "confirm" if wants_second_person(view) else ""
+        return "confirm" if wants_second_person(view) and not view.observer else ""
     return key.word
 
 

@@ -15,6 +15,8 @@ from screens.widgets.pane import Pane
 
 ON_PLAN_S = 30.0
 """So many clock seconds beside the plan are still on it."""
+SLOW_MS = 500.0
+"""A feed that takes longer there and back is slow."""
 _NARROW = 34
 """Below so many columns the launch clock needs the room that the time of day takes."""
 
@@ -149,7 +151,7 @@ def _question(view: View) -> list[Segment]:
 
 
 def _people(view: View) -> list[Segment]:
-    count = len(view.watching)
+    count = len(view.watching) + view.watching_more
     eyes = f"{glyph('watching').drawn} {count}"
     watching = (
         Segment((spans(Span(f"{eyes} watching", "watching")), spans(Span(eyes, "watching")), ()), 5)
@@ -157,13 +159,22 @@ def _people(view: View) -> list[Segment]:
         else None
     )
     holder = view.holder or "nobody"
-    if view.role is None or view.role.operator:
+    if not view.observer and (view.role is None or view.role.operator):
         who = Segment((spans(Span("operator ", "dim"), holder), spans(holder), ()), 4)
     else:
         owned = f"WATCHING {holder}'s window" if view.holder else "WATCHING, nobody drives"
         said = (f"{owned} {sign('dot')} read only", owned, f"WATCHING {holder}", "WATCHING")
         who = Segment(tuple(spans(Span(one, "accent")) for one in said), 1)
-    return [who, watching] if watching else [who]
+    return [one for one in (who, _delay(view), watching) if one]
+
+
+def _delay(view: View) -> Segment | None:
+    """How late an observer's feed is; nothing where the engine is on the same machine."""
+    if view.delay_ms is None or view.lost is not None or view.ended:
+        return None
+    tone = "warn" if view.delay_ms > SLOW_MS else "dim"
+    said = f"{view.delay_ms / 1000:.1f} s" if view.delay_ms >= 1000 else f"{view.delay_ms:.0f} ms"
+    return Segment((spans(Span(f"feed {said}", tone)), ()), 5)
 
 
 def _recording(view: View) -> list[Segment]:

@@ -21,12 +21,20 @@ class Saved(Message):
         self.result, self.lines, self.sent = result, lines, sent
 
 
-def copy(widget: Widget, lines: Sequence[RingLine], name_of: Callable[[int], str]) -> None:
-    """Copy whole lines; `widget` gets `Saved` once the file is written."""
+def copy(
+    widget: Widget, lines: Sequence[RingLine], name_of: Callable[[int], str], *, saves: bool = True
+) -> None:
+    """Copy whole lines; `widget` gets `Saved` once the file is written. `saves`: whether there
+    is a file at all."""
     if not lines:
         widget.app.notify("No lines to copy", markup=False)
         return
     sent = sum(len(line.raw) for line in lines) <= CLIPBOARD_CHARS
+    if not saves:
+        if sent:
+            widget.app.copy_to_clipboard(copied_text(lines, name_of))
+        widget.app.notify(told(None, len(lines), sent), markup=False)
+        return
 
     def saved(result: Path | OSError) -> None:
         with suppress(RuntimeError):  # the app has ended meanwhile: nobody to tell

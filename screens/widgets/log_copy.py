@@ -75,8 +75,9 @@ def save_in_background(
     Thread(target=work, name="save log copy", daemon=True).start()
 
 
-def told(result: Path | OSError, lines: int, sent: bool) -> str:
-    """What a person is told about a copy of so many lines, `sent` to the clipboard or not."""
+def told(result: Path | OSError | None, lines: int, sent: bool) -> str:
+    """What a person is told about a copy of so many lines, `sent` to the clipboard or not;
+    None: files aren't saved here."""
     if isinstance(result, OSError):
         went = "It is only in the clipboard, if your terminal passes that on" if sent else ""
         return f"The copy could not be saved: {result}. {went}".rstrip()
@@ -84,4 +85,6 @@ def told(result: Path | OSError, lines: int, sent: bool) -> str:
         how = "sent to the clipboard, which your terminal may not pass on"
     else:
         how = "too large for the clipboard"
+    if result is None:
+        return f"{lines} lines: {how}" if sent else f"{lines} lines are {how}: filter them first"
     return f"{lines} lines: {how}. Saved in {result}"

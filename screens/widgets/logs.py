@@ -90,6 +90,8 @@ class LogPane(Widget, can_focus=True):
         self.view = LogView(self.ring, self.painter.rows_of)
         self.status = StatusRow()
         self.search = LogSearch(self.view, self.tails)
+        self.saves_copies = True
+        """Whether a copy is also saved to a file of this machine."""
         self._page: list[Row] = []
         self._timer: Timer | None = None
         self._dirty = self._look_changed = True
@@ -309,7 +311,10 @@ class LogPane(Widget, can_focus=True):
         numbers = dict.fromkeys(row.number for row in self._page if row.number >= self.ring.first)
         lines = [self.ring.line(number) for number in numbers]
         names = self.tails.names
-        log_copier.copy(self, lines, lambda tail: names[tail] if tail < len(names) else "")
+        log_copier.copy(
+            self, lines, lambda tail: names[tail] if tail < len(names) else "",
+            saves=self.saves_copies,
+        )  # fmt: skip
 
     @on(log_copier.Saved)
     def _saved(self, event: log_copier.Saved) -> None:

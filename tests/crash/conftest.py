@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,7 @@ from optibid_console.state import WindowState, fold
 from optibid_console.stop_points import VARIABLE
 from tests.servers.docker import DockerServer
 from tests.servers.sshd import Keys, OpenSshServer
+from tests.servers.team import Team
 
 ROOT = Path(__file__).parents[2]
 WITHIN_S = 120.0
@@ -136,12 +138,19 @@ class Place:
         targets: str = "",
         prints: str = PRINTS,
         journal: JournalPlace | None = None,
+        home: Path | None = None,
     ) -> None:
+        """`home`: where this console keeps its state, as on a machine of its own."""
         self.path = path
         self.config = path / "config.toml"
         self.journal = journal or path / "a.journal"
         given = {"dir": path, "on": on, "targets": targets, "prints": prints}
         self.config.write_text(RUNBOOK.format(**given))
+        self.env: dict[str, str] = {}
+        if home is not None:
+            (home / "run").mkdir(parents=True)
+            state, runtime = str(home / "state"), str(home / "run")
+            self.env = {"XDG_STATE_HOME": state, "XDG_RUNTIME_DIR": runtime}
         self.engines: list[subprocess.Popen[str]] = []
 
     async def engine(
@@ -155,7 +164,7 @@ class Place:
                 "--journal", str(self.journal), "--ready-fd", str(writes), *options,
             ],
             cwd=self.path, text=True, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            pass_fds=(writes,), env={**os.environ, VARIABLE: stop_at},
+            pass_fds=(writes,), env={**os.environ, **self.env, VARIABLE: stop_at},
         )  # fmt: skip
         os.close(writes)
         self.engines.append(process)
@@ -166,7 +175,8 @@ class Place:
 
     @contextlib.asynccontextmanager
     async def attached(self, name: str = "ann", take_over: str = "") -> AsyncIterator[Attached]:
-        record = engine_record.find(self.journal)
+        with self.at_home():
+            record = engine_record.find(self.journal)
         assert record is not None
         screen = Attached(Path(record.socket), name, take_over)
         task = asyncio.create_task(screen.take())
@@ -176,6 +186,17 @@ class Place:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    @contextlib.contextmanager
+    def at_home(self) -> Iterator[None]:
+        """This process as one on that console's machine."""
+        before = {name: os.environ.get(name) for name in self.env}
+        os.environ.update(self.env)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ[name] = value or ""
 
     async def end(self, process: subprocess.Popen[str], how: int = signal.SIGTERM) -> int:
         if process.poll() is None:
@@ -242,6 +263,15 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setenv("PYTHONPATH", str(ROOT))
         monkeypatch.delenv(VARIABLE, raising=False)
         yield path
+
+
+@pytest.fixture
+def team(postgres: Any, room: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Team]:
+    """A team's database. Mark the test with `server("postgres")`."""
+    monkeypatch.setenv("PGPASSWORD", postgres.password)
+    made = Team(postgres)
+    yield made
+    made.remove()
 
 
 @pytest.fixture

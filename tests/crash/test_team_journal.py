@@ -21,14 +21,6 @@ pytestmark = pytest.mark.server("postgres")
 
 
 @pytest.fixture
-def team(postgres: Any, room: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Team]:
-    monkeypatch.setenv("PGPASSWORD", postgres.password)
-    made = Team(postgres)
-    yield made
-    made.remove()
-
-
-@pytest.fixture
 def place(room: Path, team: Team) -> Iterator[Place]:
     place = Place(room, journal=team.address(window=""))
     yield place

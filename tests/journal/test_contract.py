@@ -158,8 +158,8 @@ async def test_a_take_over_needs_a_reason_and_what_the_deposed_one_appends_is_re
         await one.acquire("ann", this_engine())
         await one.append("ann", Held("first"))
         with pytest.raises(LeaseHeld):
-            await other.acquire("bob", this_engine(), "  ")
-        lease = await other.acquire("bob", this_engine(), "her laptop died")
+            await other.acquire("bob", this_engine(), "  ", "ann")
+        lease = await other.acquire("bob", this_engine(), "her laptop died", "ann")
         assert lease.epoch == 2
         for attempt in (one.append("ann", Held("late")), one.beat()):
             with pytest.raises(Deposed, match="bob took this window over at") as caught:
@@ -263,7 +263,7 @@ async def test_what_is_sealed_elsewhere_is_taken_whole_or_not_at_all(kept: Kept)
         with pytest.raises(JournalError, match="went on meanwhile"):
             await one.append_sealed([first, second])
         await one.append("ann", Held("goes on"))
-        await other.acquire("bob", this_engine(), "x")
+        await other.acquire("bob", this_engine(), "x", "ann")
         third = seal(4, 1.0, 1.0, "ann", Held("x"), one.head()[1])
         with pytest.raises(Deposed):
             await one.append_sealed([third])
@@ -279,7 +279,7 @@ async def test_who_watches_is_told_of_entries_who_holds_it_and_that_it_was_close
     watch = JournalWatch(kept.place, "bob")
     async with aclosing(watch.events()) as events, asyncio.timeout(60):
         seen = [await anext(events) for _ in range(3)]
-        assert seen == [Role(False, "ann", seen[0].since), first, CaughtUp(1)]
+        assert seen == [Role(False, "ann", seen[0].since, elsewhere=True), first, CaughtUp(1)]
         second = await journal.append("ann", WindowClosed("completed"))
         assert [await anext(events), await anext(events)] == [
             second, Ended("the window is closed: completed"),

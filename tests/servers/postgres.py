@@ -76,7 +76,7 @@ class PostgresServer:
     def start(self) -> None:
         options = (
             f"-p {self.port} -k {self.directory} -c listen_addresses=127.0.0.1 -c fsync=off"
-            " -c max_connections=30 -c shared_buffers=8MB"
+            " -c max_connections=90 -c shared_buffers=8MB"
         ) + "".join(f" -c {one}" for one in self._settings)
         log = str(self.directory / "log")
         self._run("pg_ctl", "-D", str(self.data), "-w", "-l", log, "-o", options, "start")

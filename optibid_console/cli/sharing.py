@@ -1,0 +1,63 @@
+"""`--serve`: how a window is to be shared, checked before anything starts."""
+
+from __future__ import annotations
+
+import ipaddress
+from argparse import Namespace
+from pathlib import Path
+
+from optibid_console.commands import StartSharing
+from optibid_console.feed.link import split_address
+from optibid_console.source import SourceError
+
+
+class BadServe(SourceError):
+    """`--serve` and its options don't go together."""
+
+    exit_code = 2
+
+
+def wanted_sharing(options: Namespace) -> StartSharing | None:
+    """What `--serve` asks for; None: nothing. Raises `BadServe`."""
+    if not options.serve:
+        if options.serve_cert or options.serve_plain:
+            raise BadServe("--serve-cert and --serve-plain need --serve HOST:PORT")
+        return None
+    if options.watch:
+        raise BadServe("--serve shares a window that is driven: leave out --watch")
+    try:
+        host, _ = split_address(options.serve)
+    except ValueError as error:
+        raise BadServe(f"--serve: {error}") from error
+    if options.serve_plain and options.serve_cert:
+        raise BadServe("--serve-cert is for TLS: leave out --serve-plain")
+    return StartSharing(options.serve, _cert(options.serve_cert), _plain(host, options.serve_plain))
+
+
+def _cert(given: str) -> str:
+    if given and not Path(given).is_file():
+        raise BadServe(f"--serve-cert {given}: no such file")
+    return str(Path(given).resolve()) if given else ""
+
+
+def _plain(host: str, asked: str) -> str:
+    if not asked:
+        return ""
+    if asked == "loopback" and not is_loopback(host):
+        raise BadServe(
+            f"--serve-plain: {host} is no loopback address, so everybody on the way could read "
+            f"the feed and its token. Leave it out, or insist: --serve-plain {host}"
+        )
+    if asked not in ("loopback", host):
+        raise BadServe(f"--serve-plain {asked}: the address to serve at is {host}")
+    return host
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine reaches it."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

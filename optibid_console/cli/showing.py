@@ -1,0 +1,62 @@
+"""The screens on a source, from the first paint to what is said afterwards."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from argparse import Namespace
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from optibid_console.cli.told_to_end import told_to_end
+
+if TYPE_CHECKING:
+    from optibid_console.commands import StartSharing
+    from optibid_console.runbook.changes import GivenRunbook
+    from optibid_console.source import Source
+
+Connect = Callable[[], Awaitable["Source"]]
+
+
+def show(
+    connect: Connect,
+    title: str,
+    options: Namespace,
+    given: GivenRunbook | None = None,
+    sharing: StartSharing | None = None,
+) -> int:
+    """The screens on what `connect` gives; afterwards what is to be said, and the status.
+
+    `sharing`: how the window is shared as soon as this screen drives it.
+    """
+    # Until the first paint nothing is garbage; looking for it takes a tenth of that time.
+    gc.disable()
+    from screens.app import ConsoleApp
+
+    async def connect_once_painted() -> Source:
+        gc.freeze()
+        gc.enable()
+        return await connect()
+
+    app = ConsoleApp(
+        connect_once_painted, title, ascii=options.ascii, theme=options.theme,
+        to_drive=not getattr(options, "watch", False), given=given,
+        sharing=sharing,
+    )  # fmt: skip
+    broke: list[Exception] = []
+
+    def leave(error: Exception) -> None:
+        broke.append(error)
+        app.panic()
+
+    # Textual's own prints a traceback over the terminal; main() keeps it in a file
+    vars(app)["_handle_exception"] = leave
+    with told_to_end(lambda status: app.exit(return_code=status)):
+        app.run()
+    if broke:
+        raise broke[0]
+    if app.failure:
+        print(app.failure, file=sys.stderr)
+    elif app.farewell:
+        print(app.farewell)
+    return app.exit_code or app.return_code or 0

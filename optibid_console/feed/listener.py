@@ -1,0 +1,243 @@
+"""The observers' listener: TCP, TLS and a token. It has no command handler at all.
+
+After the greeting nothing is read but control frames: any message closes the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from optibid_console import __version__
+from optibid_console.entries import Entry
+from optibid_console.feed.attendance import Attendance
+from optibid_console.feed.doorway import Doorway, Strikes
+from optibid_console.feed.hub import Hub
+from optibid_console.feed.watcher import BUFFER_BYTES, Watcher
+from optibid_console.feed.wire import (
+    HANDED_OVER,
+    SUBPROTOCOL,
+    TURNED_AWAY,
+    Hello,
+    Welcome,
+    WireError,
+    decode_hello,
+    encode,
+)
+from optibid_console.source import CaughtUp, Ended
+
+GREETING_S = 5.0
+MAX_GREETING_BYTES = 4_096
+FLUSH_S = 1.0
+SWEEP_S = 1.0
+log = logging.getLogger(__name__)
+_protocol_log = logging.getLogger(f"{__name__}.websockets")
+_protocol_log.setLevel(logging.CRITICAL)  # garbage from the network is no news of the engine
+
+
+class Reader(Protocol):
+    """What of a journal observers need: to read it."""
+
+    async def read(self, after: int, limit: int) -> list[Entry]: ...
+
+    def head(self) -> tuple[int, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """With what an observer came in."""
+
+    link: str
+    expires_at: float
+
+
+Admit = Callable[[str], Pass | str]
+"""The pass for a token, or why there is none."""
+
+
+class ObserverListener:
+    """Serves a hub and a journal to who has a token. Bounded in connections, in time to greet,
+    in what it reads and in what waits for each."""
+
+    def __init__(self, hub: Hub, journal: Reader, admit: Admit, attendance: Attendance) -> None:
+        self._hub = hub
+        self._journal = journal
+        self._admit = admit
+        self._attendance = attendance
+        self._watchers: set[Watcher] = set()
+        self._connections: set[ServerConnection] = set()
+        self._strikes = Strikes()
+        self._server: Server | None = None
+        self._sweeping: asyncio.Task[None] | None = None
+
+    async def start(self, door: Doorway, context: ssl.SSLContext | None) -> None:
+        """Listen at this door from now on, with TLS when there is a context."""
+        self._server = await serve(
+            self._serve,
+            sock=door,
+            ssl=context,
+            ssl_handshake_timeout=GREETING_S if context else None,
+            subprotocols=[Subprotocol(SUBPROTOCOL)],
+            compression=None,
+            ping_interval=None,
+            open_timeout=GREETING_S,
+            close_timeout=1.0,
+            max_size=MAX_GREETING_BYTES,
+            max_queue=1,
+            write_limit=BUFFER_BYTES,
+            origins=[None],  # no page of a browser has business here
+            server_header=None,
+            logger=_protocol_log,
+        )
+        self._sweeping = asyncio.create_task(self._sweep())
+
+    @property
+    def watchers(self) -> int:
+        return len(self._watchers)
+
+    async def close(self, reason: str, *, code: int = 1000) -> None:
+        """Tell every observer that it is over. Does nothing when closed."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.close(close_connections=False)
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.gather(self._sweeping, return_exceptions=True)
+        watchers = list(self._watchers)
+        for one in watchers:
+            if code == 1000:
+                one.outbox.control(encode(Ended(reason)))
+        turned = [one.close(code, reason) for one in watchers if code != 1000]
+        waits = [asyncio.ensure_future(one.ws.wait_closed()) for one in watchers]
+        if waits:
+            await asyncio.gather(*turned, return_exceptions=True)
+            _, late = await asyncio.wait(waits, timeout=FLUSH_S)
+            for wait in late:
+                wait.cancel()
+        for ws in list(self._connections):
+            ws.transport.abort()
+        await server.wait_closed()
+        self._attendance.set("observers", ())
+
+    async def hand_over(self) -> None:
+        """Another engine has this window: who watches has to find that one."""
+        await self.close("another engine has this window", code=HANDED_OVER)
+
+    async def turn_away(self, link: str, why: str) -> None:
+        """Close all who came with this link, now."""
+        gone = [one.close(TURNED_AWAY, why) for one in self._watchers if one.link == link]
+        await asyncio.gather(*gone, return_exceptions=True)
+
+    async def _sweep(self) -> None:
+        """Links expire also while somebody watches."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            now = time.time()
+            over = [one for one in self._watchers if one.expires_at <= now]
+            closing: list[Awaitable[None]] = [
+                one.close(TURNED_AWAY, "this link has expired") for one in over
+            ]
+            await asyncio.gather(*closing, return_exceptions=True)
+
+    async def _serve(self, ws: ServerConnection) -> None:
+        if self._server is None:
+            return
+        self._connections.add(ws)
+        try:
+            came = await self._greeting(ws)
+            if came is not None:
+                await self._attend(ws, *came)
+        except ConnectionClosed:
+            return
+        except Exception:  # one observer's trouble must not reach the engine; its log names it
+            log.exception("an observer's connection failed")
+            await ws.close(1011, "the engine failed to serve this observer")
+        finally:
+            self._connections.discard(ws)
+
+    async def _greeting(self, ws: ServerConnection) -> tuple[Hello, Pass] | None:
+        """Who it is and with what it came; None: it was turned away."""
+        address = _address(ws)
+        code, why = TURNED_AWAY, ""
+        try:
+            if ws.subprotocol != SUBPROTOCOL:
+                code, why = 1002, f"the feed speaks {SUBPROTOCOL}"
+            else:
+                async with asyncio.timeout(GREETING_S):
+                    hello = decode_hello(await ws.recv())
+        except TimeoutError:
+            code, why = 1008, f"no greeting within {GREETING_S:g} s"
+        except WireError:
+            code, why = 1002, "that is no greeting"  # what it says may be a token
+        if why:
+            await self._strikes.failed(address, why)
+            await ws.close(code, why)
+            return None
+        admitted = self._admit(hello.token)
+        if isinstance(admitted, str):
+            await self._strikes.failed(address, admitted)
+            await ws.close(code, admitted)
+            return None
+        head = self._journal.head()[0]
+        if hello.after > head:
+            await ws.close(1008, f"after: the journal has {head} entries")
+            return None
+        self._strikes.came_in(address)
+        return hello, admitted
+
+    async def _attend(self, ws: ServerConnection, hello: Hello, admitted: Pass) -> None:
+        name = admitted.link if hello.name == admitted.link else f"{hello.name} ({admitted.link})"
+        watcher = Watcher(ws, name, admitted.link, admitted.expires_at, hello.after)
+        tasks: list[asyncio.Task[None]] = []
+        _let_go_when_silent(ws)
+        try:
+            await ws.send(encode(Welcome("", self._hub.life, __version__)).data, text=True)
+            self._watchers.add(watcher)
+            self._join(watcher, hello)
+            tasks.append(asyncio.create_task(watcher.pump(self._hub, self._journal)))
+            async for _ in ws:
+                await ws.close(1008, "observers send nothing")
+                return
+        finally:
+            self._watchers.discard(watcher)
+            self._hub.detach(watcher.outbox)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._announce()
+
+    def _join(self, watcher: Watcher, hello: Hello) -> None:
+        head = self._journal.head()[0]
+        watcher.outbox.mark(head)
+        watcher.outbox.control(encode(CaughtUp(head)))
+        known = hello.signals_after if hello.life == self._hub.life else 0
+        self._hub.attach(watcher.outbox, signals_after=known)
+        self._announce()
+
+    def _announce(self) -> None:
+        if self._server is not None:
+            self._attendance.set("observers", tuple(sorted(one.name for one in self._watchers)))
+
+
+def _address(ws: ServerConnection) -> str:
+    address = ws.remote_address
+    return str(address[0]) if address else "?"
+
+
+def _let_go_when_silent(ws: ServerConnection) -> None:
+    """Let the system end a connection whose other end acknowledges nothing (tcp(7)); there is a
+    pulse to acknowledge each second."""
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)
+    if option is not None:
+        ws.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, option, 60_000)

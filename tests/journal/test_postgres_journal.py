@@ -1,0 +1,351 @@
+"""What only a journal on a server can meet: roles, a server that goes, answers that are lost."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import closing, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from optibid_console.entries import (
+    ActionStarted,
+    Held,
+    OperatorTook,
+    SpillMerged,
+    SpillOpened,
+    StepStarted,
+)
+from optibid_console.journal import places, postgres_link, postgres_schema
+from optibid_console.journal.following import JournalWatch
+from optibid_console.journal.journal import JournalAway, JournalError
+from optibid_console.journal.lease import Standing, this_engine
+from optibid_console.journal.postgres import PostgresJournal
+from optibid_console.journal.postgres_table import worth
+from optibid_console.journal.spilling import SpillingJournal
+from optibid_console.journal_place import Address
+from optibid_console.source import Lost
+from tests.servers.proxy import Proxy
+from tests.servers.team import Team
+
+pytestmark = pytest.mark.server("postgres")
+
+
+@pytest.fixture
+def address(team: Team) -> Address:
+    return places.own_address(team.address(), "Window", rehearsal=False)
+
+
+@pytest.fixture
+async def wire(team: Team) -> AsyncIterator[Proxy]:
+    proxy = await Proxy("127.0.0.1", team.server.port).start()
+    yield proxy
+    await proxy.close()
+
+
+@pytest.fixture
+async def journal(address: Address, wire: Proxy) -> AsyncIterator[PostgresJournal]:
+    journal = await PostgresJournal.open(replace(address, port=wire.port))
+    await journal.acquire("ann", this_engine())
+    yield journal
+    await journal.close()
+
+
+async def until_back(journal: PostgresJournal) -> None:
+    """As the heartbeat does."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                await journal.beat()
+                return
+            except JournalAway:
+                await asyncio.sleep(0.1)
+
+
+FORBIDDEN = [
+    "UPDATE optibid_console.entries SET actor = 'mallory'",
+    "DELETE FROM optibid_console.entries",
+    "TRUNCATE optibid_console.entries",
+    "DELETE FROM optibid_console.journals",
+    "UPDATE optibid_console.journals SET epoch = 0",
+    "UPDATE optibid_console.journals SET token = 'mine'",
+    "UPDATE optibid_console.journals SET name = 'other'",
+    "ALTER TABLE optibid_console.entries DISABLE TRIGGER ALL",
+    "DROP TABLE optibid_console.entries",
+    "CREATE TABLE optibid_console.other (x int)",
+]
+
+
+@pytest.mark.parametrize("statement", FORBIDDEN)
+async def test_an_operator_appends_and_changes_nothing(address: Address, statement: str) -> None:
+    journal = await PostgresJournal.open(address)
+    await journal.acquire("ann", this_engine())
+    await journal.append("ann", Held("x"))
+    await journal.close()
+    with (
+        closing(postgres_link.connect_any(address, writable=True)) as db,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        db.execute(statement.encode())
+
+
+@pytest.mark.parametrize("statement", FORBIDDEN[:4])
+async def test_nor_does_its_owner_without_meaning_to(
+    team: Team, address: Address, statement: str
+) -> None:
+    journal = await PostgresJournal.open(address)
+    await journal.append("ann", Held("x"))
+    await journal.close()
+    with (
+        closing(psycopg.connect(team.dsn, autocommit=True)) as db,
+        pytest.raises(psycopg.errors.InsufficientPrivilege, match="append only"),
+    ):
+        db.execute(statement.encode())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        *FORBIDDEN,
+        "INSERT INTO optibid_console.journals (name, title, rehearsal) VALUES ('x', 'x', false)",
+        "INSERT INTO optibid_console.entries VALUES ('one', 9, 1, 1, 'a', 'held', '{}', '', '')",
+        "SELECT token FROM optibid_console.journals",
+    ],
+)
+async def test_an_observer_only_reads(team: Team, address: Address, statement: str) -> None:
+    with (
+        closing(postgres_link.connect_any(team.observer, writable=True)) as db,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        db.execute(statement.encode())
+
+
+async def test_who_watches_issues_no_statement_that_writes(team: Team, address: Address) -> None:
+    """Its sessions are read only, and all that it asks is in the server's own count."""
+    journal = await PostgresJournal.open(address)
+    await journal.acquire("ann", this_engine())
+    entry = await journal.append("ann", Held("x"))
+    team.server.execute(f"ALTER DATABASE {team.dbname} SET log_statement = 'all'")
+    log = team.server.directory / "log"
+    before = log.stat().st_size
+    watch = JournalWatch(replace(team.observer, window=""), "bob")
+    async with asyncio.timeout(30):
+        async for event in watch.events():
+            if event == entry:
+                break
+    await watch.close()
+    team.server.execute(f"ALTER DATABASE {team.dbname} RESET log_statement")
+    asked = [
+        line
+        for line in log.read_bytes()[before:].decode().splitlines()
+        if "LOG:  statement:" in line or "LOG:  execute" in line
+    ]
+    said = [line.partition(": ")[2].partition(": ")[2].strip() for line in asked]
+    mine = [one for one in said if not one.startswith("ALTER DATABASE")]
+    assert len(mine) > 3
+    assert {one.split()[0] for one in mine if one} <= {"SELECT", "LISTEN", "UNLISTEN"}, mine
+    await journal.close()
+
+
+async def test_entries_are_told_at_once_and_what_was_not_told_is_found(
+    journal: PostgresJournal, team: Team
+) -> None:
+    reader = await PostgresJournal.open(team.observer, writable=False)
+    news = asyncio.create_task(reader.news(25.0))
+    await asyncio.sleep(0.05)
+    entry = await journal.append("ann", Held("x"))
+    async with asyncio.timeout(20):
+        await news
+    assert await reader.read(0, 10) == [entry]
+    await reader.news(0.01)  # nobody told anything: it ends by itself
+    await reader.close()
+
+
+async def test_a_session_that_the_server_ended_is_made_again_and_nobody_notices(
+    journal: PostgresJournal, team: Team
+) -> None:
+    await journal.append("ann", Held("before"))
+    team.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    entry = await journal.append("ann", Held("after"))
+    assert entry.seq == 2
+
+
+@pytest.mark.parametrize("fact", [Held("x"), OperatorTook("bob", 9)])
+async def test_what_was_committed_when_its_answer_was_lost_is_there_once(
+    journal: PostgresJournal, wire: Proxy, address: Address, fact: Any
+) -> None:
+    wire.swallows = True
+    entry = await journal.append("ann", fact)
+    assert entry.seq == 1
+    assert (await journal.append("ann", Held("next"))).seq == 2
+    assert places.verify(address).entries == 2
+
+
+async def test_what_was_committed_while_the_server_went_away_is_found_when_it_is_back(
+    journal: PostgresJournal, wire: Proxy, address: Address
+) -> None:
+    wire.swallows = wire.refuses = True
+    with pytest.raises(JournalAway):
+        await journal.append("ann", Held("lost or not"))
+    with pytest.raises(JournalAway, match="goes on by itself"):
+        await journal.append("ann", Held("fails at once"))
+    wire.refuses = False
+    await until_back(journal)
+    if journal.head()[0]:  # it was committed: the second try gets it, and adds nothing
+        assert (await journal.append("ann", Held("lost or not"))).seq == 1
+    assert (await journal.append("ann", Held("next"))).seq == journal.head()[0]
+    assert places.verify(address).problem == ""
+
+
+async def test_a_server_that_is_frozen_is_given_up_in_time(
+    journal: PostgresJournal, team: Team, address: Address
+) -> None:
+    ((pid,),) = team.execute(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+        "AND pid <> pg_backend_pid() AND application_name LIKE 'optibid-console%'"
+    )
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        with suppress(JournalAway):  # else it is by another session already
+            await journal.append("ann", Held("x"))
+        assert loop.time() - began < 20
+        await until_back(journal)
+        assert (await journal.append("ann", Held("x"))).seq <= 2
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert (await journal.append("ann", Held("y"))).seq == journal.head()[0]
+    assert places.verify(address).problem == ""
+
+
+async def test_a_forced_rollback_is_spilled_and_merged_when_the_server_is_back(
+    journal: PostgresJournal, wire: Proxy, address: Address, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    spilling = SpillingJournal(journal, tmp_path / "team" / "one", address)
+    await spilling.append("ann", Held("before"))
+    wire.cut()
+    with pytest.raises(JournalAway):
+        await spilling.append("ann", StepStarted("1.1", "r", 1, "run"))
+    spilling.force("rollback")
+    forced = [
+        await spilling.append("ann", one)
+        for one in (
+            ActionStarted("rollback", "rollback1", ("R1",)),
+            StepStarted("R1", "r1", 1, "run", action_run="rollback1"),
+        )
+    ]
+    with pytest.raises(JournalError):
+        await spilling.mend()
+    wire.refuses = False
+    await until_back(journal)
+    wire.swallows = True  # the answer to the merge is lost, and it is tried again
+    while spilling.problem:
+        try:
+            merged = await spilling.mend()
+        except JournalAway:
+            await until_back(journal)
+    assert isinstance(merged[-1].fact, SpillMerged)
+    kinds = [type(one.fact) for one in places.entries_of(address)]
+    assert kinds == [Held, SpillOpened, ActionStarted, StepStarted, SpillMerged]
+    assert [one.hash for one in await journal.read(2, 2)] == [one.hash for one in forced]
+    assert places.verify(address).problem == ""
+    await spilling.close()
+
+
+async def test_who_watches_is_told_that_the_server_is_away_and_misses_nothing(
+    journal: PostgresJournal, wire: Proxy, team: Team
+) -> None:
+    far = await Proxy("127.0.0.1", team.server.port).start()
+    watch = JournalWatch(replace(team.observer, port=far.port), "bob")
+    events = watch.events()
+    seen = []
+    async with asyncio.timeout(60):
+        first = await journal.append("ann", Held("1"))
+        async for event in events:
+            seen.append(event)
+            if event == first:
+                break
+        far.cut()
+        async for event in events:
+            if isinstance(event, Lost):
+                break
+        second = await journal.append("ann", Held("2"))
+        far.refuses = False
+        async for event in events:
+            seen.append(event)
+            if event == second:
+                break
+    assert [one for one in seen if one in (first, second)] == [first, second]
+    await watch.close()
+    await events.aclose()
+    await far.close()
+
+
+async def test_an_engine_elsewhere_is_judged_by_the_servers_clock_and_never_dead(
+    journal: PostgresJournal, team: Team, address: Address
+) -> None:
+    now = await journal.held()
+    assert now.standing is Standing.LIVE
+    assert now.lease.engine is not None
+    far = replace(now.lease, engine=replace(now.lease.engine, host="host-2", boot_id="other"))
+    assert worth(far, far.beat_at + 1) is Standing.LIVE
+    assert worth(far, far.beat_at + 3600) is Standing.SILENT
+    same_name = replace(now.lease, engine=replace(now.lease.engine, boot_id="other"))
+    assert worth(same_name, same_name.beat_at + 1) is Standing.LIVE
+
+
+async def test_windows_follow_each_other_in_one_database(team: Team) -> None:
+    whole = team.address(window="")
+    one = await asyncio.to_thread(places.own_address, whole, "Window", rehearsal=False)
+    assert await asyncio.to_thread(places.own_address, whole, "Window", rehearsal=False) == one
+    other = await asyncio.to_thread(places.own_address, whole, "Window", rehearsal=True)
+    assert other != one
+    team.execute(
+        "INSERT INTO entries VALUES "
+        f"('{one.window}', 1, 1, 1, 'a', 'window-closed', '{{\"outcome\":\"x\"}}', '', '')"
+    )
+    new = await asyncio.to_thread(places.own_address, whole, "Window", rehearsal=False)
+    assert new not in (one, other)
+    assert await asyncio.to_thread(places.newest, whole) == new
+
+
+BAD = [
+    ("missing database", {"dbname": "no_such"}, r"can't be opened: .*no_such.*CREATE DATABASE"),
+    ("wrong role", {"user": "nobody_here"}, r"can't be opened: .*check the role"),
+    ("no server", {"port": 1}, "can't be opened: .*goes on by itself once the server answers"),
+    ("no schema", {"dbname": "postgres"}, "there is no journal in .*`optibid-console journal init"),
+    ("no such window", {"window": "other"}, "there is no journal other in this database"),
+]
+
+
+@pytest.mark.parametrize(("what", "changes", "says"), BAD, ids=[one[0] for one in BAD])
+async def test_what_is_wrong_is_said_without_a_password(
+    team: Team, address: Address, what: str, changes: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(JournalError, match=says) as caught:
+        await PostgresJournal.open(replace(address, **changes))
+    assert team.server.password not in str(caught.value)
+
+
+def test_init_again_changes_nothing_and_refuses_what_it_must(team: Team) -> None:
+    admin = team.address("postgres")
+    with closing(postgres_link.connect_any(admin, writable=True)) as db:
+        assert postgres_schema.init(db, admin).roles == ()
+        with pytest.raises(JournalError, match="superuser"):
+            postgres_schema.init(db, admin, operator="postgres")
+        team.execute("UPDATE about SET format = 9")
+        with pytest.raises(JournalError, match="newer version"):
+            postgres_schema.init(db, admin)
