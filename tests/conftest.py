@@ -10,7 +10,9 @@ import importlib.util
 import os
 import shutil
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,6 +48,8 @@ def _may_start_docker() -> bool:
     return shutil.which("dockerd") is not None and os.geteuid() == 0
 
 
+PM2 = Path(sys.prefix, "pm2/node_modules/.bin/pm2")
+"""Where ./run test puts it."""
 _POSTGIS = (
     "/usr/lib/postgresql/15/bin/postgres",
     "/usr/share/postgresql/15/extension/postgis.control",
@@ -59,6 +63,7 @@ IS_THERE: Mapping[str, Callable[[], bool]] = {
     "systemd": lambda: (
         os.access("/usr/lib/systemd/systemd", os.X_OK) and os.path.isdir("/sys/fs/cgroup/systemd")
     ),
+    "pm2": PM2.exists,
     "network namespaces": are_there,
     "postgis": lambda: all(map(os.path.exists, _POSTGIS)),
     "sshd": lambda: shutil.which("sshd", path="/usr/sbin:/usr/bin:/usr/local/sbin") is not None,

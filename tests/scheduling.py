@@ -9,6 +9,7 @@ Without workers, or without the plugin, tests run in the order in which they wer
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +28,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     """Groups hold with `-n` alone, which would mean `--dist load` otherwise."""
     if hasattr(config, "workerinput"):
         config.option.loadgroup = config.workerinput["dist"] == GROUPED
+        for name in ("COLUMNS", "LINES"):  # readline told the workers of a terminal of 80x24
+            os.environ.pop(name, None)
     elif getattr(config.option, "numprocesses", None) and config.option.dist == "no":
         config.option.dist = GROUPED
 

@@ -41,7 +41,14 @@ class Watched:
 
 def watch(options: Namespace) -> int:
     """Watch a window. Raises `SourceError`."""
-    watched = watched_at(_given(options.where))
+    where = _given(options.where)
+    if options.web:
+        from optibid_console.cli.web import serve_pages
+
+        return serve_pages(options, where)
+    if options.web_cert or options.web_plain or options.web_name:
+        raise CannotWatch("--web-cert, --web-plain and --web-name need --web HOST:PORT")
+    watched = watched_at(where)
     if options.json:
         from optibid_console.cli.json_lines import print_window
 

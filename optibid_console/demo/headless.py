@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from optibid_console.commands import Command, Refused, TakeOver
+from optibid_console.commands import Command, Refused, Share, StartSharing, TakeOver
 from optibid_console.demo.operator import GivenUp, next_command
 from optibid_console.entries import Entry
 from optibid_console.source import ControlSource, Ended, Role
@@ -23,12 +23,21 @@ Print = Callable[[str], None]
 
 
 class Headless:
-    """Plays one window through a source."""
+    """Plays one window through a source. `sharing`: how observers are let in first; what `tell`
+    gets are their links."""
 
-    def __init__(self, source: ControlSource, show: Print) -> None:
+    def __init__(
+        self,
+        source: ControlSource,
+        show: Print,
+        sharing: Sequence[StartSharing | Share] = (),
+        tell: Print = print,
+    ) -> None:
         self.state = WindowState()
         self._source = source
         self._show = show
+        self._sharing = list(sharing)
+        self._tell = tell
         self._news = asyncio.Event()
         self._operator = False
         self._ended = "the feed is over"
@@ -68,7 +77,18 @@ class Headless:
         while self.state.closed is None:
             await self._act()
 
+    async def _share(self, command: StartSharing | Share) -> None:
+        """Raises `GivenUp`."""
+        reply = await self._source.send(command)
+        if isinstance(reply, Refused):
+            raise GivenUp(f"the window can't be shared: {reply.why}")
+        if isinstance(command, Share):
+            self._tell(f"{command.name} watches with {reply.link}")
+
     async def _act(self) -> None:
+        if self._operator and self._sharing and self.state.runbook is not None:
+            await self._share(self._sharing.pop(0))
+            return
         command: Command | None = None
         if self.state.runbook is not None:
             driving = self._operator

@@ -19,6 +19,7 @@ import psycopg
 
 from optibid_console.cli.main import INTERRUPTED
 from optibid_console.cli.person import no_terminal
+from optibid_console.commands import Share, StartSharing
 from optibid_console.demo.fingerprint import Fingerprint, differences, take_fingerprint
 from optibid_console.demo.headless import Headless
 from optibid_console.demo.operator import GivenUp
@@ -76,6 +77,14 @@ def _parser() -> argparse.ArgumentParser:
         "--headless", action="store_true",
         help="no screen: play it, print each entry as a JSON line, exit 0 when all is back",
     )  # fmt: skip
+    parser.add_argument(
+        "--serve", default="", metavar="HOST:PORT",
+        help="share the window with observers there; with --headless their links are printed",
+    )  # fmt: skip
+    parser.add_argument(
+        "--share", action="append", default=[], metavar="NAME",
+        help="for whom --serve makes a link without a screen; observer when nobody is named",
+    )  # fmt: skip
     parser.add_argument("--dir", type=Path, default=default_root(), help="where it lives")
     parser.add_argument("--keep", action="store_true", help="leave its files at the end")
     return parser
@@ -110,9 +119,9 @@ def _run(stack: Stack, given: argparse.Namespace) -> int:
     before = take_fingerprint(stack.database_url)
     with _engine_s_mark(stack):
         if not given.headless:
-            return _on_screen(stack, given.speed)
+            return _on_screen(stack, given)
         try:
-            asyncio.run(_play(stack, given.speed))
+            asyncio.run(_play(stack, given.speed, _sharing(given)))
         except GivenUp as error:
             say(f"demo: {error}")
             return 1
@@ -150,10 +159,12 @@ async def _source(stack: Stack, t0: str | None = None) -> FeedSource:
     return FeedSource(dial, OPERATOR, "drive")
 
 
-async def _play(stack: Stack, speed: float) -> None:
+async def _play(stack: Stack, speed: float, sharing: list[StartSharing | Share]) -> None:
     source = await _source(stack)
+    told = partial(print, file=sys.stderr, flush=True)
     try:
-        await Headless(source, print_line).play(_WINDOW_CLOCK_S / speed + _SLACK_S)
+        headless = Headless(source, print_line, sharing, told)
+        await headless.play(_WINDOW_CLOCK_S / speed + _SLACK_S)
     finally:
         await source.close()
 
@@ -162,11 +173,18 @@ def print_line(line: str) -> None:
     print(line, flush=True)
 
 
-def _on_screen(stack: Stack, speed: float) -> int:
+def _sharing(given: argparse.Namespace) -> list[StartSharing | Share]:
+    if not given.serve:
+        return []
+    return [StartSharing(given.serve), *(Share(name) for name in given.share or ["observer"])]
+
+
+def _on_screen(stack: Stack, given: argparse.Namespace) -> int:
     from screens.app import ConsoleApp
 
-    t0 = f"+{_BEFORE_T0_S / speed + _LOOK_AROUND_S:.1f}s"
-    app = ConsoleApp(partial(_source, stack, t0), WINDOW)
+    t0 = f"+{_BEFORE_T0_S / given.speed + _LOOK_AROUND_S:.1f}s"
+    sharing = StartSharing(given.serve) if given.serve else None
+    app = ConsoleApp(partial(_source, stack, t0), WINDOW, sharing=sharing)
     app.run()
     if app.failure:
         say(f"demo: {app.failure}")

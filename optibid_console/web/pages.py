@@ -70,14 +70,14 @@ def _part(kind: str, data: bytes) -> Part:
     return Part(kind, data, packed if len(packed) < len(data) * 0.9 else b"", tag)
 
 
-def enter_page(title: str) -> str:
-    """Where a token is asked for. One that stands behind the `#` of the address is taken at once,
-    and never leaves the browser but in the body of one request."""
+def enter_page() -> str:
+    """Where a token is asked for, of which window nobody is told before. One that stands behind
+    the `#` of the address is taken at once, and leaves the browser only in a request's body."""
     return _page(
-        title,
+        "optibid-console",
         '<script src="/static/enter.js" defer></script>',
-        f"""<main class="card">
-<h1>{html.escape(title)}</h1>
+        """<main class="card">
+<h1>Watch a deployment window</h1>
 <form id="enter">
 <label for="token">The link or the token that you were given</label>
 <input id="token" type="password" autocomplete="off" autocapitalize="off" spellcheck="false"

@@ -296,4 +296,4 @@ def programs() -> str:
 
 @pytest.fixture
 def host_env(programs: str) -> dict[str, str]:
-    return {"PATH": programs, **GIT_ENVIRONMENT}
+    return {"PATH": programs, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **GIT_ENVIRONMENT}
