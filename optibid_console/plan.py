@@ -22,7 +22,7 @@ from optibid_console.permit import awaits_confirmation, permit, unsettled
 from optibid_console.restore_cost import restore_costs
 from optibid_console.runbook.model import ROLLBACK, StepKind
 from optibid_console.state import ACTIVE, OVER, WindowState
-from optibid_console.unbacked import migrates_unbacked, unbacked_words
+from optibid_console.unbacked import migrates_unbacked, no_way_back, unbacked_words
 
 __all__ = ["ROLLBACK", "Move", "Preview", "PreviewStep", "next_move", "permit", "preview"]
 
@@ -132,6 +132,7 @@ def preview(
         action_id, action.title, _why_now(state), steps,
         (
             *restore_costs(state, steps, now, measured or {}),
+            *(no_way_back(unbacked[0]) if unbacked else ()),
             *told(state, action.costs).splitlines(),
         ),
         estimate_s(state, action),

@@ -33,6 +33,11 @@ def unbacked_words(action: Action) -> str:
     return f"{action.confirm or action.id} without backup"
 
 
+def no_way_back(step: Step) -> tuple[str, ...]:
+    """What it costs to migrate without a backup."""
+    return (f"without a backup nothing brings {step.database} back: what {step.id} changes stays",)
+
+
 def migrates_unbacked(state: WindowState, action: Action) -> tuple[Step, str] | None:
     """The first step of the action that would migrate without a backup, and what is missing; a
     rehearsal migrates nothing."""

@@ -53,9 +53,8 @@ class ConsoleApp(App[None]):
     When it raises, the app ends with its text in `failure` and its `exit_code` (the
     error's own attribute of that name, else 1). `to_drive`: the person came to drive, so
     it is said at once when another does. `sharing`: how the window is shared as soon as
-    this screen drives it.
-    it is said at once when another does. `saves_files`: copies and pictures are saved on
-    this machine; not so where the person sits at another one.
+    this screen drives it. `saves_files`: copies and pictures are saved on this machine; not
+    so where the person sits at another one.
     """
 
     CSS_PATH = "console.tcss"

@@ -10,6 +10,7 @@ from screens.lines import Line, Span, row, sign, width_of
 
 _BAR = 24
 _LEAST_BAR = 8
+_LONGEST_NOTE = 16
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
@@ -19,8 +20,11 @@ def share_of(progress: Progress) -> float | None:
 
 
 def percent(progress: Progress) -> str:
-    """`35 %`, or nothing while nobody knows how much there is."""
+    """`35 %`, or nothing while nobody knows how much there is. At 100 % the run goes on with
+    something else: what that is, where it is short."""
     share = share_of(progress)
+    if share == 1 and progress.note:
+        return progress.note if len(progress.note) <= _LONGEST_NOTE else ""
     return "" if share is None else f"{int(share * 100)} %"
 
 

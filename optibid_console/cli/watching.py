@@ -42,7 +42,14 @@ class Watched:
 
 def watch(options: Namespace) -> int:
     """Watch a window. Raises `SourceError`."""
-    watched = watched_at(_given(options.where))
+    where = _given(options.where)
+    if options.web:
+        from optibid_console.cli.web import serve_pages
+
+        return serve_pages(options, where)
+    if options.web_cert or options.web_plain or options.web_name:
+        raise CannotWatch("--web-cert, --web-plain and --web-name need --web HOST:PORT")
+    watched = watched_at(where)
     if options.json:
         from optibid_console.cli.json_lines import print_window
 
@@ -99,6 +106,7 @@ def _here(where: str) -> Watched:
     from optibid_console import engine_record
     from optibid_console.feed.client import FeedSource
     from optibid_console.feed.socket_file import responds
+    from optibid_console.journal_place import place_of
 
     if where:
         record = engine_record.find(Path(where))
@@ -118,16 +126,28 @@ def _here(where: str) -> Watched:
             return FeedSource(Path(record.socket), name, "watch", after or 0)
         from optibid_console.journal.following import JournalSource
 
-        return JournalSource(Path(where or (record.journal if record else "")), name)
+        return JournalSource(place_of(where or (record.journal if record else "")), name)
 
     if record is None and not Path(where).is_file():
         raise CannotWatch(f"{where}: no link (optibid://…) and no journal")
     return Watched(record.window if record else Path(where).name, opened)
 
 
+def _team(where: str) -> Watched:
+    """A team's window from its journal alone, with no console serving it. It only reads, and
+    its runbook comes with the entries."""
+    from optibid_console.journal.following import JournalWatch
+    from optibid_console.journal_place import parse_address
+
+    address = parse_address(where)
+    return Watched(address.server, lambda name, after: JournalWatch(address, name, after or 0))
+
+
 _OPENERS: dict[str, Callable[[str], Watched]] = {
     "optibid": _link,
     "optibid+plain": _link,
+    "postgresql": _team,
+    "postgres": _team,
     "": _here,
 }
 """Scheme of a URL → what opens it; empty: a path."""

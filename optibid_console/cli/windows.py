@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from optibid_console.cli.person import name_of, no_terminal
 from optibid_console.cli.sharing import wanted_sharing
 from optibid_console.cli.showing import Connect, show
-from optibid_console.journal_place import Address, place_of
+from optibid_console.journal_place import Address, is_address, place_of
 from optibid_console.runbook.changes import GivenRunbook
 
 if TYPE_CHECKING:
     from optibid_console.cli.remote import RemoteEngine
     from optibid_console.engine_record import EngineRecord
     from optibid_console.runbook.load import Loaded
-    from optibid_console.source import ControlSource
+    from optibid_console.source import ControlSource, Source
 
 
 def run(options: Namespace) -> int:
@@ -74,10 +74,35 @@ def attach(options: Namespace) -> int:
 
         engine = RemoteEngine(options.where)
         return show(_far(engine, name_of(options), want), engine.host, options)
+    if is_address(options.where):
+        return _attach_team(options, want)
     record = _chosen(options.where)
     if isinstance(record, str):
         return _refuse(record)
     return show(_near(record, name_of(options), want), record.window, options)
+
+
+def _attach_team(options: Namespace, want: str) -> int:
+    """The engine here that runs a team's window, or, to watch, the journal alone."""
+    from optibid_console import engine_record
+    from optibid_console.journal.following import JournalWatch
+    from optibid_console.journal.places import newest
+
+    address = newest(place_of(options.where))
+    record = engine_record.find(address)
+    name = name_of(options)
+    if record is not None:
+        return show(_near(record, name, want), record.window, options)
+    if want == "drive":
+        return _refuse(
+            f"no engine here runs the window in {address}: `optibid-console run -c FILE --journal "
+            f"{address}` drives it or takes it over, `attach --watch {address}` shows it"
+        )
+
+    async def connect() -> Source:
+        return JournalWatch(address, name)
+
+    return show(connect, str(address), options)
 
 
 def _loaded(config: Path) -> Loaded:

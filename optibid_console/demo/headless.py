@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from optibid_console.commands import Command, Refused, Share, StartSharing, TakeOver
 from optibid_console.demo.operator import GivenUp, next_command
@@ -23,17 +23,21 @@ Print = Callable[[str], None]
 
 
 class Headless:
-    """Plays one window through a source."""
+    """Plays one window through a source. `sharing`: how observers are let in first; what `tell`
+    gets are their links."""
 
     def __init__(
-        self, source: ControlSource, show: Print, serve: str = "", told: Print | None = None
+        self,
+        source: ControlSource,
+        show: Print,
+        sharing: Sequence[StartSharing | Share] = (),
+        tell: Print = print,
     ) -> None:
-        """`serve`: the address at which observers are listened for; `told` gets their link."""
-        self._serve = serve
-        self._told = told
         self.state = WindowState()
         self._source = source
         self._show = show
+        self._sharing = list(sharing)
+        self._tell = tell
         self._news = asyncio.Event()
         self._operator = False
         self._ended = "the feed is over"
@@ -73,12 +77,21 @@ class Headless:
         while self.state.closed is None:
             await self._act()
 
+    async def _share(self, command: StartSharing | Share) -> None:
+        """Raises `GivenUp`."""
+        reply = await self._source.send(command)
+        if isinstance(reply, Refused):
+            raise GivenUp(f"the window can't be shared: {reply.why}")
+        if isinstance(command, Share):
+            self._tell(f"{command.name} watches it with: optibid-console watch '{reply.link}'")
+
     async def _act(self) -> None:
+        if self._operator and self._sharing and self.state.runbook is not None:
+            await self._share(self._sharing.pop(0))
+            return
         command: Command | None = None
         if self.state.runbook is not None:
             driving = self._operator
-            if driving and self._serve:
-                await self._share()
             command = next_command(self.state, time.time()) if driving else TakeOver("the demo")
         if command is None:
             self._news.clear()
@@ -86,16 +99,6 @@ class Headless:
                 await asyncio.wait_for(self._news.wait(), LOOK_S)
             return
         await self._ask(command)
-
-    async def _share(self) -> None:
-        address, self._serve = self._serve, ""
-        for command in (StartSharing(address), Share("observers")):
-            reply = await self._source.send(command)
-            if isinstance(reply, Refused):
-                raise GivenUp(f"the window can't be shared: {reply.why}")
-            await self._until(reply.seq)
-            if reply.link and self._told:
-                self._told(reply.link)
 
     async def _ask(self, command: Command) -> None:
         refused = ""

@@ -19,7 +19,7 @@ import psycopg
 
 from optibid_console.cli.main import INTERRUPTED
 from optibid_console.cli.person import no_terminal
-from optibid_console.commands import StartSharing
+from optibid_console.commands import Share, StartSharing
 from optibid_console.demo.fingerprint import Fingerprint, differences, take_fingerprint
 from optibid_console.demo.headless import Headless
 from optibid_console.demo.operator import GivenUp
@@ -29,6 +29,7 @@ from optibid_console.demo.stack import DEFAULT_SPEED, Stack, running_stack
 from optibid_console.engine_process import Wanted, find_or_start
 from optibid_console.engine_record import find
 from optibid_console.feed.client import FeedSource
+from optibid_console.feed.link import split_address
 from optibid_console.source import SourceError
 
 WINDOW = "OptiBid demo"
@@ -45,7 +46,10 @@ _SLACK_S = 120.0
 
 def main(argv: list[str]) -> int:
     """Run the demo. Gives the exit code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
-    given = _parser().parse_args(argv)
+    parser = _parser()
+    given = parser.parse_args(argv)
+    if given.share and not (given.serve and given.headless):
+        parser.error("--share needs --headless and --serve HOST:PORT")
     if not given.headless and (why_not := no_terminal()):
         say(f"demo: {why_not}")
         return 2
@@ -78,12 +82,24 @@ def _parser() -> argparse.ArgumentParser:
         help="no screen: play it, print each entry as a JSON line, exit 0 when all is back",
     )  # fmt: skip
     parser.add_argument(
-        "--serve", default="", metavar="HOST:PORT",
-        help="share the window with observers at this address; a link is shown",
+        "--serve", type=_address, metavar="HOST:PORT",
+        help="share the window with observers there; with --headless their links are printed",
+    )  # fmt: skip
+    parser.add_argument(
+        "--share", action="append", default=[], metavar="NAME",
+        help="for whom --serve makes a link without a screen; observer when nobody is named",
     )  # fmt: skip
     parser.add_argument("--dir", type=Path, default=default_root(), help="where it lives")
     parser.add_argument("--keep", action="store_true", help="leave its files at the end")
     return parser
+
+
+def _address(text: str) -> str:
+    try:
+        split_address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
 
 
 def _speed(text: str) -> float:
@@ -115,9 +131,9 @@ def _run(stack: Stack, given: argparse.Namespace) -> int:
     before = take_fingerprint(stack.database_url)
     with _engine_s_mark(stack):
         if not given.headless:
-            return _on_screen(stack, given.speed, given.serve)
+            return _on_screen(stack, given)
         try:
-            asyncio.run(_play(stack, given.speed, given.serve))
+            asyncio.run(_play(stack, given.speed, _sharing(given)))
         except GivenUp as error:
             say(f"demo: {error}")
             return 1
@@ -155,13 +171,11 @@ async def _source(stack: Stack, t0: str | None = None) -> FeedSource:
     return FeedSource(dial, OPERATOR, "drive")
 
 
-async def _play(stack: Stack, speed: float, serve: str) -> None:
-    def told(link: str) -> None:
-        say(f"demo: watch it with: optibid-console watch '{link}'")
-
+async def _play(stack: Stack, speed: float, sharing: list[StartSharing | Share]) -> None:
     source = await _source(stack)
     try:
-        await Headless(source, print_line, serve, told).play(_WINDOW_CLOCK_S / speed + _SLACK_S)
+        headless = Headless(source, print_line, sharing, lambda text: say(f"demo: {text}"))
+        await headless.play(_WINDOW_CLOCK_S / speed + _SLACK_S)
     finally:
         await source.close()
 
@@ -170,11 +184,17 @@ def print_line(line: str) -> None:
     print(line, flush=True)
 
 
-def _on_screen(stack: Stack, speed: float, serve: str) -> int:
+def _sharing(given: argparse.Namespace) -> list[StartSharing | Share]:
+    if not given.serve:
+        return []
+    return [StartSharing(given.serve), *(Share(name) for name in given.share or ["observer"])]
+
+
+def _on_screen(stack: Stack, given: argparse.Namespace) -> int:
     from screens.app import ConsoleApp
 
-    t0 = f"+{_BEFORE_T0_S / speed + _LOOK_AROUND_S:.1f}s"
-    sharing = StartSharing(serve) if serve else None
+    t0 = f"+{_BEFORE_T0_S / given.speed + _LOOK_AROUND_S:.1f}s"
+    sharing = StartSharing(given.serve) if given.serve else None
     app = ConsoleApp(partial(_source, stack, t0), WINDOW, sharing=sharing)
     app.run()
     if app.failure:

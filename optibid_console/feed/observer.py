@@ -26,6 +26,10 @@ SILENT_S = 15.0
 """An engine whose machine answers no ping for so long is lost."""
 
 
+class OtherCertificate(TurnedAway):
+    """What answers isn't what the link was made by; its token has nothing to do with it."""
+
+
 class ObserverSource(FeedReader):
     """A `Source` from a link. After the greeting it sends pings (RFC 6455 5.5.2) and nothing
     else: they measure the feed's delay, and find a connection that is dead."""
@@ -96,7 +100,7 @@ class ObserverSource(FeedReader):
         der = tls.getpeercert(binary_form=True) if tls is not None else None
         if der is None or not same_hash(fingerprint(der), self._link.fingerprint):
             ws.transport.abort()
-            raise TurnedAway(
+            raise OtherCertificate(
                 f"what answers at {self._link.address} has another certificate than the link "
                 "says: it is another machine, or somebody is in between. Nothing was sent; "
                 "ask for a new link"

@@ -108,6 +108,16 @@ def open_window(place: Place) -> str:
     return str(opened[0]["window_id"]) if opened and not is_closed(place) else ""
 
 
+def open_windows_in(address: Address) -> list[str]:
+    """The ids of all open windows in a team's database. Raises `JournalError`."""
+    from optibid_console.journal import postgres_link, postgres_table
+
+    with postgres_link.reading(address) as db:
+        opened = [postgres_table.bodies(db, one, ["window-opened"])
+                  for one in postgres_table.open_journals(db)]  # fmt: skip
+    return [str(one[0]["window_id"]) for one in opened if one]
+
+
 def runbook_digest(place: Place) -> str:
     """The digest of the runbook that the window goes by; empty when none was opened. Raises
     `JournalError`."""

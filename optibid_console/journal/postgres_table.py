@@ -243,6 +243,15 @@ def make(db: Connection, name: str, title: str, *, rehearsal: bool) -> None:
     db.execute(query.encode(), (name, title, rehearsal))
 
 
+def open_journals(db: Connection) -> list[str]:
+    """The names of those whose window wasn't closed."""
+    query = (
+        f"SELECT name FROM {SCHEMA}.journals WHERE NOT EXISTS (SELECT FROM {SCHEMA}.entries "
+        "WHERE journal = name AND kind = 'window-closed')"
+    )
+    return [str(row[0]) for row in db.execute(query.encode())]
+
+
 def newest(db: Connection, address: Address) -> str:
     """The journal that an address without a window means for who only looks: an open window's
     before a closed one's. Raises `JournalError`."""

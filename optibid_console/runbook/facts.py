@@ -15,7 +15,7 @@ BUILT_IN = ("window.id", "window.stamp", "window.version")
 RECORDED_AT = ".at"
 """`${backup.path.at}`: when the fact `backup.path` was recorded."""
 
-_OF_A_BACKUP = ("path", "sha256", "size")
+_OF_A_BACKUP = ("path", "sha256", "size", "database_size")
 _BEFORE_ANY_WINDOW = ("window", "environment", "targets", "tails", "services", "keys")
 
 
@@ -53,7 +53,8 @@ def check_facts(
 
 
 def backup_facts(runbook: Runbook, database: str) -> tuple[str, ...]:
-    """The facts that a backup of `database` records, without their `.path`, `.sha256`, `.size`.
+    """The facts that a backup of `database` records, without their `.path`, `.sha256`, `.size`
+    and `.database_size` (bytes).
 
     `backup` is the last one of any, and each database has its own, from which it is restored.
     """

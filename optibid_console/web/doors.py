@@ -17,8 +17,6 @@ class Session:
     """One browser that showed a token which the feed took."""
 
     token: str
-    name: str
-    """What the feed calls its bearer."""
     seen_at: float
     """When it last came, on the clock of its `Doors`."""
     proved_at: float
@@ -34,7 +32,7 @@ class Doors:
         self._clock = clock
         self._sessions: dict[bytes, Session] = {}
 
-    def let_in(self, token: str, name: str) -> str:
+    def let_in(self, token: str) -> str:
         """A new session; gives its cookie. The one that was away for longest makes room."""
         self._forget_idle()
         if len(self._sessions) >= MAX_SESSIONS:
@@ -42,7 +40,7 @@ class Doors:
             away = min(spare or self._sessions.items(), key=lambda one: one[1].seen_at)
             del self._sessions[away[0]]
         cookie, now = secrets.token_urlsafe(32), self._clock()
-        self._sessions[_hash(cookie)] = Session(token, name, now, now)
+        self._sessions[_hash(cookie)] = Session(token, now, now)
         return cookie
 
     def find(self, cookie: str) -> Session | None:

@@ -16,9 +16,11 @@ def security_headers(host: str, *, tls: bool) -> dict[str, str]:
     """Nothing comes from elsewhere, goes elsewhere or is shown inside of something else (W3C
     Content Security Policy Level 3). The terminal writes its own `<style>`, hence the inline
     styles; `'self'` doesn't mean a WebSocket in older browsers, hence its address."""
+    # what stands in front of a site without TLS may speak it
+    sockets = f"wss://{host}" if tls else f"ws://{host} wss://{host}"
     policy = (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-        f"font-src 'self'; img-src 'self'; connect-src 'self' {'wss' if tls else 'ws'}://{host}; "
+        f"font-src 'self'; img-src 'self'; connect-src 'self' {sockets}; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     return {
@@ -70,14 +72,14 @@ def _part(kind: str, data: bytes) -> Part:
     return Part(kind, data, packed if len(packed) < len(data) * 0.9 else b"", tag)
 
 
-def enter_page(title: str) -> str:
-    """Where a token is asked for. One that stands behind the `#` of the address is taken at once,
-    and never leaves the browser but in the body of one request."""
+def enter_page() -> str:
+    """Where a token is asked for, of which window nobody is told before. One that stands behind
+    the `#` of the address is taken at once, and leaves the browser only in a request's body."""
     return _page(
-        title,
+        "optibid-console",
         '<script src="/static/enter.js" defer></script>',
-        f"""<main class="card">
-<h1>{html.escape(title)}</h1>
+        """<main class="card">
+<h1>Watch a deployment window</h1>
 <form id="enter">
 <label for="token">The link or the token that you were given</label>
 <input id="token" type="password" autocomplete="off" autocapitalize="off" spellcheck="false"
@@ -90,14 +92,13 @@ def enter_page(title: str) -> str:
     )
 
 
-def window_page(title: str, websocket_url: str) -> str:
+def window_page(title: str) -> str:
     """The terminal. `page.js` starts it once its font is there."""
     return _page(
         title,
         '<link rel="stylesheet" href="/static/xterm.css">\n'
         '<script src="/static/page.js" defer></script>',
-        f"""<div id="terminal" class="textual-terminal" data-font-size="16"
- data-session-websocket-url="{html.escape(websocket_url)}"></div>
+        f"""<div id="terminal" class="textual-terminal"></div>
 <main class="card" id="over">
 <h1>{html.escape(title)}</h1>
 <p id="said" role="status">Connecting …</p>

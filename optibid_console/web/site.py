@@ -30,6 +30,7 @@ from optibid_console.web.doors import IDLE_S, Doors, Session
 from optibid_console.web.names import Names
 from optibid_console.web.page import Page
 from optibid_console.web.tries import TooMany, Tries
+from probes.text import one_line
 
 MAX_CONNECTIONS = 256
 MAX_PAGES, MAX_PAGES_OF_ONE = 24, 4
@@ -50,9 +51,9 @@ class NotAdmitted(SourceError):
 class Door(Protocol):
     """What stands before the feed."""
 
-    async def admit(self, token: str) -> str:
-        """Join the feed with a token and leave again; gives its bearer's name. Raises
-        `NotAdmitted`, or `SourceError` when the feed can't be asked."""
+    async def admit(self, token: str) -> None:
+        """Join the feed with a token and leave again. Raises `NotAdmitted`, or `SourceError`
+        when the feed can't be asked."""
 
     def key(self, token: str) -> Mapping[str, str]:
         """What a page's process needs in its environment to join with this token."""
@@ -168,6 +169,9 @@ class Site:
             response = _plain(error.status, error.text or error.reason)
             if location := error.headers.get("Location"):
                 response.headers["Location"] = location
+        except Exception as error:  # one request's trouble must not end the others'
+            self._tell(f"unexpected {type(error).__name__}: {one_line(str(error), 200)}")
+            response = _plain(500, "the page's server failed at this")
         if not response.prepared:
             known = self._names.is_ours(host)
             response.headers.update(
@@ -189,7 +193,7 @@ class Site:
     # The door
 
     async def _enter_page(self, request: web.Request) -> web.Response:
-        return _html(pages.enter_page(self._title))
+        return _html(pages.enter_page())
 
     async def _enter(self, request: web.Request) -> web.Response:
         token = await _token(request)
@@ -198,25 +202,27 @@ class Site:
             return _json(400, why="no token was given")
         try:
             async with self._tries.turn(peer):
-                name = await self._door.admit(token)
+                await self._door.admit(token)
         except TooMany:
             return _json(429, why="too many tries are waiting; try again in a minute")
         except NotAdmitted:
-            self._tries.failed(peer)
-            self._tell(f"a token from {peer} was turned away")
+            count = self._tries.failed(peer)
+            if count & (count - 1) == 0:  # the 1st, 2nd, 4th, …: a flood doesn't fill the log
+                self._tell(f"a token from {peer} was turned away ({count} times)")
             return _json(403, why=_TURNED_AWAY)
         except SourceError as error:
             return _json(503, why=str(error))
         self._tries.succeeded(peer)
-        response = _json(200, name=name)
+        response = _json(200)
+        over_tls = request.headers["Origin"].startswith("https://")  # maybe only to a proxy
         response.set_cookie(
-            self._cookie, self._doors.let_in(token, name), max_age=int(IDLE_S), path="/",
-            httponly=True, secure=self._tls, samesite="Strict",
+            self._cookie, self._doors.let_in(token), max_age=int(IDLE_S), path="/",
+            httponly=True, secure=over_tls, samesite="Strict",
         )  # fmt: skip
         return response
 
     async def _entered(self, request: web.Request) -> web.Response:
-        return web.Response(status=204 if self._session(request) else 403)
+        return _json(200, entered=self._session(request) is not None)
 
     async def _leave(self, request: web.Request) -> web.Response:
         self._doors.put_out(request.cookies.get(self._cookie, ""))
@@ -238,8 +244,7 @@ class Site:
     async def _window_page(self, request: web.Request) -> web.Response:
         if self._session(request) is None:
             raise web.HTTPSeeOther("/")
-        scheme = "wss" if self._tls else "ws"
-        return _html(pages.window_page(self._title, f"{scheme}://{request.host}/ws"))
+        return _html(pages.window_page(self._title))
 
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
         session = self._session(request)
@@ -319,7 +324,7 @@ def _html(text: str) -> web.Response:
     return web.Response(text=text, content_type="text/html")
 
 
-def _json(status: int, **said: str) -> web.Response:
+def _json(status: int, **said: str | bool) -> web.Response:
     return web.json_response(said, status=status)
 
 

@@ -56,13 +56,15 @@ class Tries:
             return 0.0
         return float(min(MOST_S, FIRST_S * 2.0 ** min(failed - FREE, 16)))
 
-    def failed(self, peer: str) -> None:
-        """It opened nothing."""
+    def failed(self, peer: str) -> int:
+        """It opened nothing; gives how many of this address did so lately."""
         now, address = self._clock(), network(peer)
         failed, at = self._failed.pop(address, (0, now))
         if len(self._failed) >= ADDRESSES:
             del self._failed[next(iter(self._failed))]
-        self._failed[address] = (1 if now - at > FORGET_S else failed + 1, now)
+        count = 1 if now - at > FORGET_S else failed + 1
+        self._failed[address] = (count, now)
+        return count
 
     def succeeded(self, peer: str) -> None:
         self._failed.pop(network(peer), None)

@@ -11,6 +11,7 @@ from optibid_console.runbook.model import StepKind
 from screens.lines import BLANK, Line, Span, row, sign, spans, wrapped
 from screens.modals.confirm import command_lines
 from screens.modals.sheet import Page, Sheet, heading
+from screens.readiness_lines import readiness_lines
 from screens.view import View
 
 
@@ -33,6 +34,7 @@ class ConfirmAction(Sheet[str | None]):
     def make_lines(self, width: int, now: float) -> list[Line]:
         costs = self.view.costs
         lines = preview_lines(preview(self.view.state, self._action_id, now, costs), width)
+        lines += readiness_lines(self.view, self._action_id, width, now)
         warned = self._unrecorded(width)
         return [*warned, BLANK, *lines] if warned else lines
 

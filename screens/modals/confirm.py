@@ -96,7 +96,7 @@ def command_lines(command: str, width: int) -> list[Line]:
     mark = sign("dot") if said else "$"
     lines: list[Line] = []
     for line in said or command.strip().splitlines():
-        first, *rest = wrapped(line, width - 4, "strong")
+        first, *rest = wrapped(line, width - 6, "strong")  # what goes on stands two further in
         lines.append(Line((Span(f"  {mark} ", "accent"), *first.spans)))
         lines += [Line((Span("      "), *one.spans)) for one in rest]
     return lines

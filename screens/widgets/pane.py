@@ -186,14 +186,22 @@ class Pane(Widget, can_focus=True):
             return
         aim = max(0, min(self._cursor + direction * height, len(self.lines) - 1))
         index = self._selectable(aim, direction)
-        self._choose_index(self._selectable(aim, -direction) if index is None else index)
+        index = self._selectable(aim, -direction) if index is None else index
+        if index is None:  # nothing here can be chosen
+            self._scroll(direction * height)
+        else:
+            self._choose_index(index)
 
     def action_end(self, direction: int) -> None:
         last = len(self.lines) - 1
         if not self.chooses:
             self._scroll(direction * max(last, 1))
             return
-        self._choose_index(self._selectable(last if direction > 0 else 0, -direction))
+        index = self._selectable(last if direction > 0 else 0, -direction)
+        if index is None:
+            self._scroll(direction * max(last, 1))
+            return
+        self._choose_index(index)
         if direction < 0:
             self.top = 0
             self._paint(self.view.now())

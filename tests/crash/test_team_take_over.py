@@ -8,20 +8,24 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from optibid_console.commands import RunStep
+from optibid_console.commands import Refused, RunStep
 from optibid_console.entries import EngineStarted, Outcome, RunEnded, StepFinished, StepStarted
 from optibid_console.journal import places
+from optibid_console.signals import Pulse
 from optibid_console.state import ACTIVE, StepStatus
 from optibid_console.stop_points import STOP_POINTS
 from tests.crash.conftest import Place, ssh_target
+from tests.servers.namespaces import Cable
+from tests.servers.postgres import PostgresServer
 from tests.servers.team import Team
 
-pytestmark = [pytest.mark.server("postgres"), pytest.mark.server("sshd")]
+pytestmark = pytest.mark.server("postgres")
 
 Consoles = Callable[[str], tuple[Place, Place]]
 
@@ -59,6 +63,7 @@ async def suspended(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.server("sshd")
 async def test_the_second_console_takes_over_at_every_stop_point_of_a_run(
     consoles: Consoles,
 ) -> None:
@@ -71,7 +76,7 @@ async def taken_over_at(point: str, first: Place, second: Place) -> None:
         await suspended_and_taken_over(point, first, second)
         recorded_once(first)
     except Exception as error:
-        recorded = [one.fact for one in places.entries_of(first.journal)][1:]
+        recorded = [one.fact for one in places.entries_of(first.seen)][1:]
         error.add_note(f"taken over at {point}; recorded: {recorded}")
         raise
 
@@ -112,4 +117,71 @@ def recorded_once(place: Place) -> None:
     started = [one.fact for one in place.facts(EngineStarted)]
     assert [(one.epoch, one.took_over_from) for one in started] == [(1, ""), (2, "ann")]  # type: ignore[attr-defined]
     assert state.epoch == 2
-    assert places.verify(place.journal).problem == ""
+    assert places.verify(place.seen).problem == ""
+
+
+@pytest.fixture
+def cable() -> Iterator[Cable]:
+    cable = Cable()
+    yield cable
+    cable.remove()
+
+
+@pytest.fixture
+def far_team(cable: Cable, monkeypatch: pytest.MonkeyPatch) -> Iterator[Team]:
+    """A PostgreSQL on the far machine."""
+    server = PostgresServer(machine=cable.far)
+    monkeypatch.setenv("PGPASSWORD", server.password)
+    server.start()
+    yield Team(server)
+    server.remove()
+
+
+@pytest.mark.server("network namespaces")
+async def test_who_is_cut_off_in_the_middle_of_a_launch_launches_nothing_more(
+    room: Path, cable: Cable, far_team: Team
+) -> None:
+    """Ann's machine loses the journal's server between the entry and the launch; bob, who reaches
+    it, takes over and runs the step; then her engine wakes up, and then her cable is plugged."""
+    near = places.own_address(far_team.address(), "Little window", rehearsal=False)
+    far = replace(near, host=cable.far.address)
+    first, second = (
+        Place(room, journal=far, home=room / name) for name in ("ann-home", "bob-home")
+    )
+    first.looked_at = second.looked_at = near
+    try:
+        hers = await first.engine(
+            "--as", "ann", stop_at="before-launch:stop", prefix=cable.near.prefix
+        )
+        async with first.attached("ann") as ann:
+            asked = asyncio.create_task(ann.send(RunStep("1.1")))
+            await suspended(hers)
+            await asyncio.to_thread(cable.pull)
+            his = await second.engine(
+                "--as", "bob", "--take-over", "cut off", "--of", "ann", prefix=cable.far.prefix
+            )
+            async with second.attached("bob") as bob:
+                await bob.until(settled)
+                assert bob.state.step("1.1").outcome is Outcome.REFUSED
+                hers.send_signal(signal.SIGCONT)  # her launch loses on the target
+                await bob.send(RunStep("1.1"))
+                await bob.until(lambda one: one.state.step("1.1").status is StepStatus.DONE)
+                await ann.until(lambda one: has_no_journal(one))
+                assert hers.poll() is None  # cut off, she can't know yet that she was deposed
+                reply = await ann.send(RunStep("1.1"))
+                assert isinstance(reply, Refused)
+                await asyncio.to_thread(cable.plug)
+                assert await first.end(hers, 0) == 3
+                await ann.until(lambda one: one.role.holder == "bob")
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+        assert await second.end(his) == 0
+        recorded_once(first)
+    finally:
+        for one in (first, second):
+            one.clear()
+
+
+def has_no_journal(screen: Any) -> bool:
+    pulses = [one for one in screen.events if isinstance(one, Pulse)]
+    return bool(pulses) and not pulses[-1].journal_ok

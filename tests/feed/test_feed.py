@@ -26,7 +26,7 @@ from optibid_console.signals import LogLines, Presence, Pulse
 from optibid_console.source import CaughtUp, Ended, Lost, Role, SourceError
 from tests.feed.screen import Screen
 
-WITHIN_S = 10
+WITHIN_S = 60
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from optibid_console.cli.main import main
 from optibid_console.entries import (
     ActionStarted,
     Held,
@@ -21,16 +22,18 @@ from optibid_console.entries import (
     SpillMerged,
     SpillOpened,
     StepStarted,
+    WindowClosed,
 )
 from optibid_console.journal import places, postgres_link, postgres_schema
 from optibid_console.journal.following import JournalWatch
 from optibid_console.journal.journal import JournalAway, JournalError
-from optibid_console.journal.lease import Standing, this_engine
+from optibid_console.journal.lease import Deposed, Standing, this_engine
 from optibid_console.journal.postgres import PostgresJournal
 from optibid_console.journal.postgres_table import worth
 from optibid_console.journal.spilling import SpillingJournal
 from optibid_console.journal_place import Address
 from optibid_console.source import Lost
+from tests.servers.postgres import PostgresServer
 from tests.servers.proxy import Proxy
 from tests.servers.team import Team
 
@@ -349,3 +352,83 @@ def test_init_again_changes_nothing_and_refuses_what_it_must(team: Team) -> None
         team.execute("UPDATE about SET format = 9")
         with pytest.raises(JournalError, match="newer version"):
             postgres_schema.init(db, admin)
+
+
+@pytest.mark.server("postgresql 15")
+async def test_the_oldest_server_that_is_known_to_do_holds_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = PostgresServer(programs=Path("/usr/lib/postgresql/15/bin"))
+    monkeypatch.setenv("PGPASSWORD", server.password)
+    try:
+        server.start()
+        team = Team(server)
+        address = places.own_address(team.address(), "Window", rehearsal=False)
+        one, other = await PostgresJournal.open(address), await PostgresJournal.open(address)
+        await one.acquire("ann", this_engine())
+        await one.append("ann", OperatorTook("ann", 2))
+        await one.append("ann", Held("x"))
+        await other.acquire("bob", this_engine(), "a reason", "ann")
+        with pytest.raises(Deposed):
+            await one.append("ann", Held("late"))
+        assert (await other.append("bob", WindowClosed("completed"))).seq == 3
+        assert (await other.identity()).name == team.dbname
+        await one.close()
+        await other.close()
+        assert places.verify(team.observer).entries == 3
+        with (
+            closing(postgres_link.connect_any(address, writable=True)) as db,
+            pytest.raises(psycopg.errors.InsufficientPrivilege),
+        ):
+            db.execute(b"DELETE FROM optibid_console.entries")
+    finally:
+        server.remove()
+
+
+async def test_no_append_of_the_deposed_one_comes_behind_a_take_over(
+    team: Team, address: Address
+) -> None:
+    """Both at full speed, again and again: the second sees every entry of the first that counts."""
+    journals = [await PostgresJournal.open(address) for _ in range(2)]
+    lost = 0
+    for turn in range(12):
+        one, other = journals[turn % 2], journals[1 - turn % 2]
+        await one.acquire(f"p{turn}", this_engine(), "x", f"p{turn - 1}")
+
+        async def writes(journal: PostgresJournal = one, by: str = f"p{turn}") -> None:
+            while True:
+                await journal.append(by, Held(by))
+
+        writing = asyncio.create_task(writes())
+        await asyncio.sleep(0.02)
+        await other.acquire(f"p{turn}", this_engine(), "x", f"p{turn}")
+        seen = other.head()
+        await asyncio.wait({writing})
+        lost += isinstance(writing.exception(), Deposed)
+        assert (await other.append("next", Held("next"))).prev == seen[1]
+        await other.release()
+    assert lost == 12
+    for one in journals:
+        await one.close()
+    assert places.verify(address).problem == ""
+
+
+def test_journal_init_says_what_it_made_and_what_is_left_to_do(
+    team: Team, capsys: pytest.CaptureFixture[str]
+) -> None:
+    team.server.recreate("fresh_team")
+    url = str(replace(team.address("postgres", ""), dbname="fresh_team"))
+    roles = ["--operator", "op_of_fresh", "--observer", "ob_of_fresh"]
+    try:
+        assert main(["journal", "init", url, *roles]) == 0
+        said = capsys.readouterr().out
+        assert "\\password op_of_fresh" in said
+        assert "fsync is off on this server" in said
+        assert f"--journal {url.replace('postgres@', 'op_of_fresh@')}" in said
+        assert main(["journal", "init", url, *roles]) == 0
+        assert "\\password" not in capsys.readouterr().out
+        assert main(["journal", "init", "a.journal"]) == 2
+        assert "is a file" in capsys.readouterr().err
+    finally:
+        team.server.execute("DROP DATABASE fresh_team WITH (FORCE)")
+        team.server.execute("DROP ROLE op_of_fresh; DROP ROLE ob_of_fresh")

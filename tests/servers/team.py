@@ -19,9 +19,8 @@ _counted = itertools.count(1)
 class Team:
     """One database with a journal's schema, and who may come to it. PGPASSWORD opens it."""
 
-    def __init__(self, server: PostgresServer, host: str = "127.0.0.1") -> None:
+    def __init__(self, server: PostgresServer) -> None:
         self.server = server
-        self.host = host
         if not server.execute("SELECT 1 FROM pg_database WHERE datname = 'team_template'"):
             _make_template(server)
         self.dbname = f"team_{next(_counted)}"
@@ -31,7 +30,7 @@ class Team:
         )
 
     def address(self, user: str = postgres_schema.OPERATOR, window: str = "one") -> Address:
-        return Address(self.host, self.server.port, self.dbname, user, window)
+        return Address(self.server.host, self.server.port, self.dbname, user, window)
 
     @property
     def observer(self) -> Address:
@@ -55,7 +54,7 @@ class Team:
 
 def _make_template(server: PostgresServer) -> None:
     server.execute("CREATE DATABASE team_template TEMPLATE template0 ENCODING 'UTF8'")
-    address = Address("127.0.0.1", server.port, "team_template", server.user)
+    address = Address(server.host, server.port, "team_template", server.user)
     os.environ.setdefault("PGPASSWORD", server.password)
     with closing(postgres_link.connect_any(address, writable=True)) as db:
         postgres_schema.init(db, address)

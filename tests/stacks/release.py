@@ -43,7 +43,10 @@ def test_it_answers():
 """
 
 PACKAGE = '{"name": "frontend", "version": "1.0.0", "scripts": {"build": "node build.js"}}'
-LOCK = '{"name": "frontend", "version": "1.0.0", "lockfileVersion": 3, "packages": {}}'
+LOCK = """{
+    "name": "frontend", "version": "1.0.0", "lockfileVersion": 3,
+    "packages": {"": {"name": "frontend", "version": "1.0.0"}}
+}"""
 BUILD = """
 const fs = require("fs");
 fs.mkdirSync(".next", { recursive: true });

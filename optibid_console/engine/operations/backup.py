@@ -93,11 +93,16 @@ class BackupOperation:
         known = state.artifacts.get(artifact.name)
         if known is None or known.recorded.run_id != live.run_id:
             await self._ledger.keep(artifact, by)
-        values = (artifact.path, artifact.sha256, str(artifact.size_bytes))
+        values = {
+            "path": artifact.path,
+            "sha256": artifact.sha256,
+            "size": str(artifact.size_bytes),
+            "database_size": artifact.details.get("database_bytes", ""),
+        }
         for prefix in backup_facts(self._runbook, live.step.database):
-            for name, value in zip(("path", "sha256", "size"), values, strict=True):
+            for name, value in values.items():
                 fact = f"{prefix}.{name}"
-                if self._ledger.state.facts.get(fact) != value:
+                if value and self._ledger.state.facts.get(fact) != value:
                     await self._ledger.keep(e.FactRecorded(fact, value, live.step.id))
 
 

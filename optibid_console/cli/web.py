@@ -1,0 +1,207 @@
+"""`watch LINK --web HOST:PORT`: the window's screens for browsers."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import re
+import signal
+import socket
+import ssl
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optibid_console.cli.sharing import is_loopback
+from optibid_console.cli.watching import LINK_VARIABLE, CannotWatch
+from optibid_console.entries import Entry, WindowOpened
+from optibid_console.feed.certificate import server_context
+from optibid_console.feed.link import Link, joined, new_token, parse_link, split_address
+from optibid_console.feed.observer import ObserverSource, OtherCertificate
+from optibid_console.feed.reading import TurnedAway
+from optibid_console.source import SourceError
+
+if TYPE_CHECKING:
+    from optibid_console.web.site import Listening
+
+_LOOK_S = 15.0
+_TOKEN = re.compile(rf"[A-Za-z0-9_-]{{{len(new_token())}}}")
+
+
+class BadWeb(SourceError):
+    """`--web` and its options don't go together."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where pages are served, and how."""
+
+    host: str
+    port: int
+    tls: bool
+    cert: str
+    names: tuple[str, ...]
+
+
+def serve_pages(options: Namespace, where: str) -> int:
+    """Serve pages until it is told to end; gives the exit status. Raises `SourceError`."""
+    address = wanted_address(options)
+    link = parse_link(where)
+    try:
+        import optibid_console.web.site  # noqa: F401 (only with --web: it takes 0.3 s to load)
+    except ModuleNotFoundError as error:
+        raise BadWeb(
+            f"--web needs a package that isn't installed ({error.name}): "
+            "pip install 'optibid-console[web]'"
+        ) from error
+    logging.getLogger("aiohttp").setLevel(logging.CRITICAL)  # what strangers send is no news
+    child = [sys.executable, "-m", "optibid_console.cli.page_child", "--theme", options.theme]
+    return asyncio.run(_serve(link, address, child + ["--ascii"] * options.ascii))
+
+
+def wanted_address(options: Namespace) -> Address:
+    """What `--web` asks for. Raises `BadWeb`."""
+    if options.json:
+        raise BadWeb("--web shows screens, --json prints lines: leave one of them out")
+    try:
+        host, port = split_address(options.web)
+    except ValueError as error:
+        raise BadWeb(f"--web: {error}") from error
+    if not re.search(r":\d+$", options.web):
+        raise BadWeb(f"--web {options.web}: say the port too, {joined(host, 8443)}")
+    plain = options.web_plain
+    if plain and plain != host:
+        raise BadWeb(f"--web-plain {plain}: the address to serve at is {host}")
+    if plain and options.web_cert:
+        raise BadWeb("--web-cert is for TLS: leave out --web-plain")
+    if options.web_cert and not Path(options.web_cert).is_file():
+        raise BadWeb(f"--web-cert {options.web_cert}: no such file")
+    tls = bool(options.web_cert) or not (plain or is_loopback(host))
+    return Address(host, port, tls, options.web_cert, tuple(options.web_name))
+
+
+class FeedDoor:
+    """Joins the feed with a token to see whether it opens the window."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    async def admit(self, token: str) -> None:
+        """Raises `NotAdmitted`, or `SourceError` when the feed can't be asked."""
+        from optibid_console.web.site import NotAdmitted
+
+        if not _TOKEN.fullmatch(token):
+            raise NotAdmitted("that is no token")
+        try:
+            await first_entry(replace(self._link, token=token))
+        except OtherCertificate:
+            raise
+        except TurnedAway as error:
+            raise NotAdmitted(str(error)) from error
+
+    def key(self, token: str) -> Mapping[str, str]:
+        return {LINK_VARIABLE: replace(self._link, token=token).text()}
+
+
+async def first_entry(link: Link) -> Entry:
+    """The first entry of the window that a link shows. Raises `SourceError`."""
+    source = ObserverSource(link, "browser")
+    try:
+        async with asyncio.timeout(_LOOK_S), aclosing(source.events()) as events:
+            async for event in events:
+                if isinstance(event, Entry):
+                    return event
+    except TimeoutError:
+        pass
+    raise SourceError(f"the engine at {link.address} says nothing of its window")
+
+
+async def _serve(link: Link, address: Address, child: list[str]) -> int:
+    from optibid_console.web.site import Site
+
+    opened = (await first_entry(link)).fact
+    title = opened.name if isinstance(opened, WindowOpened) else link.address
+    listening, fingerprint = await asyncio.to_thread(_listening, address)
+    site = Site(FeedDoor(link), child, listening, title, _tell)
+    try:
+        await site.start()
+    except OSError as error:
+        why = error.strerror or str(error)
+        at = joined(address.host, address.port)
+        raise CannotWatch(f"pages can't be served at {at}: {why}") from error
+    _say_where(address, site.port, title, fingerprint)
+    ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, _end, ended, 128 + number)
+    try:
+        return await ended
+    finally:
+        await site.close()
+
+
+def _end(ended: asyncio.Future[int], status: int) -> None:
+    if not ended.done():
+        ended.set_result(status)
+
+
+def _listening(address: Address) -> tuple[Listening, str]:
+    """Raises `SourceError` when the certificate can't be used."""
+    from optibid_console.web.site import Listening
+
+    context: ssl.SSLContext | None = None
+    fingerprint = ""
+    if address.tls:
+        context, _ = server_context(address.cert)
+        if not address.cert:
+            fingerprint = _shown_fingerprint()
+    names = (*address.names, *([socket.gethostname()] if _everywhere(address.host) else []))
+    return Listening(address.host, address.port, context, names), fingerprint
+
+
+def _shown_fingerprint() -> str:
+    """Of the console's own certificate, as browsers show it: SHA-256 in pairs of digits."""
+    import hashlib
+
+    from optibid_console.feed.certificate import own_certificate
+
+    pem = own_certificate().read_text()
+    end = "-----END CERTIFICATE-----"
+    der = ssl.PEM_cert_to_DER_cert(pem[: pem.index(end) + len(end)])
+    return hashlib.sha256(der).digest().hex(":").upper()
+
+
+def _say_where(address: Address, port: int, title: str, fingerprint: str) -> None:
+    host = address.names[0] if address.names else address.host
+    if _everywhere(host):
+        host = socket.gethostname()
+    url = f"{'https' if address.tls else 'http'}://{joined(host, port)}/"
+    lines = [
+        f"{title} in a browser: {url}",
+        "Each person needs a link of their own from who drives the window, and pastes it there;",
+        f"or opens {url}#TOKEN with what stands between # and @ in that link.",
+    ]
+    if fingerprint:
+        lines += [
+            "Browsers will warn: the certificate is the console's own. Its SHA-256 fingerprint is",
+            fingerprint,
+        ]
+    print("\n".join([*lines, "Ctrl-C ends it."]), flush=True)
+
+
+def _everywhere(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def _tell(text: str) -> None:
+    print(time.strftime("%H:%M:%SZ", time.gmtime()), text, file=sys.stderr, flush=True)

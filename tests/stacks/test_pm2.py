@@ -1,0 +1,118 @@
+"""OptiBid's own runbook on PM2, with npm's real build of the frontend."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from optibid_console import commands as c
+from optibid_console import entries as e
+from tests.conftest import PM2
+from tests.stacks.conftest import Place, running, until_running
+
+pytestmark = [pytest.mark.server("sshd"), pytest.mark.server("pm2")]
+
+RECORDED = ("1.2a-git", "1.2-build")
+BEFORE = ("1.1b", "1.1d", *RECORDED)
+DEPLOYED = ("3.1a", "3.1b", "3.2-pm2", "3.3a", "4.1", "4.2-pm2", "4.3", "5.1a-pm2")
+QUIET = {"npm_config_offline": "true", "npm_config_update_notifier": "false"}
+
+
+class Processes(Place):
+    """A host on which PM2 keeps OptiBid's processes, and a database's beside them."""
+
+    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
+        super().__init__(folder, "pm2")
+        self.check_out({})
+        self.build("v1")
+        self.stand_ins()
+        (folder / "programs/npm").unlink()
+        path = f"{folder}/programs:{PM2.parent}:{env['PATH']}"
+        self.env = {**env, **QUIET, "PATH": path, "PM2_HOME": str(folder / "pm2")}
+        judged = "sha256sum --check --quiet'\nevery = "
+        self.edits[f'{judged}"60s"'] = f'{judged}"1s"'
+
+    def start(self) -> None:
+        serve = {"script": "serve.py", "interpreter": "/usr/bin/python3"}
+        apps: list[dict[str, Any]] = [
+            {**serve, "name": f"{self.name}-{part}", "cwd": str(self.room / part), "args": [port]}
+            for part, port in self.ports.items()
+        ]
+        sleep = {"script": "/usr/bin/sleep", "args": ["infinity"], "interpreter": "none"}
+        apps.append({**sleep, "name": f"{self.name}-postgres"})
+        (self.folder / "apps.json").write_text(json.dumps({"apps": apps}))
+        self.pm2("start", str(self.folder / "apps.json"))
+
+    def pm2(self, *words: str) -> str:
+        done = subprocess.run(
+            [PM2, *words], env={**os.environ, **self.env}, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.strip()
+
+
+@pytest.fixture
+def place(tmp_path: Path, host_env: dict[str, str]) -> Iterator[Processes]:
+    made = Processes(tmp_path, host_env)
+    with contextlib.ExitStack() as stack:
+        stack.callback(made.pm2, "kill")
+        made.start()
+        stack.enter_context(made.host())
+        yield made
+
+
+async def test_back_to_the_revision_and_build_that_ran_beside_a_database_that_runs_on(
+    place: Processes,
+) -> None:
+    (place.room / "notes.txt").write_text("changed by hand\n")
+    database = place.pm2("pid", f"{place.name}-postgres")
+    async with place.window(*BEFORE, *DEPLOYED) as window:
+        await until_running(place, "v1")
+        await window.not_ready("no previous.build yet (1.2-build)")
+        await window.done("1.1b")
+        outcome, said = await window.tried("1.1d")  # the release changes that file too
+        assert outcome is e.Outcome.FAILED
+        assert "Entry 'notes.txt' not uptodate. Cannot merge." in said
+        place.checkout.git("checkout", "--quiet", "notes.txt")
+        await window.done(*BEFORE[1:], *DEPLOYED)
+        assert (running(place), place.built()) == (["v2", "v2"], "v2")
+        (place.room / "notes.txt").write_text("in a hurry\n")
+        action = await window.act("rollback")
+        assert action.outcome is e.Outcome.SUCCEEDED, window.ended(action.stopped_at_step)
+        assert action.steps == ("R1-pm2", "R3-pm2", "R4a", "R4b", "R5")
+        assert (running(place), place.built()) == (["v1", "v1"], "v1")
+        assert (place.room / "notes.txt").read_text() == "v1\n"
+        assert place.pm2("pid", f"{place.name}-postgres") == database
+        reply = await window.do(c.StartAction("rollback", "rollback"))
+        assert isinstance(reply, c.Refused)
+        assert "there is nothing to do" in reply.why
+
+
+async def test_a_process_that_does_not_stay_up_is_no_deployment_and_a_build_that_is_gone_is_said(
+    place: Processes,
+) -> None:
+    judged = 'evidence = ["backend-process"]\n'
+    place.edits[judged] = f'{judged}evidence_timeout = "2s"\n'
+    async with place.window(*RECORDED, *DEPLOYED[:3]) as window:
+        await window.done(*RECORDED, *DEPLOYED[:2])
+        (place.room / "backend/serve.py").write_text("exit(1)\n")
+        outcome, said = await window.tried("3.2-pm2")
+        assert outcome is e.Outcome.FAILED
+        assert "backend-process failing" in said
+        build = Path(window.state.facts["previous.build"])
+        build.rename(build.with_suffix(".elsewhere"))
+        await window.not_ready("the frontend's previous build is there: failing")
+        action = await window.act("rollback")
+        assert action.stopped_at_step == "R3-pm2"
+        assert f"{build}: Cannot open: No such file or directory" in window.ended("R3-pm2")[1]
+        build.with_suffix(".elsewhere").rename(build)
+        action = await window.decide(e.Choice.RETRY)
+        assert action.outcome is e.Outcome.SUCCEEDED, window.ended(action.stopped_at_step)
+        assert (running(place), place.built()) == (["v1", "v1"], "v1")

@@ -1,0 +1,147 @@
+"""A whole demo window, watched by three: JSON lines, a screen and a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from optibid_console.cli.web import FeedDoor
+from optibid_console.demo.place import Place
+from optibid_console.entries import entry_from_plain
+from optibid_console.feed.link import parse_link
+from optibid_console.feed.observer import ObserverSource
+from optibid_console.journal.sqlite import SqliteJournal
+from optibid_console.state import WindowState
+from optibid_console.web.site import Listening, Site
+from screens.app import ConsoleApp
+from tests.servers.chromium import Tab, chromium
+from tests.web.conftest import REPOSITORY
+from tests.web.folding_child import told
+
+WINDOW_S = 120.0
+LINK = re.compile(r"^demo: (\w+) watches it with: optibid-console watch '([^']+)'$", re.MULTILINE)
+
+
+class Demo:
+    """The headless demo, sharing its window."""
+
+    def __init__(self, root: Path) -> None:
+        self.place = Place(root / "demo")
+        self._said = root / "demo.err"
+        with self._said.open("wb") as said:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "optibid_console", "demo", "--headless", "--keep",
+                 "--speed", "240", "--dir", str(self.place.root), "--serve", "127.0.0.1:0",
+                 "--share", "json", "--share", "screen", "--share", "browser"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said,
+            )  # fmt: skip
+
+    async def links(self) -> dict[str, str]:
+        give_up = time.monotonic() + WINDOW_S
+        while len(found := dict(LINK.findall(self._said.read_text()))) < 3:
+            assert self.process.poll() is None, self._said.read_text()
+            assert time.monotonic() < give_up, self._said.read_text()
+            await asyncio.sleep(0.1)
+        return found
+
+    async def ends(self) -> None:
+        assert await asyncio.to_thread(self.process.wait, WINDOW_S) == 0, self._said.read_text()
+
+    async def state(self) -> WindowState:
+        """What the operator's own journal folds to."""
+        journal = await SqliteJournal.open(self.place.journal, writable=False)
+        state = WindowState()
+        for entry in await journal.read(0, 100_000):
+            state = state.apply(entry)
+        await journal.close()
+        return state
+
+
+@pytest.fixture
+def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    running = Demo(tmp_path)
+    yield running
+    if running.process.poll() is None:
+        running.process.terminate()
+        running.process.wait(30)
+
+
+@asynccontextmanager
+async def in_a_browser(link: str, directory: Path) -> AsyncIterator[Tab]:
+    parsed = parse_link(link)
+    site = Site(
+        FeedDoor(parsed), [sys.executable, "-m", "tests.web.folding_child"],
+        Listening("127.0.0.1", 0), "OptiBid demo", print,
+    )  # fmt: skip
+    await site.start()
+    try:
+        with chromium(directory / "profile") as browser:
+            async with browser.tab() as tab:
+                await tab.go(f"http://127.0.0.1:{site.port}/#{parsed.token}")
+                yield tab
+    finally:
+        await site.close()
+
+
+async def over(app: ConsoleApp) -> None:
+    async with asyncio.timeout(WINDOW_S):
+        while not app.view.ended:
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.server("chromium")
+@pytest.mark.server("postgres")
+async def test_three_observers_of_a_whole_window_have_the_operator_s_state(
+    demo: Demo, tmp_path: Path
+) -> None:
+    links = await demo.links()
+    lines = tmp_path / "lines.json"
+    with lines.open("wb") as out:
+        machine = subprocess.Popen(
+            [sys.executable, "-m", "optibid_console", "watch", "--json"],
+            stdin=subprocess.DEVNULL, stdout=out, cwd=REPOSITORY,
+            env={**os.environ, "OPTIBID_LINK": links["json"]},
+        )  # fmt: skip
+
+    async def connect() -> ObserverSource:
+        return ObserverSource(parse_link(links["screen"]), "ann")
+
+    app = ConsoleApp(connect, "demo")
+    async with in_a_browser(links["browser"], tmp_path) as tab, app.run_test(size=(160, 45)):
+        await tab.until("WATCHING demo's window", "Timeline", within_s=WINDOW_S)
+        await demo.ends()
+        await over(app)
+        assert await asyncio.to_thread(machine.wait, 30) == 0
+        await tab.until("rolled back")
+        await tab.picture(tmp_path / "window.png")
+        await tab.press("q")
+        await tab.until("Leaving closes this screen only")
+        await tab.press("\r")
+        last = await tab.until("folded", of=tab.text)
+
+    state = await demo.state()
+    assert state.closed is not None
+    assert state.closed.outcome == "rolled back"
+    entries = [
+        entry_from_plain(one["entry"])
+        for one in map(json.loads, lines.read_text().splitlines())
+        if "entry" in one
+    ]
+    folded = WindowState()
+    for entry in entries:
+        folded = folded.apply(entry)
+    assert folded == state
+    assert app.view.state == state
+    assert told(state) in " ".join(last.split())
