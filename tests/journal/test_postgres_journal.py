@@ -23,8 +23,9 @@ from optibid_console.entries import (
     SpillOpened,
     StepStarted,
     WindowClosed,
+    seal,
 )
-from optibid_console.journal import places, postgres_link, postgres_schema
+from optibid_console.journal import places, postgres_link, postgres_schema, postgres_table
 from optibid_console.journal.following import JournalWatch
 from optibid_console.journal.journal import JournalAway, JournalError
 from optibid_console.journal.lease import Deposed, Standing, this_engine
@@ -195,6 +196,23 @@ async def test_what_was_committed_while_the_server_went_away_is_found_when_it_is
     if journal.head()[0]:  # it was committed: the second try gets it, and adds nothing
         assert (await journal.append("ann", Held("lost or not"))).seq == 1
     assert (await journal.append("ann", Held("next"))).seq == journal.head()[0]
+    assert places.verify(address).problem == ""
+
+
+@pytest.mark.parametrize("fact", [Held("sent before"), Held("another")])
+async def test_what_a_frozen_server_commits_when_it_wakes_up_is_gone_on_from(
+    journal: PostgresJournal, wire: Proxy, address: Address, fact: Held
+) -> None:
+    """It was sent, its connection was lost, it wasn't there when that was looked for; now it is."""
+    sent = seal(1, 1.0, 1.0, "ann", Held("sent before"), journal.head()[1])
+    journal._doubtful = (sent,)
+    wire.cut(refuses=False)
+    await until_back(journal)
+    with closing(postgres_link.connect_any(address, writable=True)) as db:
+        postgres_table.append(db, address.window, journal._token, journal._epoch, sent)
+    entry = await journal.append("ann", fact)
+    assert entry.seq == (1 if fact == sent.fact else 2)
+    assert (await journal.append("ann", Held("next"))).seq == entry.seq + 1
     assert places.verify(address).problem == ""
 
 

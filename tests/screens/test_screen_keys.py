@@ -498,7 +498,7 @@ async def test_from_another_console_that_answers_it_is_taken_by_typing_whose_it_
         it.source.push(Role(False, "oncall-1", rec.T0 - 62 * 60, elsewhere=True))
         await it.settle()
         await it.press("l")
-        assert "Their console answers: it isn't this one." in it.sheet()
+        assert "its last heartbeat came within 5 s" in it.sheet()
         await it.press("down", "enter")
         assert "Type oncall-1 to take the window from them" in it.sheet()
         await it.type("oncall-2")
