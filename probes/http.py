@@ -93,12 +93,12 @@ class HttpProbe:
         try:
             async with asyncio.timeout(time_left_s()):
                 answer = await self._follow(url, progress)
-        except TimeoutError:
-            await reaching.still_linked(self._host, _name(url), _port(url))
-            fault = reaching.silent(url.host, _port(url), progress.words())
-        except (httpx.HTTPError, OSError) as error:
-            await reaching.still_linked(self._host, _name(url), _port(url))
-            fault = _fault(error, url)
+        except (httpx.HTTPError, OSError) as error:  # TimeoutError too
+            seen = await reaching.seen_from(self._host, _name(url), _port(url), error)
+            if isinstance(seen, TimeoutError):
+                fault = reaching.silent(url.host, _port(url), progress.words())
+            else:
+                fault = _fault(seen, url)
         else:
             return self._judged(answer, at)
         took_ms = (time.monotonic() - started) * 1000

@@ -114,8 +114,9 @@ class PostgresProbe:
         except (psycopg.Error, OSError) as error:
             hung = link.hung or isinstance(error, TimeoutError)
             await link.drop()
-            await reaching.still_linked(self._host, place.name, place.port)
-            fault = reaching.silent(place.name, place.port) if hung else fault_of(error, place)
+            seen = await seen_from(self._host, place, error)
+            hung = hung and seen is error
+            fault = reaching.silent(place.name, place.port) if hung else fault_of(seen, place)
             took_ms = (time.monotonic() - started) * 1000
             said = _redacted(link.password, fault.summary)
             detail = {"database": place.words}
@@ -231,6 +232,13 @@ refuses, a missing right, a syntax error, a statement that would write."""
 
 
 _OURS_IN_WORDS = ("authentication failed", "no password supplied", "root certificate file")
+
+
+async def seen_from(host: Host | None, place: Where, error: Exception) -> Exception:
+    """`reaching.seen_from`, for what isn't the server's own answer. Raises `ProbeError`."""
+    if getattr(error, "sqlstate", None):
+        return error
+    return await reaching.seen_from(host, place.name, place.port, error)
 
 
 def fault_of(error: BaseException, place: Where) -> reaching.Fault:

@@ -127,6 +127,14 @@ class Host(Protocol):
         that stays open with the connection and is made anew after a reconnect.
         """
 
+    def knock(self, host: str, port: int) -> Awaitable[None]:
+        """Connect from that machine and leave again, after a failure through `reach`.
+
+        A forward takes every connection before it knows whether the other side does, so only
+        this says that it was refused: an `OSError` as that machine saw it. Raises `HostError`
+        when the link, or what it is allowed, is what's wrong. On this machine it does nothing.
+        """
+
     def reach_socket(self, path: str) -> Awaitable[str]:
         """A Unix socket's path here through which that machine's `path` is reached."""
 

@@ -48,13 +48,28 @@ async def addresses(host: Host | None, name: str, port: int) -> tuple[tuple[str,
     return tuple((address, port) for address in await _resolve(name, port))
 
 
-async def still_linked(host: Host | None, name: str, port: int) -> None:
-    """Raise `ProbeError` when the link to `host` is what broke.
+_KNOCK_S = 1.0
 
-    A forward through a lost link refuses and resets just as a dead service does.
+
+async def seen_from(host: Host | None, name: str, port: int, error: Exception) -> Exception:
+    """What `error` was as `host` sees it: refused over there, or `error` itself.
+
+    A forward through a lost link, and to a dead service, takes the connection and closes it.
+    Raises `ProbeError` when the link to `host` is what broke.
     """
-    if host is not None:
-        await _through(host, name, port)
+    if host is None:
+        return error
+    await _through(host, name, port)
+    try:
+        async with asyncio.timeout(min(_KNOCK_S, time_left_s())):
+            await host.knock(name, port)
+    except HostError as broken:
+        raise ProbeError(one_line(str(broken))) from broken
+    except TimeoutError:
+        return error
+    except OSError as there:
+        return there
+    return error
 
 
 async def _through(host: Host, name: str, port: int) -> tuple[str, int]:

@@ -99,8 +99,8 @@ class WebSocketProbe:
             async with asyncio.timeout(time_left_s()):
                 findings, value = await self._visit(uri, progress)
         except (OSError, WebSocketException, TimeoutError) as error:
-            await reaching.still_linked(self._host, uri.host, uri.port)
-            fault = _fault(error, uri, progress)
+            seen = await reaching.seen_from(self._host, uri.host, uri.port, error)
+            fault = _fault(seen, uri, progress)
             summary = expectation.Summary(fault.status, fault.summary, {})
             value = None
         else:

@@ -56,6 +56,10 @@ class ContainerTarget(ShellTarget):
         """What the container's machine reaches: its own network can't be entered from here."""
         return (host, port) if self._host is None else await self._host.reach(host, port)
 
+    async def knock(self, host: str, port: int) -> None:
+        if self._host is not None:
+            await self._host.knock(host, port)
+
     async def reach_socket(self, path: str) -> str:
         return path if self._host is None else await self._host.reach_socket(path)
 

@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
+import socket
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncssh
+
+from probes.text import one_line
+
+_THERE = {
+    "refused": errno.ECONNREFUSED,
+    "no route": errno.EHOSTUNREACH,
+    "network is unreachable": errno.EHOSTUNREACH,
+    "timed out": errno.ETIMEDOUT,
+}
+"""What an SSH server says of a connection that it couldn't make (strerror(3)) → errno."""
+
+_UNKNOWN_NAME = ("name or service not known", "no address", "nodename nor servname")
+
+
+def refused_there(reason: str) -> OSError:
+    """The error that the SSH server had when it couldn't connect for us (RFC 4254, 5.1)."""
+    said = one_line(reason)
+    if any(words in said.lower() for words in _UNKNOWN_NAME):
+        return socket.gaierror(socket.EAI_NONAME, said)
+    code = next((one for words, one in _THERE.items() if words in said.lower()), errno.EIO)
+    return OSError(code, said)
 
 
 @dataclass(slots=True)

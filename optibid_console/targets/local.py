@@ -50,6 +50,9 @@ class LocalTarget(ShellTarget):
         """`host:port` itself."""
         return host, port
 
+    async def knock(self, host: str, port: int) -> None:
+        """Whoever connects from here sees it without a go-between."""
+
     async def reach_socket(self, path: str) -> str:
         """`path` itself."""
         return path

@@ -91,6 +91,9 @@ class RehearsalTarget:
     async def reach(self, host: str, port: int) -> tuple[str, int]:
         raise HostError(self._refusal("a connection that is no probe's"))
 
+    async def knock(self, host: str, port: int) -> None:
+        raise HostError(self._refusal("a connection that is no probe's"))
+
     async def reach_socket(self, path: str) -> str:
         raise HostError(self._refusal("a connection that is no probe's"))
 

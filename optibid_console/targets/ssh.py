@@ -11,7 +11,7 @@ import asyncssh
 
 from optibid_console.runbook.model import TargetSpec
 from optibid_console.targets.connection import Connection
-from optibid_console.targets.forwards import Forwards
+from optibid_console.targets.forwards import Forwards, refused_there
 from optibid_console.targets.shell_target import ShellTarget
 from optibid_console.targets.talk import Reader, Talk
 from optibid_console.targets.target import LinkListener, LinkLost, TargetError
@@ -49,6 +49,21 @@ class SshTarget(ShellTarget):
             return await self._forwards.port(await self._connection.get(), host, port)
         except (LinkLost, *_ERRORS) as error:
             raise HostError(f"{host}:{port} can't be reached: {error}") from error
+
+    async def knock(self, host: str, port: int) -> None:
+        try:
+            connection = await self._connection.get()
+            _, writer = await connection.open_connection(host, port)
+        except asyncssh.ChannelOpenError as error:
+            if error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
+                raise HostError(
+                    f"{self.name} lets nobody connect to {host}:{port} through it "
+                    "(AllowTcpForwarding of its sshd)"
+                ) from error
+            raise refused_there(error.reason) from error
+        except (LinkLost, *_ERRORS) as error:
+            raise HostError(f"{host}:{port} can't be reached: {error}") from error
+        writer.close()
 
     async def reach_socket(self, path: str) -> str:
         try:

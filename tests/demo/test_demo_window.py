@@ -88,6 +88,21 @@ def test_a_speed_that_is_none_is_bad_input(tmp_path: Path, speed: str) -> None:
     assert f"{speed!r} is no speed" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--headless", "--serve", "here:there"], "'here:there' is no HOST:PORT"),
+        (["--headless", "--share", "ann"], "--share needs --headless and --serve"),
+        (["--serve", "127.0.0.1:0", "--share", "ann"], "--share needs --headless and --serve"),
+    ],
+)
+def test_what_can_not_be_shared_is_bad_input(tmp_path: Path, options: list[str], why: str) -> None:
+    done = demo(*options, "--dir", str(tmp_path / "demo"), cwd=tmp_path)
+    assert done.returncode == 2
+    assert why in done.stderr
+    assert not (tmp_path / "demo").exists()
+
+
 def test_without_a_terminal_it_names_the_headless_demo(tmp_path: Path) -> None:
     done = demo("--dir", str(tmp_path / "demo"), cwd=tmp_path)
     assert done.returncode == 2

@@ -186,6 +186,9 @@ class Recording:
     async def reach(self, host: str, port: int) -> tuple[str, int]:
         raise HostError(f"{host} isn't there")  # databases are asked, and only asked
 
+    async def knock(self, host: str, port: int) -> None:
+        return
+
     async def reach_socket(self, path: str) -> str:
         raise AssertionError(path)
 

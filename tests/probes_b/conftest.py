@@ -82,6 +82,9 @@ class CuttableHost:
     async def reach(self, host: str, port: int) -> tuple[str, int]:
         return host, port
 
+    async def knock(self, host: str, port: int) -> None:
+        return
+
     async def reach_socket(self, path: str) -> str:
         return path
 

@@ -95,6 +95,9 @@ class FakeHost:
             raise HostError(f"{self.name}: connection lost")
         return self.forwards.get((host, port), (host, port))
 
+    async def knock(self, host: str, port: int) -> None:
+        return
+
     async def reach_socket(self, path: str) -> str:
         raise HostError(f"{self.name}: no sockets here")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers.postgres import DEBIAN, PostgresServer
+from tests.story.acts import Acts
 from tests.story.stage import HERE, Stage
 
 SMALL, BIG = 5_000, 1_000_000
@@ -64,3 +66,24 @@ def in_its_home(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     }.items():  # fmt: skip
         monkeypatch.setenv(name, str(value))
     monkeypatch.delenv("OPTIBID_STOP_AT", raising=False)
+
+
+@pytest.fixture(scope="session")
+def acts(cluster: PostgresServer) -> Iterator[Acts]:
+    """The story played once with few rows, kept at its turning points."""
+    with tempfile.TemporaryDirectory(prefix="oc-") as place, pytest.MonkeyPatch.context() as patch:
+        path = Path(place)
+        in_its_home(path, patch)
+        stage = Stage(path, cluster)
+        try:
+            made = Acts(stage)
+            asyncio.run(made.rehearse("small"))
+            yield made
+        finally:
+            stage.close()
+
+
+@pytest.fixture
+def home(acts: Acts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of the acts' stage, whatever another test has set since."""
+    in_its_home(acts.stage.path, monkeypatch)

@@ -17,7 +17,10 @@ from optibid_console.runbook.model import TargetSpec
 from optibid_console.targets.connection import delay_s
 from optibid_console.targets.ssh import SshTarget
 from optibid_console.targets.target import Ending, LinkLost, LinkState, RunEnd, RunSpec
-from probes.probe import HostError
+from probes.http import HttpProbe, HttpSettings
+from probes.postgres import PostgresProbe, PostgresSettings
+from probes.probe import HostError, Seconds, Status, take
+from probes.websocket import WebSocketProbe, WebSocketSettings
 from tests.servers.sshd import CuttableLink, Keys, OpenSshServer, asyncssh_server, free_port
 
 pytestmark = pytest.mark.server("sshd")
@@ -303,6 +306,55 @@ async def test_a_port_stays_reachable_over_a_reconnect(
         await becomes(links, "connected")
         assert await target.reach("127.0.0.1", port) == here
         assert await said_back(asyncio.open_connection(*here)) == b"hello"
+
+
+@pytest.mark.parametrize("kind", ["http", "postgres", "websocket"])
+async def test_a_refusal_over_there_is_told_as_one(
+    link: CuttableLink, keys: Keys, links: list[LinkState], kind: str
+) -> None:
+    port = free_port()
+    given = {
+        "http": HttpProbe("it", HttpSettings(f"http://127.0.0.1:{port}/"), None),
+        "postgres": PostgresProbe("it", PostgresSettings(host="127.0.0.1", port=port), None),
+        "websocket": WebSocketProbe("it", WebSocketSettings(f"ws://127.0.0.1:{port}/"), None),
+    }
+    async with opened(keys.spec(link.port), links) as target:
+        probe = given[kind]
+        probe._host = target
+        reading = await take(probe, Seconds(5.0))
+        await probe.close()
+    assert (reading.status, reading.summary) == (
+        Status.FAILING,
+        f"127.0.0.1:{port} refused the connection",
+    )
+
+
+async def test_a_name_that_only_that_machine_would_know_is_told_as_unknown(
+    link: CuttableLink, keys: Keys, links: list[LinkState]
+) -> None:
+    async with opened(keys.spec(link.port), links) as target:
+        probe = HttpProbe("it", HttpSettings("http://db.invalid:1/"), target)
+        reading = await take(probe, Seconds(5.0))
+        await probe.close()
+    assert (reading.status, reading.summary) == (Status.FAILING, "no such host name: db.invalid")
+
+
+async def test_forwarding_that_the_host_forbids_is_no_fault_of_the_service(
+    keys: Keys, links: list[LinkState]
+) -> None:
+    sshd = OpenSshServer(keys, "AllowTcpForwarding no")
+    keys.know(sshd.port)
+    try:
+        async with opened(keys.spec(sshd.port), links) as target:
+            probe = HttpProbe("it", HttpSettings("http://127.0.0.1:1/"), target)
+            reading = await take(probe, Seconds(5.0))
+            await probe.close()
+    finally:
+        sshd.stop()
+    assert reading.status is Status.ERROR
+    assert reading.summary == (
+        "app-1 lets nobody connect to 127.0.0.1:1 through it (AllowTcpForwarding of its sshd)"
+    )
 
 
 async def test_a_socket_is_reached_in_private_and_removed(

@@ -78,9 +78,8 @@ class Database:
                             await connection.execute("SET LOCAL lock_timeout = 1000")
                             yield connection
                 except (psycopg.Error, OSError, ProbeError) as error:
-                    words = self._words(error, link)
                     await link.drop()
-                    raise DatabaseAway(words) from error
+                    raise DatabaseAway(await self._words(error, link)) from error
 
     async def migrations(self) -> Migrations:
         """What is applied, pending and failed. Raises `DatabaseAway`."""
@@ -163,14 +162,18 @@ class Database:
             raise DatabaseAway(f"can't list {self.spec.migrations} on {self.spec.on}: {said}")
         return done.stdout
 
-    def _words(self, error: BaseException, link: Link) -> str:
+    async def _words(self, error: Exception, link: Link) -> str:
         """In a few words, without a secret, and from where it was asked."""
-        if isinstance(error, ProbeError):
-            return one_line(self._secrets.redact(str(error)), 300)
-        if link.hung:
-            said = f"{link.where.words} didn't answer in time"
-        else:
-            said = postgres.fault_of(error, link.where).summary
+        try:
+            if link.hung:
+                said = f"{link.where.words} didn't answer in time"
+            elif isinstance(error, ProbeError):
+                raise error
+            else:
+                seen = await postgres.seen_from(self._host, link.where, error)
+                said = postgres.fault_of(seen, link.where).summary
+        except ProbeError as broken:
+            return one_line(self._secrets.redact(str(broken)), 300)
         said = one_line(self._secrets.redact(said), 300)
         return f"{self.spec.id}, seen from {self.spec.on}: {said}"
 
