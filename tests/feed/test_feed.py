@@ -25,7 +25,7 @@ from optibid_console.feed.wire import Hello, encode_hello
 from optibid_console.signals import LogLines, Presence, Pulse
 from optibid_console.source import CaughtUp, Ended, Event, Lost, Role, SourceError
 
-WITHIN_S = 10
+WITHIN_S = 60
 
 
 class Screen:
