@@ -173,9 +173,8 @@ async def _source(stack: Stack, t0: str | None = None) -> FeedSource:
 
 async def _play(stack: Stack, speed: float, sharing: list[StartSharing | Share]) -> None:
     source = await _source(stack)
-    told = partial(print, file=sys.stderr, flush=True)
     try:
-        headless = Headless(source, print_line, sharing, told)
+        headless = Headless(source, print_line, sharing, lambda text: say(f"demo: {text}"))
         await headless.play(_WINDOW_CLOCK_S / speed + _SLACK_S)
     finally:
         await source.close()

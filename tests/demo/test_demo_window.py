@@ -153,6 +153,8 @@ def test_the_headless_story_ends_with_everything_back(tmp_path: Path) -> None:
     assert action["steps"] == ["R1", "R2", "R3", "R4a", "R4b", "R5"]
     assert [one["outcome"] for one in bodies("action-finished")] == ["succeeded"]
     assert {one["outcome"] for one in bodies("step-finished")} == {"succeeded"}
+    lamp = [one for one in bodies("readiness-changed") if one["action_id"] == "rollback"]
+    assert any(one["ready"] for one in lamp), lamp[-1]
     assert bodies("window-closed")[0]["outcome"] == "rolled back"
     assert {one["channel"] for one in bodies("told")} == {"chat", "status-page"}
     titles = [one["title"] for one in bodies("told") if one["channel"] == "status-page"]

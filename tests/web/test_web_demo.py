@@ -29,7 +29,7 @@ from tests.web.conftest import REPOSITORY
 from tests.web.folding_child import told
 
 WINDOW_S = 120.0
-LINK = re.compile(r"^(\w+) watches with (optibid://\S+)$", re.MULTILINE)
+LINK = re.compile(r"^demo: (\w+) watches it with: optibid-console watch '([^']+)'$", re.MULTILINE)
 
 
 class Demo:
