@@ -75,7 +75,7 @@ def demo(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=400,
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
     )

@@ -26,7 +26,7 @@ LINKS = int(os.environ.get("OPTIBID_SOAK_LINKS", "10"))
 pytestmark = [
     pytest.mark.server("sshd"),
     pytest.mark.server("network namespaces"),
-    pytest.mark.slow,
+    pytest.mark.alone,  # its faults come by the clock, while the commands run
 ]
 
 
