@@ -161,7 +161,7 @@ class FeedReader(ABC):
             if self._ws is ws:
                 self._ws = None
             self._gone()
-            await ws.close()
+            await _leave(ws)
 
     async def _whole(self, part: SnapshotPart) -> Snapshot | None:
         """The state, once its last part is there. Raises `SourceError`."""
@@ -259,6 +259,15 @@ def _retry_s(attempt: int) -> float:
     """Doubling up to a limit, with jitter so that many screens don't come back at once."""
     waited_s = min(RETRY_FIRST_S * 2.0 ** min(attempt - 1, 10), RETRY_MOST_S)
     return waited_s * random.uniform(0.8, 1.2)
+
+
+async def _leave(ws: ClientConnection) -> None:
+    """Close it. What was still coming is read and dropped: the other end's goodbye is behind it."""
+    closing = asyncio.create_task(ws.close())
+    with suppress(closed_errors()):
+        async for _ in ws:
+            pass
+    await closing
 
 
 def _why(ws: ClientConnection) -> str:
