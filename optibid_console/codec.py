@@ -84,7 +84,8 @@ def _decoder(kind: Any) -> Decoder:
     if origin is Literal:
         return _literal(get_args(kind))
     if origin is tuple:
-        return _tuple(get_args(kind)[0])
+        parts = get_args(kind)
+        return _tuple(parts[0]) if parts[-1] is Ellipsis else _fixed(parts)
     if origin is not None and issubclass(origin, Mapping):
         return _mapping(get_args(kind)[1])
     if is_dataclass(kind):
@@ -136,6 +137,21 @@ def _tuple(item: Any) -> Decoder:
             return tuple([decode_one(one) for one in value])
         except _Misfit:
             return tuple(_at(decode_one, one, f"[{i}]") for i, one in enumerate(value))
+
+    return decode
+
+
+def _fixed(kinds: tuple[Any, ...]) -> Decoder:
+    """A tuple of so many values, each of its own kind."""
+    decoders = [_decoder(one) for one in kinds]
+
+    def decode(value: Any) -> Any:
+        if not isinstance(value, list | tuple) or len(value) != len(decoders):
+            raise _Misfit(f": expected a list of {len(decoders)}, found {value!r}")
+        return tuple(
+            _at(decode_one, one, f"[{i}]")
+            for i, (decode_one, one) in enumerate(zip(decoders, value, strict=True))
+        )
 
     return decode
 

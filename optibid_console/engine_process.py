@@ -85,7 +85,7 @@ async def found_or_started(wanted: Wanted) -> tuple[EngineRecord, bool]:
         found = find(journal)
         if found is not None and await _answering(found):
             if await asyncio.to_thread(responds, Path(found.socket), ANSWER_S):
-                _check_runbook(found, wanted)
+                await asyncio.to_thread(_check_runbook, found, wanted)
                 return found, False
             if not wanted.take_over:
                 raise EngineStartError(await asyncio.to_thread(silent, found), 3)

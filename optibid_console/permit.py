@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from optibid_console import commands as c
-from optibid_console import gates
+from optibid_console import gate_permits, gates
 from optibid_console.action_plan import action_plan, facts_missing, missing_facts
 from optibid_console.entries import Choice, Mark, Outcome, Verdict
 from optibid_console.jumping import route
@@ -17,7 +17,6 @@ from optibid_console.state import (
     ACTIVE,
     OVER,
     CriterionState,
-    GateSeen,
     StepStatus,
     WindowState,
 )
@@ -255,70 +254,6 @@ def _assert(runbook: Runbook, state: WindowState, command: c.AssertCriterion) ->
     return "" if command.reason.strip() else "say why"
 
 
-def _open_gate(runbook: Runbook, state: WindowState, command: c.OpenGate) -> str:
-    gate = gates.gate_of(runbook, command.gate)
-    if gate is None:
-        return f"there is no gate {command.gate!r}"
-    seen = state.gates.get(command.gate, GateSeen())
-    title = gates.title_of(runbook, command.gate)
-    if seen.passed_at:
-        return f"the gate of {title} was passed already"
-    at = gates.judge(state, runbook, command.gate, state.at)
-    asked = seen.opened_at and at.standing in (gates.Standing.WAITING, gates.Standing.OPEN)
-    return f"the gate of {title} is asked already" if asked else ""
-
-
-def _confirm_gate(runbook: Runbook, state: WindowState, command: c.ConfirmGate) -> str:
-    gate = gates.gate_of(runbook, command.gate)
-    if gate is None or not gate.second_person:
-        return f"{command.gate} asks for no second person"
-    seen = state.gates.get(command.gate, GateSeen())
-    title = gates.title_of(runbook, command.gate)
-    if seen.passed_at:
-        return f"the gate of {title} was passed already"
-    return "" if seen.opened_at else f"the gate of {title} isn't asked yet"
-
-
-def _decide_gate(runbook: Runbook, state: WindowState, command: c.DecideGate) -> str:
-    gate = gates.gate_of(runbook, command.gate)
-    if gate is None:
-        return f"there is no gate {command.gate!r}"
-    at = gates.judge(state, runbook, command.gate, state.at)
-    asks = state.gates.get(command.gate, GateSeen()).on_timeout == "ask"
-    if at.standing is not gates.Standing.TIMED_OUT or not asks:
-        return f"the gate of {gates.title_of(runbook, command.gate)} leaves nothing to decide"
-    if command.decision not in ("wait", "go", "no-go"):
-        return f"no decision {command.decision!r}; decisions are wait, go, no-go"
-    return "" if command.reason.strip() else "say why"
-
-
-def _call_poll(runbook: Runbook, state: WindowState, command: c.CallPoll) -> str:
-    if command.gate:
-        gate = gates.gate_of(runbook, command.gate)
-        if gate is None or not gate.signoffs:
-            return f"{command.gate} has no gate that asks roles"
-        if state.gates.get(command.gate, GateSeen()).passed_at:
-            return f"the gate of {gates.title_of(runbook, command.gate)} was passed already"
-    elif not runbook.signoffs:
-        return "the runbook names no roles: set `signoffs`"
-    open_ones = [poll for poll in state.polls.values() if not poll.result]
-    return f"a poll is open already: {open_ones[0].question}" if open_ones else ""
-
-
-def _cast_vote(runbook: Runbook, state: WindowState, command: c.CastVote) -> str:
-    poll = state.polls.get(command.poll_id)
-    if poll is None or poll.result:
-        return "that poll isn't open"
-    if command.role not in poll.roles:
-        return f"no role {command.role!r} in this poll; roles are {', '.join(poll.roles)}"
-    return ""
-
-
-def _close_poll(runbook: Runbook, state: WindowState, command: c.ClosePoll) -> str:
-    poll = state.polls.get(command.poll_id)
-    return "that poll isn't open" if poll is None or poll.result else ""
-
-
 def _start_escalation(runbook: Runbook, state: WindowState, command: c.StartEscalation) -> str:
     return "the escalation clock runs already" if state.escalation else ""
 
@@ -395,12 +330,12 @@ _RULES: dict[type[Any], Callable[[Runbook, WindowState, Any], str]] = {
     c.Resume: _resume,
     c.MarkItem: _mark_item,
     c.AssertCriterion: _assert,
-    c.OpenGate: _open_gate,
-    c.ConfirmGate: _confirm_gate,
-    c.DecideGate: _decide_gate,
-    c.CallPoll: _call_poll,
-    c.CastVote: _cast_vote,
-    c.ClosePoll: _close_poll,
+    c.OpenGate: gate_permits.open_gate,
+    c.ConfirmGate: gate_permits.confirm_gate,
+    c.DecideGate: gate_permits.decide_gate,
+    c.CallPoll: gate_permits.call_poll,
+    c.CastVote: gate_permits.cast_vote,
+    c.ClosePoll: gate_permits.close_poll,
     c.StartEscalation: _start_escalation,
     c.AcknowledgeEscalation: _acknowledge,
     c.EndEscalation: _end_escalation,

@@ -11,6 +11,7 @@ from optibid_console.signals import Signal
 
 if TYPE_CHECKING:
     from optibid_console.commands import Command, Reply
+    from optibid_console.state import WindowState
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,15 @@ class FeedDelay:
     round_trip_ms: float
 
 
-Event = Entry | Signal | CaughtUp | Role | Lost | Ended | FeedDelay
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The window after entry `state.seq`, in place of all entries up to it: at most once, and
+    before any entry."""
+
+    state: WindowState
+
+
+Event = Entry | Signal | CaughtUp | Role | Lost | Ended | FeedDelay | Snapshot
 
 
 class Source(Protocol):

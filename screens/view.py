@@ -12,7 +12,7 @@ from optibid_console import signals
 from optibid_console.database.measures import Cost
 from optibid_console.entries import Entry
 from optibid_console.runbook.model import Action
-from optibid_console.source import CaughtUp, Ended, Event, FeedDelay, Lost, Role
+from optibid_console.source import CaughtUp, Ended, Event, FeedDelay, Lost, Role, Snapshot
 from optibid_console.state import (
     ActionState,
     Poll,
@@ -159,6 +159,9 @@ class View:
             return frozenset({Topic.HEADER, Topic.LINK}) | self._found()
         if isinstance(event, CaughtUp):
             self.caught_up = True
+            return EVERYTHING | self._found()
+        if isinstance(event, Snapshot):
+            self.state = event.state
             return EVERYTHING | self._found()
         if isinstance(event, FeedDelay):
             self.delay_ms = event.round_trip_ms

@@ -20,7 +20,10 @@ import pytest
 from tests.servers.namespaces import are_there
 
 if TYPE_CHECKING:
+    from tests.servers.docker import DockerServer
     from tests.servers.postgres import PostgresServer
+
+pytest_plugins = ("tests.scheduling",)
 
 
 def _wheel(module: str) -> Callable[[], bool]:
@@ -101,3 +104,18 @@ def postgres(postgres_server: PostgresServer) -> PostgresServer:
     if not (postgres_server.data / "postmaster.pid").exists():
         postgres_server.start()
     return postgres_server
+
+
+@pytest.fixture(scope="session")
+def docker_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerServer]:
+    """A real Docker, the same for all workers. Mark the test with `server("docker")`."""
+    from tests.servers.docker import DockerServer
+
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # each worker has a folder of its own in that of the run
+    server = DockerServer(folder / "docker")
+    try:
+        yield server
+    finally:
+        server.close()

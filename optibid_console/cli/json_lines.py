@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from optibid_console.codec import to_plain
 from optibid_console.entries import Entry, kind_of
 from optibid_console.signals import LogLines, Output
-from optibid_console.source import CaughtUp, Ended, Event, FeedDelay, Lost, Role
+from optibid_console.source import CaughtUp, Ended, Event, FeedDelay, Lost, Role, Snapshot
 
 if TYPE_CHECKING:
     from optibid_console.source import Source
@@ -44,6 +44,8 @@ def line_of(event: Event) -> dict[str, Any]:
             return {"lost": event.why, "attempt": event.attempt}
         case Role():
             return {"role": to_plain(event)}
+        case Snapshot():
+            return {"snapshot": event.state.seq}
         case FeedDelay():
             return {"feed_delay_ms": event.round_trip_ms}
         case LogLines():

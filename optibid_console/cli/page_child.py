@@ -34,7 +34,7 @@ def main() -> int:
         watched = watched_at(os.environ.pop(LINK_VARIABLE))
 
         async def connect() -> Source:
-            return watched.open("browser", 0)
+            return watched.open("browser", None)
 
         return show(connect, watched.title, options, saves_files=False)
     except SourceError as error:

@@ -35,8 +35,9 @@ class Watched:
     """What is opened, and under which title."""
 
     title: str
-    open: Callable[[str, int], Source]
-    """Of who watches and the last entry that is known. Called within the event loop."""
+    open: Callable[[str, int | None], Source]
+    """Of who watches and the last entry that is known; None: a snapshot will do in place of
+    entries. Called within the event loop."""
 
 
 def watch(options: Namespace) -> int:
@@ -58,7 +59,7 @@ def watch(options: Namespace) -> int:
         raise CannotWatch(f"{why_not}; `watch --json` prints entries and signals")
 
     async def connect() -> Source:
-        return watched.open(name_of(options), 0)
+        return watched.open(name_of(options), None)
 
     options.watch = True
     return show(connect, watched.title, options)
@@ -92,10 +93,10 @@ def _link(where: str) -> Watched:
 
     link = parse_link(where)
 
-    def opened(name: str, after: int) -> Source:
+    def opened(name: str, after: int | None) -> Source:
         from optibid_console.feed.observer import ObserverSource
 
-        return ObserverSource(link, name, after)
+        return ObserverSource(link, name, after or 0, snapshot=after is None)
 
     return Watched(link.address, opened)
 
@@ -120,9 +121,9 @@ def _here(where: str) -> Watched:
             )
         record = running[0]
 
-    def opened(name: str, after: int) -> Source:
+    def opened(name: str, after: int | None) -> Source:
         if record is not None and responds(Path(record.socket), 2.0):
-            return FeedSource(Path(record.socket), name, "watch", after)
+            return FeedSource(Path(record.socket), name, "watch", after or 0)
         from optibid_console.journal.following import JournalSource
 
         return JournalSource(place_of(where or (record.journal if record else "")), name)
@@ -139,7 +140,7 @@ def _team(where: str) -> Watched:
     from optibid_console.journal_place import parse_address
 
     address = parse_address(where)
-    return Watched(address.server, lambda name, after: JournalWatch(address, name, after))
+    return Watched(address.server, lambda name, after: JournalWatch(address, name, after or 0))
 
 
 _OPENERS: dict[str, Callable[[str], Watched]] = {

@@ -25,7 +25,7 @@ from optibid_console.feed.certificate import server_context
 from optibid_console.feed.link import Link, joined, new_token, parse_link, split_address
 from optibid_console.feed.observer import ObserverSource, OtherCertificate
 from optibid_console.feed.reading import TurnedAway
-from optibid_console.source import SourceError
+from optibid_console.source import Snapshot, SourceError
 
 if TYPE_CHECKING:
     from optibid_console.web.site import Listening
@@ -101,7 +101,7 @@ class FeedDoor:
         if not _TOKEN.fullmatch(token):
             raise NotAdmitted("that is no token")
         try:
-            await first_entry(replace(self._link, token=token))
+            await window_name(replace(self._link, token=token))
         except OtherCertificate:
             raise
         except TurnedAway as error:
@@ -111,14 +111,16 @@ class FeedDoor:
         return {LINK_VARIABLE: replace(self._link, token=token).text()}
 
 
-async def first_entry(link: Link) -> Entry:
-    """The first entry of the window that a link shows. Raises `SourceError`."""
-    source = ObserverSource(link, "browser")
+async def window_name(link: Link) -> str:
+    """Join with a link and leave again; gives the window's name. Raises `SourceError`."""
+    source = ObserverSource(link, "browser", snapshot=True)
     try:
         async with asyncio.timeout(_LOOK_S), aclosing(source.events()) as events:
             async for event in events:
-                if isinstance(event, Entry):
-                    return event
+                if isinstance(event, Entry) and isinstance(event.fact, WindowOpened):
+                    return event.fact.name
+                if isinstance(event, Snapshot) and event.state.runbook is not None:
+                    return event.state.runbook.window.name
     except TimeoutError:
         pass
     raise SourceError(f"the engine at {link.address} says nothing of its window")
@@ -127,8 +129,7 @@ async def first_entry(link: Link) -> Entry:
 async def _serve(link: Link, address: Address, child: list[str]) -> int:
     from optibid_console.web.site import Site
 
-    opened = (await first_entry(link)).fact
-    title = opened.name if isinstance(opened, WindowOpened) else link.address
+    title = await window_name(link)
     listening, fingerprint = await asyncio.to_thread(_listening, address)
     site = Site(FeedDoor(link), child, listening, title, _tell)
     try:

@@ -83,7 +83,7 @@ class Headless:
         if isinstance(reply, Refused):
             raise GivenUp(f"the window can't be shared: {reply.why}")
         if isinstance(command, Share):
-            self._tell(f"{command.name} watches with {reply.link}")
+            self._tell(f"{command.name} watches it with: optibid-console watch '{reply.link}'")
 
     async def _act(self) -> None:
         if self._operator and self._sharing and self.state.runbook is not None:

@@ -29,6 +29,7 @@ from optibid_console.demo.stack import DEFAULT_SPEED, Stack, running_stack
 from optibid_console.engine_process import Wanted, find_or_start
 from optibid_console.engine_record import find
 from optibid_console.feed.client import FeedSource
+from optibid_console.feed.link import split_address
 from optibid_console.source import SourceError
 
 WINDOW = "OptiBid demo"
@@ -45,7 +46,10 @@ _SLACK_S = 120.0
 
 def main(argv: list[str]) -> int:
     """Run the demo. Gives the exit code: 0 done, 1 failed, 2 bad input, 130 interrupted."""
-    given = _parser().parse_args(argv)
+    parser = _parser()
+    given = parser.parse_args(argv)
+    if given.share and not (given.serve and given.headless):
+        parser.error("--share needs --headless and --serve HOST:PORT")
     if not given.headless and (why_not := no_terminal()):
         say(f"demo: {why_not}")
         return 2
@@ -78,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         help="no screen: play it, print each entry as a JSON line, exit 0 when all is back",
     )  # fmt: skip
     parser.add_argument(
-        "--serve", default="", metavar="HOST:PORT",
+        "--serve", type=_address, metavar="HOST:PORT",
         help="share the window with observers there; with --headless their links are printed",
     )  # fmt: skip
     parser.add_argument(
@@ -88,6 +92,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--dir", type=Path, default=default_root(), help="where it lives")
     parser.add_argument("--keep", action="store_true", help="leave its files at the end")
     return parser
+
+
+def _address(text: str) -> str:
+    try:
+        split_address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
 
 
 def _speed(text: str) -> float:
@@ -161,9 +173,8 @@ async def _source(stack: Stack, t0: str | None = None) -> FeedSource:
 
 async def _play(stack: Stack, speed: float, sharing: list[StartSharing | Share]) -> None:
     source = await _source(stack)
-    told = partial(print, file=sys.stderr, flush=True)
     try:
-        headless = Headless(source, print_line, sharing, told)
+        headless = Headless(source, print_line, sharing, lambda text: say(f"demo: {text}"))
         await headless.play(_WINDOW_CLOCK_S / speed + _SLACK_S)
     finally:
         await source.close()

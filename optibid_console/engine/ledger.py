@@ -24,6 +24,8 @@ from optibid_console.state import WindowState
 CONSOLE = "console"
 """The actor of what nobody asked for."""
 _AGAIN_S = 1.0
+_SOON_S = 1.0
+"""For what must not wait: so long a journal may take that is slow, in seconds."""
 
 
 class Publisher(Protocol):
@@ -179,14 +181,28 @@ class Ledger:
     async def keep_soon(self, fact: Fact, actor: str = CONSOLE) -> None:
         """Commit something that must not wait for the journal: at once, or in the background
         as soon as the journal takes it. Raises `Deposed`."""
+        recording = asyncio.create_task(self.record(fact, actor))
+        await asyncio.wait({recording}, timeout=_SOON_S)
+        if recording.done():
+            try:
+                recording.result()
+                return
+            except Deposed:
+                raise
+            except JournalError as error:
+                self.problem = str(error)
+        task = asyncio.create_task(self._keep_after(recording, fact, actor))
+        self._late.add(task)
+        task.add_done_callback(self._kept)
+
+    async def _keep_after(self, recording: asyncio.Task[Entry], fact: Fact, actor: str) -> Entry:
+        """What a first try gives that takes its time; else as `keep`."""
         try:
-            await self.record(fact, actor)
+            return await recording
         except Deposed:
             raise
         except JournalError:
-            task = asyncio.create_task(self.keep(fact, actor))
-            self._late.add(task)
-            task.add_done_callback(self._kept)
+            return await self.keep(fact, actor)
 
     def _kept(self, task: asyncio.Task[Entry]) -> None:
         self._late.discard(task)

@@ -23,6 +23,7 @@ from optibid_console.feed.link import (
     token_hash,
 )
 from optibid_console.feed.listener import ObserverListener, Pass, Reader
+from optibid_console.feed.snapshot import Snapshots
 from optibid_console.source import SourceError
 
 
@@ -128,7 +129,10 @@ class Sharing:
         except OSError as error:
             why = error.strerror or str(error)
             raise CannotShare(f"observers can't be listened for at {address}: {why}") from error
-        listener = ObserverListener(self._hub, self._journal, self.admit, self._attendance)
+        snapshots = Snapshots(lambda: self._ledger.state)
+        listener = ObserverListener(
+            self._hub, self._journal, self.admit, self._attendance, snapshots
+        )
         await listener.start(door, context)
         self._listener = listener
         return e.SharingStarted(joined(host, _port(door)), fingerprint, cert, plain)

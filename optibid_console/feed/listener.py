@@ -23,12 +23,14 @@ from optibid_console.entries import Entry
 from optibid_console.feed.attendance import Attendance
 from optibid_console.feed.doorway import Doorway, Strikes
 from optibid_console.feed.hub import Hub
+from optibid_console.feed.snapshot import Snapshots
 from optibid_console.feed.watcher import BUFFER_BYTES, Watcher
 from optibid_console.feed.wire import (
     HANDED_OVER,
     SUBPROTOCOL,
     TURNED_AWAY,
     Hello,
+    SnapshotPart,
     Welcome,
     WireError,
     decode_hello,
@@ -40,6 +42,8 @@ GREETING_S = 5.0
 MAX_GREETING_BYTES = 4_096
 FLUSH_S = 1.0
 SWEEP_S = 1.0
+SNAPSHOT_FROM = 500
+"""Entries: a shorter window is joined by its entries."""
 log = logging.getLogger(__name__)
 _protocol_log = logging.getLogger(f"{__name__}.websockets")
 _protocol_log.setLevel(logging.CRITICAL)  # garbage from the network is no news of the engine
@@ -69,7 +73,16 @@ class ObserverListener:
     """Serves a hub and a journal to who has a token. Bounded in connections, in time to greet,
     in what it reads and in what waits for each."""
 
-    def __init__(self, hub: Hub, journal: Reader, admit: Admit, attendance: Attendance) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        journal: Reader,
+        admit: Admit,
+        attendance: Attendance,
+        snapshots: Snapshots | None = None,
+    ) -> None:
+        """`snapshots`: of the window; without them all observers get all entries."""
+        self._snapshots = snapshots
         self._hub = hub
         self._journal = journal
         self._admit = admit
@@ -160,6 +173,8 @@ class ObserverListener:
                 await self._attend(ws, *came)
         except ConnectionClosed:
             return
+        except TimeoutError:
+            ws.transport.abort()
         except Exception:  # one observer's trouble must not reach the engine; its log names it
             log.exception("an observer's connection failed")
             await ws.close(1011, "the engine failed to serve this observer")
@@ -204,10 +219,12 @@ class ObserverListener:
         try:
             await ws.send(encode(Welcome("", self._hub.life, __version__)).data, text=True)
             self._watchers.add(watcher)
+            if hello.snapshot and not hello.after and self._snapshots is not None:
+                await self._send_snapshot(watcher, self._snapshots)
             self._join(watcher, hello)
             tasks.append(asyncio.create_task(watcher.pump(self._hub, self._journal)))
             async for _ in ws:
-                await ws.close(1008, "observers send nothing")
+                await watcher.close(1008, "observers send nothing")
                 return
         finally:
             self._watchers.discard(watcher)
@@ -216,6 +233,15 @@ class ObserverListener:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._announce()
+
+    async def _send_snapshot(self, watcher: Watcher, snapshots: Snapshots) -> None:
+        head = self._journal.head()[0]
+        if head < SNAPSHOT_FROM:
+            return
+        seq, parts = await snapshots.at(head)
+        for i, part in enumerate(parts):
+            await watcher.send(encode(SnapshotPart(seq, i, len(parts), part)))
+        watcher.outbox.sent = seq
 
     def _join(self, watcher: Watcher, hello: Hello) -> None:
         head = self._journal.head()[0]

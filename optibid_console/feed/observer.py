@@ -34,13 +34,21 @@ class ObserverSource(FeedReader):
     """A `Source` from a link. After the greeting it sends pings (RFC 6455 5.5.2) and nothing
     else: they measure the feed's delay, and find a connection that is dead."""
 
-    def __init__(self, link: Link, name: str, after: int = 0) -> None:
+    def __init__(self, link: Link, name: str, after: int = 0, *, snapshot: bool = False) -> None:
+        """`snapshot`: a `Snapshot` will do in place of the entries of a long window."""
         super().__init__(name, after)
+        self._snapshot = snapshot
         self._link = link
 
     def _hello(self) -> Hello:
         return Hello(
-            self.name, "watch", self._seq, self._life, self._signals_after, token=self._link.token
+            self.name,
+            "watch",
+            self._seq,
+            self._life,
+            self._signals_after,
+            token=self._link.token,
+            snapshot=self._snapshot and not self._seq,
         )
 
     async def _connect(self) -> ClientConnection:

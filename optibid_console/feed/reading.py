@@ -17,12 +17,13 @@ from optibid_console.feed.wire import (
     VERSION,
     Answer,
     Hello,
+    SnapshotPart,
     Welcome,
     WireError,
     decode,
     encode_hello,
 )
-from optibid_console.source import Ended, Event, Lost, SourceError
+from optibid_console.source import Ended, Event, Lost, Snapshot, SourceError
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -49,6 +50,7 @@ class FeedReader(ABC):
         self._signals_after = 0
         self._ws: ClientConnection | None = None
         self._inbox = Inbox()
+        self._parts: list[bytes] = []
         self._closing = asyncio.Event()
 
     @abstractmethod
@@ -138,6 +140,12 @@ class FeedReader(ABC):
         try:
             async with aclosing(inbox.messages()) as messages:
                 async for message, number in messages:
+                    if isinstance(message, SnapshotPart):
+                        whole = await self._whole(message)
+                        if whole is not None:
+                            self._seq = whole.state.seq
+                            yield whole
+                        continue
                     if isinstance(message, Entry):
                         if message.seq != self._seq + 1:
                             await ws.close(1002, "an entry out of order")
@@ -153,7 +161,23 @@ class FeedReader(ABC):
             if self._ws is ws:
                 self._ws = None
             self._gone()
-            await ws.close()
+            await _leave(ws)
+
+    async def _whole(self, part: SnapshotPart) -> Snapshot | None:
+        """The state, once its last part is there. Raises `SourceError`."""
+        if part.part == 0:
+            self._parts.clear()
+        self._parts.append(part.data)
+        if part.part + 1 < part.of:
+            return None
+        from optibid_console.feed.snapshot import unpacked
+
+        data = b"".join(self._parts)
+        self._parts.clear()
+        try:
+            return Snapshot(await asyncio.to_thread(unpacked, data))
+        except ValueError as error:
+            raise SourceError(f"the engine sent what isn't understood here: {error}") from error
 
     def _beside(self, ws: ClientConnection, inbox: Inbox) -> list[asyncio.Task[None]]:
         """What goes on while a connection lasts."""
@@ -189,14 +213,14 @@ class Inbox:
     """What was read and not yet taken: bounded in bytes, except while a reply is awaited."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[Event, int, int]] = deque()
+        self._waiting: deque[tuple[Event | SnapshotPart, int, int]] = deque()
         self._bytes = 0
         self._over = False
         self._filled = asyncio.Event()
         self._emptied = asyncio.Event()
         self._emptied.set()
 
-    def put(self, event: Event, number: int, size: int) -> None:
+    def put(self, event: Event | SnapshotPart, number: int, size: int) -> None:
         self._waiting.append((event, number, size))
         self._bytes += size
         if self._bytes > UNREAD_BYTES:
@@ -217,7 +241,7 @@ class Inbox:
     async def room(self) -> None:
         await self._emptied.wait()
 
-    async def messages(self) -> AsyncGenerator[tuple[Event, int], None]:
+    async def messages(self) -> AsyncGenerator[tuple[Event | SnapshotPart, int], None]:
         while True:
             while self._waiting:
                 event, number, size = self._waiting.popleft()
@@ -235,6 +259,15 @@ def _retry_s(attempt: int) -> float:
     """Doubling up to a limit, with jitter so that many screens don't come back at once."""
     waited_s = min(RETRY_FIRST_S * 2.0 ** min(attempt - 1, 10), RETRY_MOST_S)
     return waited_s * random.uniform(0.8, 1.2)
+
+
+async def _leave(ws: ClientConnection) -> None:
+    """Close it. What was still coming is read and dropped: the other end's goodbye is behind it."""
+    closing = asyncio.create_task(ws.close())
+    with suppress(closed_errors()):
+        async for _ in ws:
+            pass
+    await closing
 
 
 def _why(ws: ClientConnection) -> str:

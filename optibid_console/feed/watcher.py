@@ -27,6 +27,7 @@ BUFFER_BYTES = 64 * 1024
 """On their way in the connection's own buffer; above that, the backlog fills."""
 STUCK_S = 60.0
 """Who takes nothing for so long is let go; it comes back from the entry where it was."""
+CLOSE_S = 1.0
 READ_ENTRIES = 64
 log = logging.getLogger(__name__)
 
@@ -103,7 +104,11 @@ class Watcher:
 
     async def close(self, code: int, reason: str) -> None:
         """Turn it away now, whatever still waits for it."""
-        await self.ws.close(code, reason)
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self.ws.close(code, reason)
+        except TimeoutError:  # it reads nothing, not even that
+            self.ws.transport.abort()
 
     async def _entries(self, upto: int, hub: Hub, journal: Reader) -> None:
         while self.outbox.sent < upto:

@@ -99,6 +99,8 @@ class Hello:
     """Why this screen takes the window from who drives it; empty: it doesn't."""
     token: str = field(default="", repr=False)
     """An observer's."""
+    snapshot: bool = False
+    """Whether the state will do in place of the entries of a long window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,17 @@ class Answer:
     reply: Reply
 
 
-Message = Welcome | Entry | Signal | Role | CaughtUp | Ended | Answer
+@dataclass(frozen=True, slots=True)
+class SnapshotPart:
+    """A part of the state after entry `seq` (`feed.snapshot`); the entries after it follow."""
+
+    seq: int
+    part: int
+    of: int
+    data: bytes
+
+
+Message = SnapshotPart | Welcome | Entry | Signal | Role | CaughtUp | Ended | Answer
 
 
 # Screen → engine
@@ -188,6 +200,9 @@ def encode(message: Message, number: int = 0) -> Frame:
                 "n": number,
             }  # fmt: skip
             return _binary(head, message.data, number, 0)
+        case SnapshotPart():
+            head = {"snapshot": message.seq, "part": message.part, "of": message.of}
+            return _binary(head, message.data, 0, 0)
         case Entry():
             return _text({"entry": message.to_plain()})
         case Welcome():
@@ -225,6 +240,13 @@ def _decode_binary(frame: bytes) -> tuple[Message | None, int]:
     head = _load(line)
     if "tail" in head:
         return _guarded(lambda value: _log_lines(value, data), head), _number(head)
+    if "snapshot" in head:
+        return _guarded(
+            lambda value: SnapshotPart(
+                int(value["snapshot"]), int(value["part"]), int(value["of"]), data
+            ),
+            head,
+        ), 0
     if "run" in head:
         return _guarded(lambda value: _output(value, data), head), _number(head)
     return None, 0

@@ -14,7 +14,7 @@ import psycopg
 from optibid_console.entries import Entry, Fact, OperatorTook, Unread, plain_fact, seal_plain
 from optibid_console.journal import file, postgres_link, postgres_table
 from optibid_console.journal.journal import JournalAway, JournalError
-from optibid_console.journal.lease import EngineId, Held, Lease
+from optibid_console.journal.lease import Deposed, EngineId, Held, Lease
 from optibid_console.journal.postgres_link import CONNECT_S, LIMIT_S, Connection
 from optibid_console.journal.postgres_schema import CHANNEL
 from optibid_console.journal.worker import Worker
@@ -43,6 +43,8 @@ class PostgresJournal:
         """Why the server can't be reached; empty while it can, as far as is known."""
         self._doubtful: tuple[Entry, ...] = ()
         """What was sent when the connection was lost: committed or not, only the server knows."""
+        self._late: tuple[Entry, ...] = ()
+        """What wasn't there when that was looked for: a frozen server may still commit it."""
         self._found: Entry | None = None
         """A doubtful entry that was committed, though whoever appended it was told otherwise."""
         self._closed = False
@@ -161,7 +163,15 @@ class PostgresJournal:
         plain = plain_fact(fact)
         entry = seal_plain(seq + 1, at, mono, actor, fact, plain, prev)
         self._doubtful = (entry,)
-        self._insert(db, (entry,), plain)
+        try:
+            self._insert(db, (entry,), plain)
+        except Deposed:
+            raise
+        except JournalError:
+            late, self._late = self._late, ()
+            if not (late and self._settle(db, late)):
+                raise
+            return self._append(db, at, mono, actor, fact)
         return entry
 
     def _append_sealed(self, db: Connection, entries: tuple[Entry, ...]) -> None:
@@ -209,16 +219,19 @@ class PostgresJournal:
         if not self._writable:
             db.execute(f"LISTEN {CHANNEL}")
 
-    def _settle(self, db: Connection, sent: tuple[Entry, ...]) -> None:
-        """Whether what was sent last is in the journal."""
+    def _settle(self, db: Connection, sent: tuple[Entry, ...]) -> bool:
+        """Whether what was sent last is in the journal; then the journal goes on behind it."""
         last = sent[-1]
         rows = postgres_table.read(db, self.address.window, last.seq - 1, 1)
-        if rows and rows[0][-1] == last.hash:
+        there = bool(rows and rows[0][-1] == last.hash)
+        self._late = () if there else sent
+        if there:
             self._head = (last.seq, last.hash)
             self._found = last if len(sent) == 1 else None
             epochs = [one.fact.epoch for one in sent if isinstance(one.fact, OperatorTook)]
             self._epoch = max(self._epoch, *epochs, 0)
         self._doubtful = ()
+        return there
 
     def _connected(self) -> Connection:
         if self._db is None:

@@ -45,6 +45,7 @@ def connect(address: Address, *, writable: bool) -> Connection:
 def connect_any(address: Address, *, writable: bool) -> Connection:
     """The same, whatever is in the database."""
     settings = f"-c idle_in_transaction_session_timeout={int(LIMIT_S * 1000)} -c lock_timeout=6000"
+    settings += r" -c default_transaction_isolation=read\ committed"  # see postgres_table
     if not writable:
         settings += " -c default_transaction_read_only=on"
     given: dict[str, Any] = {

@@ -66,7 +66,7 @@ SELECT name FROM {SCHEMA}.journals ORDER BY rehearsal, EXISTS (
 LIMIT 1
 """
 _ADD = f"INSERT INTO {SCHEMA}.journals (name, title, rehearsal) VALUES (%s, %s, %s)"
-_PIECE = 2000
+_PIECE = 500
 
 
 IDENTITY = """

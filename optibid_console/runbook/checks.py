@@ -259,6 +259,9 @@ class _Checker:
         elif step.artifact and not step.record:
             message = "needs record: the fact that its last line becomes"
             self.problems.add((*path, "artifact"), message, step.artifact)
+        if step.read_only and step.kind.is_operation:
+            message = f"a {step.kind.value} changes something: a rehearsal would launch it"
+            self.problems.add((*path, "read_only"), message, step.read_only)
         if step.timeout <= 0:
             self.problems.add((*path, "timeout"), "must be longer than 0", step.timeout)
         if step.record and not re.fullmatch(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)+", step.record):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from optibid_console.runbook import (
     restore_text,  # noqa: F401
 )
 from optibid_console.runbook.alternatives import chosen, is_left_out
-from optibid_console.runbook.checks import check
+from optibid_console.runbook.checks import check, steps_at
 from optibid_console.runbook.env_file import EnvFileError, parse_env_file, read_env_file
 from optibid_console.runbook.expansion import Expansion
 from optibid_console.runbook.facts import check_facts
@@ -30,12 +30,13 @@ from optibid_console.runbook.layout import (
     Registry,
     environment_of,
 )
-from optibid_console.runbook.model import Environment, Runbook
+from optibid_console.runbook.model import Environment, PanelSpec, ProbeSpec, Runbook
 from optibid_console.runbook.operations import with_texts
 from optibid_console.runbook.positions import KeyPath, line_of, positions
-from optibid_console.runbook.problems import Problem, Problems, RunbookError
+from optibid_console.runbook.problems import Problem, Problems, RunbookError, key_text
 from optibid_console.runbook.redaction import SHORTEST
 from optibid_console.runbook.secrets import Secrets
+from optibid_console.runbook.writes import evident_writes
 
 __all__ = ["Loaded", "Problem", "RunbookError", "load"]
 
@@ -88,7 +89,9 @@ def load(path: Path, environ: Mapping[str, str], registry: Registry | None = Non
     if problems.found:
         raise RunbookError(problems.sorted())
     digest = hashlib.sha256(canonical(to_plain(runbook))).hexdigest()
-    warnings = (*_warnings(secrets, path), *_off_warnings(off, problems))
+    warnings = (
+        *_warnings(secrets, path), *_off_warnings(off, problems), *_write_warnings(whole, problems)
+    )  # fmt: skip
     channels_off = {str(where[1]): why for where, why in off.items()}
     return Loaded(runbook, secrets, digest, path, warnings, channels_off)
 
@@ -215,6 +218,29 @@ def _warnings(secrets: Secrets, path: Path) -> tuple[Problem, ...]:
         )
         for name in secrets.too_short
     )  # fmt: skip
+
+
+def _write_warnings(whole: Runbook, problems: Problems) -> Iterator[Problem]:
+    """What a rehearsal would do and an observer sets off, and evidently changes something."""
+
+    def warning(path: KeyPath, found: tuple[str, ...], so: str) -> Problem:
+        said = ", ".join(f'"{one}"' for one in found)
+        line = line_of(problems.positions, path)
+        return Problem(problems.file, line, key_text(path), "", f"{said} {so}")
+
+    for path, step in steps_at(whole):
+        if step.read_only and (found := evident_writes(step.run)):
+            so = "evidently changes something: a rehearsal would do it, for it launches this step"
+            yield warning((*path, "read_only"), found, so)
+    observed: list[tuple[str, ProbeSpec | PanelSpec]] = [
+        *(("probes", one) for one in whole.probes.values()),
+        *(("panels", one) for one in whole.panels.values()),
+    ]
+    for section, one in observed:
+        run = one.settings.get("run")  # only a command has one
+        if isinstance(run, str) and (found := evident_writes(run)):
+            so = "evidently changes something: it would be done all the time, in a rehearsal too"
+            yield warning((section, one.id, "run"), found, so)
 
 
 def _probes_registry() -> Registry:

@@ -58,6 +58,27 @@ def spots(text: str) -> list[Spot]:
     return lexer.found
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One simple command of a shell text."""
+
+    words: tuple[str, ...]
+    """Without their quotes; `?` stands for what is filled in."""
+    into: tuple[str, ...] = ()
+    """The files that its output is redirected into."""
+
+
+def commands(text: str) -> list[Command]:
+    """The simple commands of a shell text as far as they can be told, also those in `$( )`.
+
+    Each ends before the one around it does. What stands in quotes is one word: what a second
+    shell reads is not looked into.
+    """
+    lexer = _Lexer(text)
+    lexer.read()
+    return lexer.commands
+
+
 class _Mode(Enum):
     COMMAND = auto()
     DOUBLE = auto()
@@ -82,6 +103,7 @@ class _Lexer:
         self.frames = [_Frame(_Mode.COMMAND)]
         self.heredocs: list[tuple[Heredoc, int]] = []
         self.unsure = ""
+        self.commands: list[Command] = []
 
     def read(self) -> None:
         while self.at < len(self.text):
@@ -94,6 +116,8 @@ class _Lexer:
                 self._nested(mode)
         if len(self.frames) > 1:
             self._doubt_all("a quote or bracket that is never closed")
+        for frame in reversed(self.frames):
+            self._end_command(frame)
 
     def _command(self) -> None:
         frame = self.frames[-1]
@@ -265,10 +289,12 @@ class _Lexer:
             self.at += heredoc.length
             return
         frame.words.aside = True
+        frame.words.into = self.text[self.at] == ">"
         if self.text.startswith("<<", self.at):
             self._doubt("a here-document without a plain end word")
         self.at += 1
         if self.text[self.at : self.at + 1] in ("&", "|", ">"):
+            frame.words.into &= self.text[self.at] != "&"
             self.at += 1
 
     def _heredoc_bodies(self) -> None:
@@ -314,6 +340,9 @@ class _Lexer:
     def _end_command(self, frame: _Frame) -> None:
         if frame.words.end_command() == "case":
             self._doubt_case(frame)
+        words, into = frame.words.take_command()
+        if words or into:
+            self.commands.append(Command(words, into))
 
     def _doubt(self, why: str) -> None:
         """From here on nothing is sure."""

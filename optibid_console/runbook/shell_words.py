@@ -6,7 +6,7 @@ What stands in them is quoted for this shell only, so no value may be put there.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 SECOND_SHELL = (
@@ -40,6 +40,12 @@ class Words:
     begun: bool = False
     aside: bool = False
     """The word that comes is a redirection's file or an option's value."""
+    into: bool = False
+    """The word that comes is a file that is written to."""
+    line: list[str] = field(default_factory=list)
+    """The command's words until now, without their quotes and without redirections."""
+    files: list[str] = field(default_factory=list)
+    """What the command's output goes into."""
     _next: _Next = _Next.ARGUMENT
     _computed: bool = False
 
@@ -57,6 +63,7 @@ class Words:
         """The word that ends here, without the directories before a command's name."""
         if not self.begun:
             return ""
+        self._keep()
         word = self.word.rpartition("/")[2]
         if word in _COMPUTES or word == "]]":
             self._computed = word != "]]"
@@ -73,7 +80,22 @@ class Words:
         word = self.end_word()
         self._next = _Next.ARGUMENT
         self.aside = False
+        self.into = False
         return word
+
+    def take_command(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The words of the command that has ended, and the files that it writes to."""
+        taken = tuple(self.line), tuple(self.files)
+        self.line.clear()
+        self.files.clear()
+        return taken
+
+    def _keep(self) -> None:
+        if self.into:
+            self.files.append(self.word)
+        elif not (self.aside and self._next is _Next.ARGUMENT):
+            self.line.append(self.word)
+        self.into = False
 
 
 def _after(now: _Next, word: str) -> _Next:

@@ -16,9 +16,11 @@ def security_headers(host: str, *, tls: bool) -> dict[str, str]:
     """Nothing comes from elsewhere, goes elsewhere or is shown inside of something else (W3C
     Content Security Policy Level 3). The terminal writes its own `<style>`, hence the inline
     styles; `'self'` doesn't mean a WebSocket in older browsers, hence its address."""
+    # what stands in front of a site without TLS may speak it
+    sockets = f"wss://{host}" if tls else f"ws://{host} wss://{host}"
     policy = (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-        f"font-src 'self'; img-src 'self'; connect-src 'self' {'wss' if tls else 'ws'}://{host}; "
+        f"font-src 'self'; img-src 'self'; connect-src 'self' {sockets}; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     return {
@@ -90,14 +92,13 @@ def enter_page() -> str:
     )
 
 
-def window_page(title: str, websocket_url: str) -> str:
+def window_page(title: str) -> str:
     """The terminal. `page.js` starts it once its font is there."""
     return _page(
         title,
         '<link rel="stylesheet" href="/static/xterm.css">\n'
         '<script src="/static/page.js" defer></script>',
-        f"""<div id="terminal" class="textual-terminal" data-font-size="16"
- data-session-websocket-url="{html.escape(websocket_url)}"></div>
+        f"""<div id="terminal" class="textual-terminal"></div>
 <main class="card" id="over">
 <h1>{html.escape(title)}</h1>
 <p id="said" role="status">Connecting …</p>

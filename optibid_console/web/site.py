@@ -214,14 +214,15 @@ class Site:
             return _json(503, why=str(error))
         self._tries.succeeded(peer)
         response = _json(200)
+        over_tls = request.headers["Origin"].startswith("https://")  # maybe only to a proxy
         response.set_cookie(
             self._cookie, self._doors.let_in(token), max_age=int(IDLE_S), path="/",
-            httponly=True, secure=self._tls, samesite="Strict",
+            httponly=True, secure=over_tls, samesite="Strict",
         )  # fmt: skip
         return response
 
     async def _entered(self, request: web.Request) -> web.Response:
-        return web.Response(status=204 if self._session(request) else 403)
+        return _json(200, entered=self._session(request) is not None)
 
     async def _leave(self, request: web.Request) -> web.Response:
         self._doors.put_out(request.cookies.get(self._cookie, ""))
@@ -243,8 +244,7 @@ class Site:
     async def _window_page(self, request: web.Request) -> web.Response:
         if self._session(request) is None:
             raise web.HTTPSeeOther("/")
-        scheme = "wss" if self._tls else "ws"
-        return _html(pages.window_page(self._title, f"{scheme}://{request.host}/ws"))
+        return _html(pages.window_page(self._title))
 
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
         session = self._session(request)
@@ -324,7 +324,7 @@ def _html(text: str) -> web.Response:
     return web.Response(text=text, content_type="text/html")
 
 
-def _json(status: int, **said: str) -> web.Response:
+def _json(status: int, **said: str | bool) -> web.Response:
     return web.json_response(said, status=status)
 
 

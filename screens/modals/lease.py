@@ -18,7 +18,7 @@ def lease_sheet(view: View) -> Choose:
         return [*_held(view, width, now), *_recorded(view, width), *_runbook(view, width)]
 
     def options() -> tuple[Option, ...]:
-        if view.drives:
+        if view.drives or view.observer:
             return ()
         if not view.holder:
             return (Option("take", "take the window", "t"), Option("watch", "only watch", "w"))
@@ -44,7 +44,10 @@ def _held(view: View, width: int, now: float) -> list[Line]:
             beat = f"The last heartbeat of their console came {format_span(role.stalled_s)} ago."
             lines += wrapped(beat, width, "warn")
         else:
-            lines += wrapped("Their console answers: it isn't this one.", width)
+            lines += wrapped(
+                "Their console answers, and isn't this one: its last heartbeat came within 5 s.",
+                width,
+            )
     elif role is not None and role.stalled_s > 1:
         stalled = f"Their screen has taken nothing for {format_span(role.stalled_s)}."
         lines += wrapped(stalled, width, "warn")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import tomli_w
 from measured import LAG_DIR
@@ -116,10 +117,14 @@ def end_engine(journal: Path) -> None:
 
 
 @contextmanager
-def played_demo(folder: Path, speed: float, env: dict[str, str]) -> Iterator[Path]:
-    """The demo's window, played by its own operator; gives the journal once it is there."""
+def played_demo(folder: Path, speed: float, env: dict[str, str], serve: str = "") -> Iterator[Path]:
+    """The demo's window, played by its own operator; gives the journal once it is there.
+
+    `serve`: shared with observers at this address; the link is then in `folder/link`."""
     root = folder / "demo"
     argv = [*CONSOLE, "demo", "--headless", "--speed", f"{speed:g}", "--dir", str(root)]
+    if serve:
+        argv += ["--serve", serve]
     player = subprocess.Popen(
         argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -128,11 +133,21 @@ def played_demo(folder: Path, speed: float, env: dict[str, str]) -> Iterator[Pat
         assert player.stderr is not None
         if not player.stdout.readline():
             raise RuntimeError(f"the demo didn't start: {player.stderr.read()}")
+        if serve:
+            (folder / "link").write_text(_link(player.stderr))
         drain(player)
         yield root / "window.journal"
     finally:
         player.terminate()
         player.wait(30)
+
+
+def _link(said: IO[str]) -> str:
+    for line in said:
+        found = re.search(r"'(optibid://[^']+)'", line)
+        if found:
+            return found[1]
+    raise RuntimeError("the demo gave no link")
 
 
 def drain(process: subprocess.Popen[str]) -> None:

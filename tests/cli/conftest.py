@@ -16,7 +16,7 @@ import pytest
 from optibid_console import engine_record
 
 ROOT = Path(__file__).parents[2]
-WITHIN_S = 30
+WITHIN_S = 120
 
 RUNBOOK = """
 [window]

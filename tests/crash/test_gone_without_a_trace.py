@@ -21,7 +21,7 @@ def unsettled(screen: Any) -> bool:
 
 async def killed(run: Path) -> None:
     """SIGKILL to the wrapper and to the command's group, once there is one."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             with contextlib.suppress(FileNotFoundError, IndexError, ProcessLookupError):
                 wrapper, command = (

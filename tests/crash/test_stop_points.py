@@ -6,6 +6,8 @@ import asyncio
 import signal
 from typing import Any
 
+import pytest
+
 from optibid_console.commands import RunStep
 from optibid_console.entries import Outcome, RunEnded, StepFinished, StepStarted
 from optibid_console.journal.chain import verify
@@ -18,14 +20,22 @@ def settled(screen: Any) -> bool:
     return screen.state.step("1.1").status not in ACTIVE
 
 
+AT_A_TIME = 5
+"""Points that are tried side by side: most of it is waiting, but engines need time to start."""
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("stop points")
 async def test_a_kill_there_leaves_one_launch_one_outcome_and_all_output(new_place: Any) -> None:
+    turns = asyncio.Semaphore(AT_A_TIME)
     places = {point: new_place(point) for point in STOP_POINTS}
-    await asyncio.gather(*(killed_at(point, place) for point, place in places.items()))
+    await asyncio.gather(*(killed_at(point, place, turns) for point, place in places.items()))
 
 
-async def killed_at(point: str, place: Any) -> None:
+async def killed_at(point: str, place: Any, turns: asyncio.Semaphore) -> None:
     try:
-        await engine_killed_at(point, place)
+        async with turns:
+            await engine_killed_at(point, place)
         recorded_once(place)
     except Exception as error:
         recorded = [one.fact for one in entries_of(place.journal)][1:]

@@ -143,7 +143,7 @@ async def test_who_only_watches_follows_the_journal_of_an_engine_that_does_not_a
     await suspended(first)
     source = JournalSource(place.journal, "bob")
     seen: list[object] = []
-    async with contextlib.aclosing(source.events()) as events, asyncio.timeout(20):
+    async with contextlib.aclosing(source.events()) as events, asyncio.timeout(60):
         async for event in events:
             seen.append(event)
             if isinstance(event, CaughtUp):

@@ -21,6 +21,7 @@ from optibid_console.signals import Pulse
 from optibid_console.state import ACTIVE, StepStatus
 from optibid_console.stop_points import STOP_POINTS
 from tests.crash.conftest import Place, ssh_target
+from tests.crash.test_stop_points import AT_A_TIME
 from tests.servers.namespaces import Cable
 from tests.servers.postgres import PostgresServer
 from tests.servers.team import Team
@@ -63,17 +64,20 @@ async def suspended(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("stop points")
 @pytest.mark.server("sshd")
 async def test_the_second_console_takes_over_at_every_stop_point_of_a_run(
     consoles: Consoles,
 ) -> None:
     pairs = {point: consoles(point) for point in STOP_POINTS}
-    await asyncio.gather(*(taken_over_at(point, *pair) for point, pair in pairs.items()))
+    turns = asyncio.Semaphore(AT_A_TIME)
+    await asyncio.gather(*(taken_over_at(point, turns, *pair) for point, pair in pairs.items()))
 
 
-async def taken_over_at(point: str, first: Place, second: Place) -> None:
+async def taken_over_at(point: str, turns: asyncio.Semaphore, first: Place, second: Place) -> None:
     try:
-        await suspended_and_taken_over(point, first, second)
+        async with turns:
+            await suspended_and_taken_over(point, first, second)
         recorded_once(first)
     except Exception as error:
         recorded = [one.fact for one in places.entries_of(first.seen)][1:]

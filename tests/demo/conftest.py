@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import asyncssh
@@ -17,26 +15,12 @@ FAST = 480.0
 """At this speed the new release's fault begins after 4 s."""
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A stack and how long it took to start."""
-
-    stack: Stack
-    took_s: float
-
-
 @pytest.fixture(scope="session")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
-    begun = time.monotonic()
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack that the test leaves as it is."""
     root = tmp_path_factory.mktemp("demo") / "stack"
     with running_stack(root, FAST, lambda line: None) as stack:
-        yield Started(stack, time.monotonic() - begun)
-
-
-@pytest.fixture
-def stack(started: Started) -> Stack:
-    """A stack that the test leaves as it is."""
-    return started.stack
+        yield stack
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,7 @@ def demo(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=400,
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
     )
@@ -86,6 +86,21 @@ def test_a_speed_that_is_none_is_bad_input(tmp_path: Path, speed: str) -> None:
     done = demo("--speed", speed, cwd=tmp_path)
     assert done.returncode == 2
     assert f"{speed!r} is no speed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--headless", "--serve", "here:there"], "'here:there' is no HOST:PORT"),
+        (["--headless", "--share", "ann"], "--share needs --headless and --serve"),
+        (["--serve", "127.0.0.1:0", "--share", "ann"], "--share needs --headless and --serve"),
+    ],
+)
+def test_what_can_not_be_shared_is_bad_input(tmp_path: Path, options: list[str], why: str) -> None:
+    done = demo(*options, "--dir", str(tmp_path / "demo"), cwd=tmp_path)
+    assert done.returncode == 2
+    assert why in done.stderr
+    assert not (tmp_path / "demo").exists()
 
 
 def test_without_a_terminal_it_names_the_headless_demo(tmp_path: Path) -> None:
@@ -138,6 +153,8 @@ def test_the_headless_story_ends_with_everything_back(tmp_path: Path) -> None:
     assert action["steps"] == ["R1", "R2", "R3", "R4a", "R4b", "R5"]
     assert [one["outcome"] for one in bodies("action-finished")] == ["succeeded"]
     assert {one["outcome"] for one in bodies("step-finished")} == {"succeeded"}
+    lamp = [one for one in bodies("readiness-changed") if one["action_id"] == "rollback"]
+    assert any(one["ready"] for one in lamp), lamp[-1]
     assert bodies("window-closed")[0]["outcome"] == "rolled back"
     assert {one["channel"] for one in bodies("told")} == {"chat", "status-page"}
     titles = [one["title"] for one in bodies("told") if one["channel"] == "status-page"]

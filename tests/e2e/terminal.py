@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pyte
 
-WITHIN_S = 30.0
+WITHIN_S = 120.0
 _LOOK_S = 0.02
 _BECOME_FOREGROUND = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "

@@ -105,7 +105,7 @@ class Actions:
         return process.wait(30), out
 
     def ended(self, process: subprocess.Popen[str]) -> tuple[int, str, str]:
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
         assert "Traceback" not in out + err
         return process.returncode, out, err
 

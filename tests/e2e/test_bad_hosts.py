@@ -14,7 +14,8 @@ import asyncssh
 import pytest
 
 from tests.e2e.conftest import Home, until
-from tests.servers.sshd import Keys, OpenSshServer, free_port
+from tests.servers.ports import free_port
+from tests.servers.sshd import Keys, OpenSshServer
 
 WINDOW = """
 [window]
@@ -144,7 +145,7 @@ def test_a_probe_and_a_step_say_what_is_wrong_with_their_host(home: Home, hosts:
         screen.until(f"{name} on {name}", "refused")
         screen.press("1\x1b[B")
     check_steps(home, hosts)
-    check_probes(hosts, *probing.communicate(timeout=30))
+    check_probes(hosts, *probing.communicate(timeout=120))
     assert probing.returncode == 4
 
 

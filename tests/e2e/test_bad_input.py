@@ -156,7 +156,7 @@ def test_a_journal_from_a_newer_version(home: Home) -> None:
     engine = home.start("engine", "--journal", str(home.journal))
     until(lambda: home.journal.exists() and len(home.entries()) > 2)
     engine.terminate()
-    engine.communicate(timeout=30)
+    engine.communicate(timeout=120)
     newer(home.journal)
     says = f"was written by a newer version of optibid-console (format {FORMAT + 1}"
     screen = home.terminal("run", "--journal", str(home.journal))

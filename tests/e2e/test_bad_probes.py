@@ -86,6 +86,7 @@ def test_probe_prints_what_happened_and_that_it_is_no_measurement(misbehaving: H
     assert "owned\x07" not in text
 
 
+@pytest.mark.alone
 async def test_the_others_keep_their_cadence(misbehaving: Home) -> None:
     screen = await asyncio.to_thread(misbehaving.console)
     (engine,) = engine_record.running()

@@ -174,6 +174,7 @@ async def watching(home: Home, seen: list[float]) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("how", ["stopped", "unread"])
 async def test_a_screen_that_stalls_delays_nothing_and_then_shows_the_present(
     home: Home, how: str

@@ -77,7 +77,7 @@ def test_the_engine_in_the_foreground_ends_well_when_told_to(
     until(lambda: engine_record.find(home.journal) and home.journal.exists())
     until(lambda: home.entries("engine-started"))
     engine.send_signal(number)
-    out, err = engine.communicate(timeout=30)
+    out, err = engine.communicate(timeout=120)
     assert (engine.returncode, out, err) == (0, "", "")
     until(home.nothing_is_left)
 

@@ -262,7 +262,7 @@ def start_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StartEngine
             yield bench
         finally:
             engine.stop("the test is over")
-            await asyncio.wait_for(running, 20)
+            await asyncio.wait_for(running, 60)
             for target in targets.values():
                 await target.close()
             await journal.release()

@@ -228,7 +228,7 @@ async def rehearsing(
         yield bench
     finally:
         engine.stop("the test is over")
-        await asyncio.wait_for(life, 20)
+        await asyncio.wait_for(life, 60)
         for target in opened.values():
             await target.close()
         await journal.release()
@@ -393,7 +393,7 @@ async def test_what_it_measures_feeds_the_estimate_of_a_real_window(
         await bench.step("1a")
         await bench.do(c.StartAction("rollback", "rollback"))
         state = await bench.until(lambda state: state.actions and idle(state))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len((last_measured(little.runbook) or NOTHING).durations_s) < 2:
                 await asyncio.sleep(0.02)  # a file, written by another thread
     measured = last_measured(little.runbook)

@@ -33,7 +33,7 @@ def pids_of(run: Path) -> tuple[int, int] | None:
 async def wipe_out(bench: Any, run_id: str) -> Path:
     """Kill a run's wrapper and its command, as an out-of-memory killer does; gives its place."""
     run: Path = bench.room / "runs" / run_id
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (pids := pids_of(run)):
             await asyncio.sleep(0.02)
     wrapper, command = pids
@@ -48,7 +48,7 @@ async def lost_2b(bench: Any) -> tuple[WindowState, Path]:
     await bench.do(c.RunStep("2b"))
     await bench.until(lambda state: any(run.launched for run in state.active_runs()))
     out = bench.room / "runs" / bench.state.last_run / "out"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not out.exists() or out.read_bytes() != b"begun\n":
             await asyncio.sleep(0.02)
     place = await wipe_out(bench, bench.state.last_run)

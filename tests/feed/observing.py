@@ -10,6 +10,7 @@ from optibid_console.feed.certificate import server_context
 from optibid_console.feed.doorway import open_doorway
 from optibid_console.feed.link import Link, new_token
 from optibid_console.feed.listener import ObserverListener, Pass
+from optibid_console.feed.snapshot import Snapshots
 
 
 class Shared:
@@ -19,19 +20,19 @@ class Shared:
         self.window = window
         self.passes: dict[str, Pass] = {}
         self.attendance = Attendance(window.hub)
-        self.listener = self._new()
+        self.snapshots: Snapshots | None = None
         self.door = open_doorway("127.0.0.1", 0)
         self.port = self.door.getsockname()[1]
         self.context, self.fingerprint = server_context()
 
     async def start(self) -> None:
+        self.listener = self._new()
         await self.listener.start(self.door, self.context)
 
     async def restart(self) -> None:
         """Another engine's listener, at the same place."""
         self.door = open_doorway("127.0.0.1", self.port)
         self.attendance = Attendance(self.window.hub)
-        self.listener = self._new()
         await self.start()
 
     def link(self, name: str = "support", lasts_s: float = 3600.0) -> Link:
@@ -43,7 +44,10 @@ class Shared:
         return self.passes.get(token, "no such link")
 
     def _new(self) -> ObserverListener:
-        return ObserverListener(self.window.hub, self.window.journal, self.admit, self.attendance)
+        window = self.window
+        return ObserverListener(
+            window.hub, window.journal, self.admit, self.attendance, self.snapshots
+        )
 
 
 def own_state(folder: Path, monkeypatch) -> None:

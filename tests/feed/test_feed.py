@@ -23,47 +23,10 @@ from optibid_console.feed.client import FeedSource
 from optibid_console.feed.server import FeedServer
 from optibid_console.feed.wire import Hello, encode_hello
 from optibid_console.signals import LogLines, Presence, Pulse
-from optibid_console.source import CaughtUp, Ended, Event, Lost, Role, SourceError
+from optibid_console.source import CaughtUp, Ended, Lost, Role, SourceError
+from tests.feed.screen import Screen
 
-WITHIN_S = 10
-
-
-class Screen:
-    """A source whose events are collected."""
-
-    def __init__(self, source: FeedSource) -> None:
-        self.source = source
-        self.events: list[Event] = []
-        self._news = asyncio.Condition()
-        self.task = asyncio.create_task(self._collect())
-
-    async def _collect(self) -> None:
-        try:
-            async with aclosing(self.source.events()) as events:
-                async for event in events:
-                    self.events.append(event)
-                    async with self._news:
-                        self._news.notify_all()
-        finally:
-            async with self._news:
-                self._news.notify_all()
-
-    async def until(self, holds) -> None:
-        async with self._news, asyncio.timeout(WITHIN_S):
-            await self._news.wait_for(lambda: holds(self.events) or self.task.done())
-        if not holds(self.events):
-            self.task.result()
-            raise AssertionError(f"the source ended without it: {self.events[-3:]}")
-
-    def seqs(self) -> list[int]:
-        return [one.seq for one in self.events if isinstance(one, Entry)]
-
-    def of(self, kind):
-        return [one for one in self.events if isinstance(one, kind)]
-
-    async def close(self) -> None:
-        await self.source.close()
-        await asyncio.wait_for(self.task, WITHIN_S)
+WITHIN_S = 60
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def test_the_frames_are_those_of_the_architecture_page() -> None:
     assert encode(CaughtUp(3)).data == b'{"caught_up":3}'
     assert json.loads(encode_hello(Hello("ann", "watch", 4))) == {
         "hello": 1, "name": "ann", "want": "watch", "after": 4, "life": "", "signals_after": 0,
-        "take_over": "", "token": "",
+        "take_over": "", "token": "", "snapshot": False,
     }  # fmt: skip
     assert json.loads(encode_command(Asked(1, Abort()))) == {
         "id": 1, "command": {"kind": "abort", "body": {"run_id": ""}},

@@ -277,7 +277,7 @@ async def test_who_watches_is_told_of_entries_who_holds_it_and_that_it_was_close
     await journal.acquire("ann", this_engine())
     first = await journal.append("ann", Held("x"))
     watch = JournalWatch(kept.place, "bob")
-    async with aclosing(watch.events()) as events, asyncio.timeout(30):
+    async with aclosing(watch.events()) as events, asyncio.timeout(60):
         seen = [await anext(events) for _ in range(3)]
         assert seen == [Role(False, "ann", seen[0].since, elsewhere=True), first, CaughtUp(1)]
         second = await journal.append("ann", WindowClosed("completed"))

@@ -23,8 +23,9 @@ from optibid_console.entries import (
     SpillOpened,
     StepStarted,
     WindowClosed,
+    seal,
 )
-from optibid_console.journal import places, postgres_link, postgres_schema
+from optibid_console.journal import places, postgres_link, postgres_schema, postgres_table
 from optibid_console.journal.following import JournalWatch
 from optibid_console.journal.journal import JournalAway, JournalError
 from optibid_console.journal.lease import Deposed, Standing, this_engine
@@ -85,48 +86,37 @@ FORBIDDEN = [
 ]
 
 
-@pytest.mark.parametrize("statement", FORBIDDEN)
-async def test_an_operator_appends_and_changes_nothing(address: Address, statement: str) -> None:
+def refused(address: Address, statement: str, says: str | None = None) -> None:
+    with (
+        closing(postgres_link.connect_any(address, writable=True)) as db,
+        pytest.raises(psycopg.errors.InsufficientPrivilege, match=says),
+    ):
+        db.execute(statement.encode())
+
+
+async def test_an_operator_appends_and_changes_nothing(team: Team, address: Address) -> None:
     journal = await PostgresJournal.open(address)
     await journal.acquire("ann", this_engine())
     await journal.append("ann", Held("x"))
     await journal.close()
-    with (
-        closing(postgres_link.connect_any(address, writable=True)) as db,
-        pytest.raises(psycopg.errors.InsufficientPrivilege),
-    ):
-        db.execute(statement.encode())
+    for statement in FORBIDDEN:
+        refused(address, statement)
+    for statement in FORBIDDEN[:4]:  # nor does its owner, without meaning to
+        refused(team.address("postgres"), statement, "append only")
+    assert places.verify(address).entries == 1
 
 
-@pytest.mark.parametrize("statement", FORBIDDEN[:4])
-async def test_nor_does_its_owner_without_meaning_to(
-    team: Team, address: Address, statement: str
-) -> None:
-    journal = await PostgresJournal.open(address)
-    await journal.append("ann", Held("x"))
-    await journal.close()
-    with (
-        closing(psycopg.connect(team.dsn, autocommit=True)) as db,
-        pytest.raises(psycopg.errors.InsufficientPrivilege, match="append only"),
-    ):
-        db.execute(statement.encode())
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        *FORBIDDEN,
-        "INSERT INTO optibid_console.journals (name, title, rehearsal) VALUES ('x', 'x', false)",
-        "INSERT INTO optibid_console.entries VALUES ('one', 9, 1, 1, 'a', 'held', '{}', '', '')",
-        "SELECT token FROM optibid_console.journals",
-    ],
+WRITES = (
+    "INSERT INTO optibid_console.journals (name, title, rehearsal) VALUES ('x', 'x', false)",
+    "INSERT INTO optibid_console.entries VALUES ('one', 9, 1, 1, 'a', 'held', '{}', '', '')",
+    "SELECT token FROM optibid_console.journals",
 )
-async def test_an_observer_only_reads(team: Team, address: Address, statement: str) -> None:
-    with (
-        closing(postgres_link.connect_any(team.observer, writable=True)) as db,
-        pytest.raises(psycopg.errors.InsufficientPrivilege),
-    ):
-        db.execute(statement.encode())
+
+
+async def test_an_observer_only_reads(team: Team, address: Address) -> None:
+    for statement in (*FORBIDDEN, *WRITES):
+        refused(team.observer, statement)
+    assert places.verify(team.observer).problem == ""
 
 
 async def test_who_watches_issues_no_statement_that_writes(team: Team, address: Address) -> None:
@@ -206,6 +196,23 @@ async def test_what_was_committed_while_the_server_went_away_is_found_when_it_is
     if journal.head()[0]:  # it was committed: the second try gets it, and adds nothing
         assert (await journal.append("ann", Held("lost or not"))).seq == 1
     assert (await journal.append("ann", Held("next"))).seq == journal.head()[0]
+    assert places.verify(address).problem == ""
+
+
+@pytest.mark.parametrize("fact", [Held("sent before"), Held("another")])
+async def test_what_a_frozen_server_commits_when_it_wakes_up_is_gone_on_from(
+    journal: PostgresJournal, wire: Proxy, address: Address, fact: Held
+) -> None:
+    """It was sent, its connection was lost, it wasn't there when that was looked for; now it is."""
+    sent = seal(1, 1.0, 1.0, "ann", Held("sent before"), journal.head()[1])
+    journal._doubtful = (sent,)
+    wire.cut(refuses=False)
+    await until_back(journal)
+    with closing(postgres_link.connect_any(address, writable=True)) as db:
+        postgres_table.append(db, address.window, journal._token, journal._epoch, sent)
+    entry = await journal.append("ann", fact)
+    assert entry.seq == (1 if fact == sent.fact else 2)
+    assert (await journal.append("ann", Held("next"))).seq == entry.seq + 1
     assert places.verify(address).problem == ""
 
 

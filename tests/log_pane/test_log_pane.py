@@ -291,6 +291,7 @@ async def test_scrolling_in_wrapped_lines_goes_row_by_row(app: Any, settle: Any)
         assert app.rows[1:] == rows[: len(app.rows) - 1]
 
 
+@pytest.mark.alone
 async def test_a_line_of_fifty_megabytes_is_drawn_at_once(app: Any, settle: Any) -> None:
     async with app.run_test(size=SIZE) as pilot:
         app.pane.add(LogLines("backend", b"\x1b[31m" + b"x" * 50_000_000 + b"\n", 1))
@@ -384,7 +385,7 @@ async def test_t_goes_round_the_tails(app: Any, settle: Any, numbered: Any) -> N
 
 
 async def saved(app: Any, pilot: Any) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not app.told:
             await pilot.pause()
 

@@ -10,8 +10,12 @@ import statistics
 import time
 from typing import Any
 
+import pytest
+
 from optibid_console.signals import LogLines
 from screens.widgets.ring import Ring
+
+pytestmark = pytest.mark.alone
 
 BATCH_LINES = 2_500
 LINE = b"2026-11-24 20:17:42 - main - INFO - request %06d done ".ljust(119, b"x") + b"\n"

@@ -211,7 +211,7 @@ class Window:
             yield self.bench
         finally:
             engine.stop("the test is over")
-            await asyncio.wait_for(running, 30)
+            await asyncio.wait_for(running, 60)
             for target in targets.values():
                 await target.close()
             await journal.release()

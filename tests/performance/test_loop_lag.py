@@ -27,6 +27,8 @@ from optibid_console.signals import LogLines, Missed, Pulse, Signal
 from tests.bench.figures import percentile
 from tests.bench.measured import LAG_DIR, lags
 
+pytestmark = pytest.mark.alone
+
 BENCH = Path(__file__).parents[1] / "bench"
 LINES_S, FLOOD_S = 20_000, 4.0
 LAG_MS = 150.0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 
 import pytest
 import trustme
 
+from tests.servers.ports import free_port
 from tests.servers.raw import Serve
 
 
@@ -20,10 +20,8 @@ async def serve() -> AsyncIterator[Serve]:
 
 @pytest.fixture
 def nobody() -> int:
-    """A port that refuses: it was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that refuses."""
+    return free_port()
 
 
 @pytest.fixture(scope="session")

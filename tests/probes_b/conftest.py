@@ -13,7 +13,6 @@ import pytest
 
 from probes.probe import Completed, HostError, Tail, TailBatch
 from tests.probes_b.pages import Answer, PageServer
-from tests.servers.docker import DockerServer
 
 
 class CuttableHost:
@@ -118,7 +117,7 @@ class Follower:
     def lines(self) -> list[str]:
         return self.data.decode().splitlines()
 
-    async def until(self, holds: Callable[[], bool], timeout_s: float = 15) -> None:
+    async def until(self, holds: Callable[[], bool], timeout_s: float = 60) -> None:
         """Wait until it holds. Raises `AssertionError` with what there was instead."""
         if self._task.done():
             self._task.result()
@@ -185,13 +184,3 @@ async def follow() -> AsyncIterator[Callable[[Tail], Follower]]:
     yield start
     for follower in followers:
         await follower.stop()
-
-
-@pytest.fixture(scope="session")
-def docker_server() -> Iterator[DockerServer]:
-    """A real Docker; mark the test with `server("docker")`."""
-    server = DockerServer()
-    try:
-        yield server
-    finally:
-        server.close()

@@ -246,7 +246,7 @@ async def test_a_failing_health_check(docker_server: DockerServer, name: str) ->
     check = ("--health-cmd", "echo database refused; exit 1", "--health-interval", "200ms")
     docker_server.run(name, WAIT, *check, "--health-retries", "1")
     probe = probe_of(docker_server.url, name)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while (reading := await probe.read()).status is Status.WARN:
             await asyncio.sleep(0.1)
     assert (reading.status, reading.summary) == (Status.FAILING, "unhealthy: database refused")

@@ -143,6 +143,7 @@ async def test_a_recreated_container_is_followed_from_its_beginning(
 
 
 @docker
+@pytest.mark.alone  # all workers use the same one
 async def test_a_docker_that_goes_and_comes_back(
     docker_server: DockerServer, follow: Follow, name: str
 ) -> None:

@@ -167,7 +167,7 @@ def growing(serve: Serve, tmp_path: Path) -> Iterator[tuple[PrometheusServer, Gr
 
 
 async def until_data(probe: PrometheusProbe) -> float:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (reading := await probe.read()).value is None:
             await asyncio.sleep(0.1)  # Prometheus has no way to say that it has scraped
     return reading.value

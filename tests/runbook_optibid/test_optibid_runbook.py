@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from optibid_console.action_plan import facts_named
 from optibid_console.gates import gates_of
 from optibid_console.runbook.load import Loaded, load
 from optibid_console.runbook.model import Runbook, StepKind
 
+RUN = StepKind.RUN
 CONFIG = Path(__file__).parents[2] / "config.toml"
 STACKS = ("docker-compose", "kubernetes", "systemd", "pm2", "directory")
 OPTIONAL = ("redis", "kafka", "clickhouse", "mlflow", "minio")
@@ -182,3 +184,42 @@ def test_each_gate_that_the_comments_offer_can_be_taken_as_it_is(tmp_path: Path)
     assert gates["phase:database-migration"].signoffs == ("Engineering Lead", "DevOps Lead")
     assert gates["phase:maintenance-off"].criteria == "all"
     assert gates["action:clear-cache"].second_person
+
+
+def test_what_is_read_only_and_what_is_observed_evidently_writes_nothing(tmp_path: Path) -> None:
+    assert not [one for one in loaded(tmp_path).warnings if "evidently" in one.message]
+
+
+def test_the_lamp_looks_for_all_that_the_rollback_goes_back_to(runbook: Runbook) -> None:
+    rollback = runbook.action("rollback")
+    assert rollback is not None
+    needed = {fact for step in rollback.steps for fact in facts_named(step.run) if step.kind is RUN}
+    recorded = {step.record for _, step in runbook.steps() if step.artifact}
+    looked_for = {
+        fact
+        for name in rollback.ready_when
+        for fact in facts_named(str(runbook.probes[name].settings))
+    }
+    assert needed & recorded
+    assert needed & recorded <= looked_for
+
+
+def test_what_starts_a_release_is_judged_by_more_than_its_exit_status(runbook: Runbook) -> None:
+    rollback = runbook.action("rollback")
+    assert rollback is not None
+    starts = [step for _, step in runbook.steps() if re.match(r"3\.2|4\.2", step.id)]
+    starts += [step for step in rollback.steps if step.id.startswith("R3")]
+    assert len(starts) == 3
+    assert all(step.evidence for step in starts)
+
+
+def test_no_stack_uses_the_programs_of_another(runbook: Runbook) -> None:
+    own = {"docker-compose": "docker", "kubernetes": "kubectl", "systemd": "systemctl",
+           "pm2": "pm2", "directory": "bin/backend"}  # fmt: skip
+    rollback = runbook.action("rollback")
+    assert rollback is not None
+    steps = [*(step for _, step in runbook.steps()), *rollback.steps]
+    said = "\n".join(step.run for step in steps if step.kind is RUN)
+    for stack, program in own.items():
+        found = re.search(rf"(?<![\w./-]){program}\s", said)
+        assert bool(found) == (stack == runbook.window.stack), program

@@ -50,7 +50,7 @@ class Console:
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Let the app work until this holds."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not holds():
                 await self.pilot.pause()
 

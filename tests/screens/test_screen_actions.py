@@ -116,15 +116,15 @@ async def test_who_watches_starts_no_action_of_the_runbook(console: Start) -> No
 async def test_a_long_sheet_is_scrolled_by_its_page_keys(console: Start) -> None:
     async with console(rec.tripped(), size=(80, 20)) as it:
         await it.press("R")
-        assert "Why now" in it.sheet()
+        await it.until(lambda: "Why now" in it.sheet())
         await it.press("pagedown")
-        assert "Why now" not in it.sheet()
+        await it.until(lambda: "Why now" not in it.sheet())
         for _ in range(3):
             await it.press("pagedown")
-        assert "What is not ready" in it.sheet()
+        await it.until(lambda: "What is not ready" in it.sheet())
         for _ in range(4):
             await it.press("pageup")
-        assert "Why now" in it.sheet()
+        await it.until(lambda: "Why now" in it.sheet())
         assert it.source.sent == []
 
 
@@ -139,7 +139,7 @@ async def test_a_word_that_is_broken_loses_nothing(console: Start) -> None:
                     for one in book.actions)  # fmt: skip
     async with console(rec.tripped(replace(book, actions=actions)), size=(80, 24)) as it:
         await it.press("R")
-        assert path in "".join(line.strip() for line in it.sheet().splitlines())
+        await it.until(lambda: path in "".join(one.strip() for one in it.sheet().splitlines()))
         drawn = [line.text for line in it.app.screen.query_one(Page).lines]
         assert max(map(len, drawn)) <= it.app.screen.query_one(Page).size.width
 

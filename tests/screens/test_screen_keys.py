@@ -9,6 +9,7 @@ from optibid_console import entries as e
 from optibid_console.commands import Refused
 from optibid_console.runbook.channels import Channel, ChannelKind, Event
 from optibid_console.signals import Pulse
+from optibid_console.source import Role
 from screens.modals.help import help_lines
 from tests.screens import recording as rec
 from tests.screens.conftest import Start, text_of
@@ -488,3 +489,37 @@ async def test_help_names_the_keys_of_the_pane(console: Start) -> None:
         assert any("Rollback" in line for line in it.sheet_lines())
         timeline = [line.text for line in help_lines(it.app.view, "timeline", 90)]
         assert "  Up Down j k  move" in timeline
+
+
+async def test_from_another_console_that_answers_it_is_taken_by_typing_whose_it_is(
+    console: Start,
+) -> None:
+    async with console(rec.good_day(), operator=False) as it:
+        it.source.push(Role(False, "oncall-1", rec.T0 - 62 * 60, elsewhere=True))
+        await it.settle()
+        await it.press("l")
+        assert "its last heartbeat came within 5 s" in it.sheet()
+        await it.press("down", "enter")
+        assert "Type oncall-1 to take the window from them" in it.sheet()
+        await it.type("oncall-2")
+        await it.press("enter")
+        assert it.said()[-1] == "oncall-1 holds this window: nothing was done"
+        assert it.source.sent == []
+        await it.press("l", "down", "enter")
+        await it.type("oncall-1")
+        await it.press("enter")
+        await it.type("they are asleep")
+        await it.press("enter")
+        assert await it.sent() == [c.TakeOver("they are asleep", "oncall-1")]
+
+
+async def test_from_one_that_is_silent_a_reason_is_enough(console: Start) -> None:
+    async with console(rec.good_day(), operator=False) as it:
+        it.source.push(Role(False, "oncall-1", rec.T0 - 62 * 60, 75, elsewhere=True))
+        await it.settle()
+        await it.press("l")
+        assert "The last heartbeat of their console came 1:15 ago." in it.sheet()
+        await it.press("down", "enter")
+        await it.type("their laptop died")
+        await it.press("enter")
+        assert await it.sent() == [c.TakeOver("their laptop died")]

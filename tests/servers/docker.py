@@ -2,57 +2,78 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tarfile
-import tempfile
 import time
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
 IMAGE = "optibid-console-test:1"
+START_S = 60.0
+STOP_S = 60.0
 
 
 class DockerServer:
-    """Docker for tests: `url` is its address, `run` starts a Python in a container."""
+    """Docker for tests: `url` is its address, `run` starts a Python in a container.
 
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-        self._folder = Path(tempfile.mkdtemp(prefix="dockerd-", dir="/tmp"))
+    All processes of a test run share one dockerd: whoever comes first starts it, whoever
+    leaves last ends it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` is the same for all processes of the run, and for no other run."""
+        folder.mkdir(exist_ok=True)
+        self._folder = folder
         self._containers: set[str] = set()
+        self._pid = folder / "pid"
+        self._users = (folder / "users").open("wb")
+        own = f"unix://{folder}/docker.sock"
         self.url = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-        if not answers(self.url):
-            self.url = f"unix://{self._folder}/docker.sock"
-            self.start()
-        self._import_image()
-
-    @property
-    def is_ours(self) -> bool:
-        return self._process is not None
+        with self._at_the_door():
+            fcntl.flock(self._users, fcntl.LOCK_SH)
+            if answers(own) or not answers(self.url):
+                self.url = own
+            self.is_ours = self.url == own
+            if not answers(self.url):
+                self.start()
+            if not self.cli("images", "-q", IMAGE) or not self.is_ours:
+                self._import_image()
 
     def start(self) -> None:
         """Start a dockerd; its bridge stays the default one, so no other's is deleted."""
         folder = self._folder
-        argv = ["dockerd", "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"]
-        argv += ["--pidfile", f"{folder}/pid", "-H", self.url]
+        # it outlives the process that starts it, and is nobody's child
+        argv = ["setsid", "--fork", "dockerd", "--data-root", f"{folder}/data"]
+        argv += ["--exec-root", f"{folder}/exec", "--pidfile", str(self._pid), "-H", self.url]
         # runc would keep files where a test has its XDG_RUNTIME_DIR, which goes with the test
         env = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
         with (folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(argv, stdout=log, stderr=log, env=env)
-        deadline = time.monotonic() + 20
+            subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
+        deadline = time.monotonic() + START_S
         while not answers(self.url):
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if time.monotonic() > deadline:
                 said = (folder / "log").read_text(errors="replace")[-2000:]
                 raise RuntimeError(f"dockerd did not start:\n{said}")
             time.sleep(0.05)
 
     def stop(self) -> None:
         """Stop the dockerd that `start` started, and its containers."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(20)
+        if not self._pid.exists():
+            return
+        pid = int(self._pid.read_text())
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_S
+        while _runs(pid):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"dockerd, process {pid}, did not end within {STOP_S:g} s")
+            time.sleep(0.02)
 
     def cli(self, *argv: str, stdin: bytes | None = None) -> str:
         """What a `docker` command prints."""
@@ -73,13 +94,23 @@ class DockerServer:
         self.cli("rm", "-f", name)
 
     def close(self) -> None:
-        """Remove what the tests started, and our dockerd."""
+        """Remove what this process started; the last one stops our dockerd."""
         if answers(self.url):
             for name in self.cli("ps", "-a", "--format", "{{.Names}}").split():
                 if name in self._containers:
                     self.remove(name)
-        self.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        in_use = contextlib.suppress(BlockingIOError)
+        with self._at_the_door(), self._users, in_use:
+            fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.stop()
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _at_the_door(self) -> Iterator[None]:
+        """One process at a time comes or leaves."""
+        with self._folder.with_suffix(".door").open("wb") as door:
+            fcntl.flock(door, fcntl.LOCK_EX)
+            yield
 
     def _import_image(self) -> None:
         """An image that is a skeleton: `/usr` is the host's, mounted read-only."""
@@ -111,3 +142,11 @@ def answers(url: str) -> bool:
             return b" 200 " in connection.recv(64)
         except OSError:
             return False
+
+
+def _runs(pid: int) -> bool:
+    """Whether the process is there, and no zombie that nobody waits for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
+    except OSError:
+        return False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from tests.servers.namespaces import Machine
+from tests.servers.ports import free_port
 
 NOBODY = 65534
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
@@ -61,7 +61,7 @@ class PostgresServer:
             self._prefix = [*machine.prefix, *self._prefix]
         self.directory = Path(tempfile.mkdtemp(prefix="console-pg-"))
         self.data = self.directory / "data"
-        self.port = _free_port()
+        self.port = free_port()
         secret = self.directory / "secret"
         secret.write_text(self.password)
         if self._identity:
@@ -144,9 +144,3 @@ class PostgresServer:
             log = self.directory / "log"
             said += log.read_text(errors="replace")[-2000:] if log.exists() else ""
             raise RuntimeError(f"{tool} exited {done.returncode}: {said}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
+
+from tests.servers.ports import free_port
 
 _CONFIG = """\
 global:
@@ -26,9 +27,7 @@ class PrometheusServer:
     def __init__(self, folder: Path, page_port: int) -> None:
         config = folder / "prometheus.yml"
         config.write_text(_CONFIG % page_port)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         argv = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder}/data"]
         argv.append(f"--web.listen-address=127.0.0.1:{port}")

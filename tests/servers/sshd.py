@@ -8,7 +8,6 @@ import getpass
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator
@@ -20,6 +19,7 @@ from typing import Any
 import asyncssh
 
 from optibid_console.runbook.model import TargetSpec
+from tests.servers.ports import free_port
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/bin:/usr/local/sbin")
 
@@ -231,12 +231,6 @@ class CuttableLink:
                 writer.write(data)
                 await writer.drain()
         writer.close()
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def _until_listening(sshd: subprocess.Popen[bytes], log: Path) -> None:

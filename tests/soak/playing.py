@@ -17,7 +17,7 @@ from tests.servers.sshd import Keys, OpenSshServer
 from tests.soak.person import Person
 from tests.soak.plan import Fault, Kind, Round, Window
 
-WINDOW_LIMIT_S = 90.0
+WINDOW_LIMIT_S = 180.0
 
 RUNBOOK = """
 [window]

@@ -23,7 +23,11 @@ SEED = int(os.environ.get("OPTIBID_SOAK_SEED", "20261124"))
 WINDOWS = int(os.environ.get("OPTIBID_SOAK", "200"))
 LINKS = int(os.environ.get("OPTIBID_SOAK_LINKS", "10"))
 
-pytestmark = [pytest.mark.server("sshd"), pytest.mark.server("network namespaces")]
+pytestmark = [
+    pytest.mark.server("sshd"),
+    pytest.mark.server("network namespaces"),
+    pytest.mark.alone,  # its faults come by the clock, while the commands run
+]
 
 
 async def play(rounds: tuple[tuple[Round, ...], ...], room: Path) -> list[Played]:

@@ -28,7 +28,8 @@ from optibid_console.runbook.load import load
 from optibid_console.state import ActionState
 from optibid_console.targets import open_targets
 from tests.engine.conftest import Bench, Heard
-from tests.servers.sshd import Keys, OpenSshServer, free_port
+from tests.servers.ports import free_port
+from tests.servers.sshd import Keys, OpenSshServer
 from tests.stacks.release import GIT_ENVIRONMENT, Checkout
 
 CONFIG = Path(__file__).parents[2] / "config.toml"
@@ -183,7 +184,7 @@ class Place:
             yield made
         finally:
             engine.stop("the test is over")
-            await asyncio.wait_for(running, 30)
+            await asyncio.wait_for(running, 60)
             for target in targets.values():
                 await target.close()
             await journal.release()

@@ -15,9 +15,6 @@ from optibid_console import commands as c
 from optibid_console import entries as e
 from tests.servers.docker import IMAGE, DockerServer
 from tests.stacks.conftest import Place, Window, running, until_running
-from tests.targets.conftest import docker_server
-
-__all__ = ["docker_server"]
 
 pytestmark = [pytest.mark.server("docker"), pytest.mark.server("docker-compose")]
 
@@ -39,6 +36,7 @@ DATABASE = """
 """
 DOCKERFILE = """
 FROM {image}
+LABEL place=optibid-backend
 COPY serve.py RELEASE /srv/
 CMD ["/usr/bin/python3", "/srv/serve.py", "{port}"]
 """
@@ -105,11 +103,17 @@ class Compose(Place):
         """The ids of the images from which backend and frontend run."""
         return [self.inspect(part, ".Image") for part in ("backend", "frontend")]
 
+    def prune(self) -> None:
+        """Clear away what nothing names, as some hosts do every night; but of this place."""
+        own = f"label=place={self.name}-backend"
+        self.docker.cli("image", "prune", "--force", "--filter", own)
+
     def clear(self) -> None:
         self.compose("down", "--timeout", "0")
         listed = self.docker.cli("images", "--quiet", f"{self.name}-*")
         if listed:
             self.docker.cli("rmi", "--force", *dict.fromkeys(listed.split()))
+        self.prune()
 
 
 @pytest.fixture
@@ -156,8 +160,7 @@ async def test_back_to_the_very_images_beside_a_database_that_runs_on(place: Com
         await window.done(*DEPLOYED)
         assert running(place) == ["v2", "v2"]
         assert not set(place.images()) & set(images)
-        # what nothing names is cleared away, as some hosts do every night
-        place.docker.cli("image", "prune", "--force", "--filter", "dangling=true")
+        place.prune()
         action = await window.act("rollback")
         assert action.outcome is e.Outcome.SUCCEEDED, window.ended(action.stopped_at_step)
         assert action.steps == ("R1", "R3", "R4a", "R4b", "R5")

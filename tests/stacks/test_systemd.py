@@ -13,9 +13,6 @@ from optibid_console import commands as c
 from optibid_console import entries as e
 from tests.servers.docker import IMAGE, DockerServer
 from tests.stacks.conftest import Place, running, until_running
-from tests.targets.conftest import docker_server
-
-__all__ = ["docker_server"]
 
 pytestmark = [pytest.mark.server("docker"), pytest.mark.server("systemd")]
 

@@ -17,8 +17,9 @@ from optibid_console import commands as c
 from optibid_console.permit import permit
 from optibid_console.state import StepState, WindowState
 from tests.crash.conftest import Attached, Place
+from tests.servers.ports import free_port
 from tests.servers.postgres import DEBIAN, PostgresServer
-from tests.servers.sshd import Keys, OpenSshServer, free_port
+from tests.servers.sshd import Keys, OpenSshServer
 from tests.story.portrait import Portrait, portrait
 
 HERE = Path(__file__).parent

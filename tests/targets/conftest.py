@@ -48,14 +48,6 @@ def links() -> list[LinkState]:
 
 
 @pytest.fixture(scope="session")
-def docker_server() -> Iterator[DockerServer]:
-    """A real Docker. Mark the test with `server("docker")`."""
-    server = DockerServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="session")
 def box(docker_server: DockerServer, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A container that sees the tests' directories and processes, as the other targets do."""
     root = tmp_path_factory.getbasetemp()

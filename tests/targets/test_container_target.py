@@ -21,11 +21,12 @@ from optibid_console.targets.target import (
 )
 from probes.probe import HostError
 from tests.servers.docker import DockerServer
+from tests.servers.mine import MINE
 
 pytestmark = pytest.mark.server("docker")
 
 SLEEP = "import signal; signal.pause()"
-RUN = RunSpec("w-1-1", "echo begun; sleep 4751.5", 1, 60, window="w")
+RUN = RunSpec("w-1-1", f"echo begun; sleep 4751.{MINE}", 1, 60, window="w")
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from optibid_console.targets.shell_target import ShellTarget
 from optibid_console.targets.target import Ending, OutputChunk, RunEnd, RunSpec
+from tests.servers.mine import MINE
 
 RunOf = Callable[..., RunSpec]
 
@@ -28,37 +29,37 @@ def living(word: str) -> list[int]:
 
 
 async def until(truth: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not truth():
             await asyncio.sleep(0.01)
 
 
 async def test_cancel_ends_a_daemon_that_left_the_group(target: ShellTarget, run_of: RunOf) -> None:
-    daemon = "setsid /bin/sh -c 'trap \"\" TERM; while :; do sleep 4741.5; done' &"
-    await target.launch(run_of(f"{daemon} sleep 4741.5"))
-    await target.launch(run_of("sleep 4742.5", "w-2.1b-11"))  # its name begins like the other
-    await until(lambda: len(living("4741.5")) >= 3 and living("4742.5"))
+    daemon = f"setsid /bin/sh -c 'trap \"\" TERM; while :; do sleep 4741.{MINE}; done' &"
+    await target.launch(run_of(f"{daemon} sleep 4741.{MINE}"))
+    await target.launch(run_of(f"sleep 4742.{MINE}", "w-2.1b-11"))  # its name begins like the other
+    await until(lambda: len(living(f"4741.{MINE}")) >= 3 and living(f"4742.{MINE}"))
     await target.cancel("w-2.1b-1", 0.3)
-    await until(lambda: not living("4741.5"))
-    assert living("4742.5"), "another run goes on"
+    await until(lambda: not living(f"4741.{MINE}"))
+    assert living(f"4742.{MINE}"), "another run goes on"
     await target.cancel("w-2.1b-11", 0.3)
 
 
 async def test_a_daemon_of_a_run_that_ended_well_is_left_alone(
     target: ShellTarget, run_of: RunOf
 ) -> None:
-    command = "setsid sleep 4743.5 >/dev/null 2>&1 & exit 0"
+    command = f"setsid sleep 4743.{MINE} >/dev/null 2>&1 & exit 0"
     events = [event async for event in target.run(run_of(command))]
     assert events[-1] == RunEnd(Ending.EXITED, 0, "", 0)
     await target.cancel("w-2.1b-1", 0.1)
-    (pid,) = living("4743.5")
+    (pid,) = living(f"4743.{MINE}")
     os.kill(pid, signal.SIGKILL)
 
 
 async def test_a_target_whose_clock_jumps_an_hour_does_not_confuse_a_run(
     target: ShellTarget, run_of: RunOf, runs: Path
 ) -> None:
-    spec = run_of("echo one; sleep 4744.5 & wait")
+    spec = run_of(f"echo one; sleep 4744.{MINE} & wait")
     began = time.monotonic()
     await target.launch(spec)
     async for chunk in target.follow(spec.run_id, 0):

@@ -17,6 +17,7 @@ from optibid_console.targets.launcher import launch_text
 from optibid_console.targets.shell_words import answer_in, place, runs_place
 from optibid_console.targets.target import RunSpec
 from optibid_console.targets.watched import watched_text
+from tests.servers.mine import MINE
 
 SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "ash"]}
 TOOLS = (
@@ -79,25 +80,25 @@ def test_a_run_from_claim_to_end(shell: dict[str, str], tmp_path: Path) -> None:
 
 
 def test_a_run_is_ended_with_its_children(shell: dict[str, str]) -> None:
-    spec = RunSpec("r-1", "trap '' TERM; echo deaf; sleep 4721.5 & sleep 4721.5", 1, 9)
+    spec = RunSpec("r-1", f"trap '' TERM; echo deaf; sleep 4721.{MINE} & sleep 4721.{MINE}", 1, 9)
     assert ask(launch_text("runs", spec), shell) == "started"
     until_said("runs/r-1/out", shell)
     assert ask(ended_text("runs", "r-1"), shell).split()[1] == "running"
     assert ask(cancel_text("runs", "r-1", 0.2), shell) == "ended"
     assert until_ended("runs", "r-1", shell).endswith(" exited 137 whole")
-    assert is_gone("4721.5")
+    assert is_gone(f"4721.{MINE}")
 
 
 def test_a_host_without_setsid(shell: dict[str, str], tmp_path: Path) -> None:
     bare = {**shell, "PATH": str(tmp_path / "bin")}
     for word in shell["SHELL_UNDER_TEST"].split()[:1]:
         (tmp_path / "bin" / word).symlink_to(shutil.which(word) or word)
-    spec = RunSpec("r-1", "sleep 4722.5 & echo $!; wait", 1, 9)
+    spec = RunSpec("r-1", f"sleep 4722.{MINE} & echo $!; wait", 1, 9)
     assert ask(launch_text("runs", spec), bare) == "started"
     until_said("runs/r-1/out", shell)
     assert ask(cancel_text("runs", "r-1", 1), bare) == "ended"
     assert until_ended("runs", "r-1", bare).endswith(" exited 143 whole")
-    assert is_gone("4722.5")
+    assert is_gone(f"4722.{MINE}")
     assert ask(launch_text("runs", RunSpec("r-2", "exit 4", 1, 9)), bare) == "started"
     assert until_ended("runs", "r-2", bare) == "0 exited 4 whole"
 
@@ -126,7 +127,7 @@ def test_a_watched_command_keeps_its_exit_status(shell: dict[str, str]) -> None:
             assert child.stdin is not None
             child.stdin.write(watched_text(command, {}).encode())
             child.stdin.flush()
-            assert child.wait(timeout=10) == status
+            assert child.wait(timeout=60) == status
 
 
 def test_a_claim_whose_launcher_died_never_starts(shell: dict[str, str], tmp_path: Path) -> None:

@@ -21,7 +21,9 @@ from probes.http import HttpProbe, HttpSettings
 from probes.postgres import PostgresProbe, PostgresSettings
 from probes.probe import HostError, Seconds, Status, take
 from probes.websocket import WebSocketProbe, WebSocketSettings
-from tests.servers.sshd import CuttableLink, Keys, OpenSshServer, asyncssh_server, free_port
+from tests.servers.mine import MINE
+from tests.servers.ports import free_port
+from tests.servers.sshd import CuttableLink, Keys, OpenSshServer, asyncssh_server
 
 pytestmark = pytest.mark.server("sshd")
 
@@ -61,7 +63,7 @@ async def link(sshd: OpenSshServer, keys: Keys) -> AsyncIterator[CuttableLink]:
 
 
 async def becomes(links: list[LinkState], state: str) -> LinkState:
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(60):
         while not links or links[-1].state != state:
             await asyncio.sleep(0.01)
     return links[-1]
@@ -209,7 +211,7 @@ async def test_a_dead_link_is_noticed_within_five_seconds(
     link: CuttableLink, keys: Keys, runs: Path, links: list[LinkState]
 ) -> None:
     async with opened(keys.spec(link.port, run_dir=str(runs)), links) as target:
-        await target.launch(RunSpec("r-1", "sleep 4731.5", 1, 60, window="w"))
+        await target.launch(RunSpec("r-1", f"sleep 4731.{MINE}", 1, 60, window="w"))
         loop = asyncio.get_running_loop()
         link.freeze()
         frozen = loop.time()
@@ -286,7 +288,7 @@ async def said_back(opening: Awaitable[tuple[asyncio.StreamReader, asyncio.Strea
     reader, writer = await opening
     writer.write(b"hello")
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await reader.read(100)
     finally:
         writer.close()

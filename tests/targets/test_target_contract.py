@@ -15,6 +15,7 @@ from optibid_console.targets.container import ContainerTarget
 from optibid_console.targets.shell_target import ShellTarget
 from optibid_console.targets.target import Ending, LaunchRefused, RunEnd, RunSpec
 from probes.probe import HostError
+from tests.servers.mine import MINE
 
 RunOf = Callable[..., RunSpec]
 
@@ -35,7 +36,7 @@ async def through(target: ShellTarget, spec: RunSpec) -> tuple[bytes, RunEnd | N
 
 async def until(truth: Callable[[], object]) -> None:
     """Wait for something on disk that nothing here is told of."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not truth():
             await asyncio.sleep(0.01)
 
@@ -103,14 +104,14 @@ async def test_a_run_nobody_launched_never_started(target: ShellTarget, run_of: 
 async def test_cancel_ends_what_ignores_term_and_its_children(
     target: ShellTarget, run_of: RunOf
 ) -> None:
-    spec = run_of("trap '' TERM; sleep 4711.5 & echo ready; sleep 4711.5")
+    spec = run_of(f"trap '' TERM; sleep 4711.{MINE} & echo ready; sleep 4711.{MINE}")
     await target.launch(spec)
-    await until(lambda: len(processes("4711.5")) >= 2)
+    await until(lambda: len(processes(f"4711.{MINE}")) >= 2)
     await target.cancel(spec.run_id, 0.3)
     end = await target.ended(spec.run_id)
     assert end is not None
     assert (end.ending, end.signal) == (Ending.SIGNALLED, "KILL")
-    await until(lambda: not processes("4711.5"))
+    await until(lambda: not processes(f"4711.{MINE}"))
 
 
 async def test_cancel_lets_a_command_clean_up(target: ShellTarget, run_of: RunOf) -> None:
@@ -157,16 +158,16 @@ async def test_a_command_may_close_its_output_and_go_on(
 async def test_a_daemon_that_stays_does_not_hold_the_run_up(
     target: ShellTarget, run_of: RunOf
 ) -> None:
-    spec = run_of("(sleep 4712.5; echo never) & echo $!")
+    spec = run_of(f"(sleep 4712.{MINE}; echo never) & echo $!")
     async with asyncio.timeout(8):
         got, end = await through(target, spec)
     assert end == RunEnd(Ending.EXITED, 0, "", len(got))
-    for pid in processes("4712.5"):
+    for pid in processes(f"4712.{MINE}"):
         os.kill(pid, signal.SIGKILL)
 
 
 async def test_a_killed_wrapper_is_gone(target: ShellTarget, run_of: RunOf, runs: Path) -> None:
-    spec = run_of("sleep 4713.5")
+    spec = run_of(f"sleep 4713.{MINE}")
     await target.launch(spec)
     told = runs / spec.run_id / "command.pid"
     await until(lambda: told.exists() and told.read_text())
@@ -177,14 +178,14 @@ async def test_a_killed_wrapper_is_gone(target: ShellTarget, run_of: RunOf, runs
     os.kill(wrapper, signal.SIGKILL)
     assert await target.ended(spec.run_id) is None, "the command still runs"
     os.killpg(command, signal.SIGKILL)
-    await until(lambda: not processes("4713.5"))
+    await until(lambda: not processes(f"4713.{MINE}"))
     assert await target.ended(spec.run_id) == RunEnd(Ending.GONE)
     assert await output(target, spec.run_id) == b""
     assert await target.launch(spec) is False, "and it isn't started again"
 
 
 async def test_a_reboot_is_told(target: ShellTarget, run_of: RunOf, runs: Path) -> None:
-    spec = run_of("sleep 4714.5")
+    spec = run_of(f"sleep 4714.{MINE}")
     await target.launch(spec)
     boot = runs / spec.run_id / "boot"
     here = boot.read_text()
@@ -266,7 +267,8 @@ async def test_it_starts_in_a_directory_with_spaces(
 async def test_a_secret_reaches_the_command_and_no_argument_list(
     target: ShellTarget, run_of: RunOf, runs: Path
 ) -> None:
-    secret = "s3cr3t 'quoted' \"$x\" `y` \\ ü"
+    word = f"s3cr3t-{MINE}"
+    secret = f"{word} 'quoted' \"$x\" `y` \\ ü"
     gate = _fifo(runs)
     spec = run_of(f"printf %s \"${{PASSWORD}}\"; read x <'{gate}'", env={"PASSWORD": secret})
     await target.launch(spec)
@@ -274,9 +276,9 @@ async def test_a_secret_reaches_the_command_and_no_argument_list(
         assert chunk.data.decode() == secret
         break
     assert processes(str(gate)), "the command runs, its arguments can be read"
-    assert not processes("s3cr3t")
+    assert not processes(word)
     written = [one for one in (runs / spec.run_id).iterdir() if one.is_file() and one.name != "out"]
-    assert not [one for one in written if "s3cr3t" in one.read_text()]
+    assert not [one for one in written if word in one.read_text()]
     gate.write_text("go\n")
     await output(target, spec.run_id)
 
@@ -315,8 +317,8 @@ async def test_execute_gives_status_and_both_outputs(target: ShellTarget) -> Non
 
 async def test_execute_in_time_or_ended(target: ShellTarget) -> None:
     with pytest.raises(TimeoutError):
-        await target.execute("trap '' TERM; sleep 4715.5", timeout_s=0.3)
-    await until(lambda: not processes("4715.5"))
+        await target.execute(f"trap '' TERM; sleep 4715.{MINE}", timeout_s=0.3)
+    await until(lambda: not processes(f"4715.{MINE}"))
 
 
 async def test_execute_has_no_endless_output(target: ShellTarget) -> None:
@@ -337,9 +339,9 @@ async def test_a_stream_that_cannot_start_says_why(target: ShellTarget) -> None:
 
 async def test_an_error_of_whoever_reads_a_stream_stays_what_it_is(target: ShellTarget) -> None:
     with pytest.raises(ValueError, match="mine"):
-        async with target.stream("echo a; sleep 4717.5"):
+        async with target.stream(f"echo a; sleep 4717.{MINE}"):
             raise ValueError("mine")
-    await until(lambda: not processes("4717.5"))
+    await until(lambda: not processes(f"4717.{MINE}"))
 
 
 async def test_no_tail_is_left_behind(target: ShellTarget, tmp_path: Path) -> None:
@@ -352,7 +354,7 @@ async def test_no_tail_is_left_behind(target: ShellTarget, tmp_path: Path) -> No
 
 
 async def test_no_follower_is_left_behind(target: ShellTarget, run_of: RunOf, runs: Path) -> None:
-    spec = run_of("echo a; sleep 4716.5")
+    spec = run_of(f"echo a; sleep 4716.{MINE}")
     await target.launch(spec)
     following = target.follow(spec.run_id, 0)
     await anext(following)

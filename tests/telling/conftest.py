@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.servers.page import Page, open_page
+from tests.servers.ports import free_port
 
 
 @pytest.fixture
@@ -19,7 +19,4 @@ async def page() -> AsyncIterator[Page]:
 @pytest.fixture
 def nobody() -> int:
     """A port on which nobody listens."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
+    return free_port()

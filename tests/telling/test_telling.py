@@ -50,7 +50,7 @@ class Desk:
         return self.ledger.state
 
     async def until(self, true: Callable[[WindowState], Any]) -> WindowState:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not true(self.state):
                 await self.ledger.changed()
         return self.state
@@ -199,7 +199,7 @@ async def test_what_was_given_up_can_be_told_by_the_next_engine_when_asked(
         await one.until(lambda state: len(state.telling.settled) == 1)
     page.refuses = False
     async with desk(where) as again:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not again.telling.again():
                 await asyncio.sleep(0)
         await again.until(lambda state: not state.telling.untold)

@@ -128,12 +128,14 @@ async def test_a_page_comes_back_by_itself_after_its_connection_was_lost(
     browser: Chromium, served: Served
 ) -> None:
     async with opened(browser, served) as tab:
+        await tab.run("window.theFirst = true")
         (page,) = served.site._pages
         request = page.socket._req
         assert request is not None
         assert request.transport is not None
         request.transport.abort()
         await tab.until("was lost", of=tab.text)
+        await tab.until("undefined", of=lambda: tab.run("typeof window.theFirst"))
         await tab.until("WATCHING", "run migrations")
         assert len(served.site.processes) == 1
 

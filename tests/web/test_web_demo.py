@@ -29,7 +29,7 @@ from tests.web.conftest import REPOSITORY
 from tests.web.folding_child import told
 
 WINDOW_S = 120.0
-LINK = re.compile(r"^(\w+) watches with (optibid://\S+)$", re.MULTILINE)
+LINK = re.compile(r"^demo: (\w+) watches it with: optibid-console watch '([^']+)'$", re.MULTILINE)
 
 
 class Demo:
@@ -38,10 +38,11 @@ class Demo:
     def __init__(self, root: Path) -> None:
         self.place = Place(root / "demo")
         self._said = root / "demo.err"
+        self.machine: subprocess.Popen[bytes] | None = None
         with self._said.open("wb") as said:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "optibid_console", "demo", "--headless", "--keep",
-                 "--speed", "240", "--dir", str(self.place.root), "--serve", "127.0.0.1:0",
+                 "--speed", "150", "--dir", str(self.place.root), "--serve", "127.0.0.1:0",
                  "--share", "json", "--share", "screen", "--share", "browser"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said,
             )  # fmt: skip
@@ -53,6 +54,21 @@ class Demo:
             assert time.monotonic() < give_up, self._said.read_text()
             await asyncio.sleep(0.1)
         return found
+
+    def watched_by_a_machine(self, link: str, lines: Path) -> subprocess.Popen[bytes]:
+        with lines.open("wb") as out:
+            self.machine = subprocess.Popen(
+                [sys.executable, "-m", "optibid_console", "watch", "--json"],
+                stdin=subprocess.DEVNULL, stdout=out, cwd=REPOSITORY,
+                env={**os.environ, "OPTIBID_LINK": link},
+            )  # fmt: skip
+        return self.machine
+
+    def close(self) -> None:
+        for process in (self.process, self.machine):
+            if process is not None and process.poll() is None:
+                process.terminate()
+                process.wait(30)
 
     async def ends(self) -> None:
         assert await asyncio.to_thread(self.process.wait, WINDOW_S) == 0, self._said.read_text()
@@ -72,9 +88,7 @@ def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     running = Demo(tmp_path)
     yield running
-    if running.process.poll() is None:
-        running.process.terminate()
-        running.process.wait(30)
+    running.close()
 
 
 @asynccontextmanager
@@ -108,12 +122,7 @@ async def test_three_observers_of_a_whole_window_have_the_operator_s_state(
 ) -> None:
     links = await demo.links()
     lines = tmp_path / "lines.json"
-    with lines.open("wb") as out:
-        machine = subprocess.Popen(
-            [sys.executable, "-m", "optibid_console", "watch", "--json"],
-            stdin=subprocess.DEVNULL, stdout=out, cwd=REPOSITORY,
-            env={**os.environ, "OPTIBID_LINK": links["json"]},
-        )  # fmt: skip
+    machine = demo.watched_by_a_machine(links["json"], lines)
 
     async def connect() -> ObserverSource:
         return ObserverSource(parse_link(links["screen"]), "ann")

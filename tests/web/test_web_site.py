@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -18,7 +19,8 @@ from optibid_console.web import page as page_module
 from optibid_console.web import site as site_module
 from optibid_console.web.flow import AHEAD_BYTES, Flow
 from optibid_console.web.page import Page
-from tests.web.conftest import REPOSITORY, Served, alive, closing, drawn
+from optibid_console.web.site import Listening
+from tests.web.conftest import REPOSITORY, Served, alive, closing, drawn, serving
 
 FONT = "static/mono.ttf"
 
@@ -77,11 +79,11 @@ async def test_the_cookie_is_for_this_page_s_own_requests_alone(served: Served) 
 
 async def test_who_leaves_has_to_show_the_token_again(served: Served) -> None:
     await served.enter("good")
-    assert (await served.client.get("/entered")).status_code == 204
+    assert (await served.client.get("/entered")).json() == {"entered": True}
     cookie = served.cookie
     await served.client.post("/leave", headers={"Origin": served.base})
     again = await served.client.get("/entered", headers={"Cookie": cookie})
-    assert again.status_code == 403
+    assert again.json() == {"entered": False}
 
 
 @pytest.mark.parametrize("path", ["/", "/window", "/entered", f"/{FONT}", "/ws"])
@@ -131,7 +133,8 @@ async def test_every_answer_keeps_the_page_to_itself(served: Served, path: str) 
     policy = headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
-    assert f"connect-src 'self' ws://127.0.0.1:{served.site.port};" in policy
+    address = f"127.0.0.1:{served.site.port}"
+    assert f"connect-src 'self' ws://{address} wss://{address};" in policy
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["server"] == "optibid-console"
@@ -300,7 +303,7 @@ async def test_a_token_that_was_taken_back_opens_no_more_pages(
     async with served.page() as page:
         assert (await closing(page))[0] == Page.NOT_LET_IN
     assert served.site.processes == ()
-    assert (await served.client.get("/entered")).status_code == 403
+    assert (await served.client.get("/entered")).json() == {"entered": False}
 
 
 async def test_a_connection_too_many_is_closed_at_once(
@@ -313,6 +316,32 @@ async def test_a_connection_too_many_is_closed_at_once(
     assert await asyncio.wait_for(reader.read(), 30) == b""
     for _, one in [*held, (reader, writer)]:
         one.close()
+
+
+async def test_behind_a_proxy_that_speaks_tls_its_name_and_scheme_are_its_own() -> None:
+    async with serving(Listening("127.0.0.1", 0, names=["window.example"])) as it:
+        proxied = {"Host": "window.example", "Origin": "https://window.example"}
+        answer = await it.enter("good", **proxied)
+        assert answer.status_code == 200
+        assert "Secure" in answer.headers["set-cookie"]
+        other = await it.enter("good", **{**proxied, "Origin": "https://other.example"})
+        assert other.status_code == 403
+
+
+async def test_random_bytes_harm_nobody(served: Served) -> None:
+    chance = random.Random(7)
+    starts = (b"", b"GET / HTTP/1.1\r\n", b"POST /enter HTTP/1.1\r\nHost: ", b"\x16\x03\x01")
+    for number in range(200):
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.site.port)
+        writer.write(starts[number % 4] + chance.randbytes(chance.randrange(2000)))
+        if number % 2:
+            writer.write(b"\r\n\r\n")
+        with suppress(ConnectionError, TimeoutError):
+            await asyncio.wait_for(reader.read(100), 0.01)
+        writer.transport.abort()
+    await served.enter("good")
+    assert (await served.client.get("/window")).status_code == 200
+    assert [one for one in served.told if "unexpected" in one] == []
 
 
 async def test_closing_the_site_tells_its_pages_and_ends_them(served: Served) -> None:

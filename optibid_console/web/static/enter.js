@@ -44,8 +44,8 @@ async function start() {
     await enter(decodeURIComponent(fragment));
     return;
   }
-  const entered = await fetch("/entered").catch(() => null);
-  if (entered && entered.ok) location.replace("/window");
+  const answer = await fetch("/entered").then((one) => one.json()).catch(() => null);
+  if (answer?.entered) location.replace("/window");
 }
 
 start();

@@ -22,9 +22,9 @@ async function comeBack() {
   for (let wait = 1000; ; wait = Math.min(wait * 2, 15000)) {
     await new Promise((done) => setTimeout(done, wait * (0.8 + 0.4 * Math.random())));
     if (document.hidden) continue; // nobody looks: no process needs to run for it
-    const answer = await fetch("/entered").catch(() => null);
+    const answer = await fetch("/entered").then((one) => one.json()).catch(() => null);
     if (answer) {
-      location.replace(answer.ok ? "/window" : "/");
+      location.replace(answer.entered ? "/window" : "/");
       return;
     }
   }
@@ -67,6 +67,8 @@ window.WebSocket = class extends WebSocket {
 const columns = innerWidth / ADVANCE / LEAST_COLUMNS;
 const size = Math.max(LEAST_FONT, Math.min(MOST_FONT, Math.floor(columns)));
 terminal.dataset.fontSize = String(size);
+const scheme = location.protocol === "https:" ? "wss" : "ws";
+terminal.dataset.sessionWebsocketUrl = `${scheme}://${location.host}/ws`;
 
 addEventListener("load", async () => {
   const fonts = ["400", "700"].map((weight) => document.fonts.load(`${weight} 16px "Roboto Mono"`));
