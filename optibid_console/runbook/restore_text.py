@@ -99,11 +99,12 @@ told() {
   count=0
   while IFS= read -r line; do
     case $line in
-      *': creating '*) what=${line#*: creating } ;;
-      *': processing data for table '*) what="data of ${line#*: processing data for table }" ;;
       *': error: '* | *': warning: '* | *': detail: '* | *': hint: '* | Command\ was:*)
         echo "$line"
         continue ;;
+      # several jobs may write into one line
+      *'creating '[A-Z]*) what=${line#*creating } ;;
+      *'processing data for table '*) what="data of ${line#*processing data for table }" ;;
       *) continue ;;
     esac
     case $what in *\"*) what="${what%%\"*}${what#*\"}" what=${what%\"} ;; esac

@@ -58,7 +58,8 @@ async def test_several_jobs_at_once_count_each_item_once(window: Window) -> None
     assert [one.done for one in told] == list(range(1, len(told) + 1))
     assert told[-1].done <= told[-1].total
     notes = [one.note for one in told]
-    assert {"data of public.bids", "TABLE public.bids"} <= set(notes)
+    assert "TABLE public.bids" in notes
+    assert any(one.startswith("data of public.") for one in notes)
     assert len(notes) == len(set(notes))
     assert window.contents() == before
 
