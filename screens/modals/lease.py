@@ -18,7 +18,7 @@ def lease_sheet(view: View) -> Choose:
         return [*_held(view, width, now), *_recorded(view, width), *_runbook(view, width)]
 
     def options() -> tuple[Option, ...]:
-        if view.drives:
+        if view.drives or view.observer:
             return ()
         if not view.holder:
             return (Option("take", "take the window", "t"), Option("watch", "only watch", "w"))
