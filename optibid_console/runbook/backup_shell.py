@@ -132,9 +132,11 @@ shown() {
   report "{\"progress\": {\"done\": $1, \"total\": $2, \"unit\": \"bytes\", \"per_s\": $3, \
 \"left_s\": $4, \"note\": \"$(json "$5")\"}}"
 }
+# It ends with its shell, and holds no end of the session's pipes: the session ends with it too.
 follow_dump() {
   trap - EXIT TERM INT HUP
-  while :; do
+  exec 4>&- 5<&-
+  while kill -0 "$$" 2>/dev/null; do
     progress
     sleep 1 >/dev/null 2>&1
   done

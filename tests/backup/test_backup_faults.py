@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -98,6 +99,15 @@ async def dumping(place: Place) -> int:
     return int(pid.read_text())
 
 
+def processes_of(place: Place) -> list[str]:
+    """Command lines that name the place: its run's shells, and the programs that they started."""
+    lines = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended
+            lines.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+    return [line for line in lines if f"{place.room}/" in line]
+
+
 async def test_a_killed_shell_names_what_may_be_left(place: Place, wrapped: Any) -> None:
     wrapped("pg_dump", SLOW)
     async with place.engine() as bench:
@@ -113,6 +123,9 @@ async def test_a_killed_shell_names_what_may_be_left(place: Place, wrapped: Any)
         assert state.step("1.2a").reason.endswith(
             f"an unfinished dump may be left: {place.backups / part}"
         )
+        async with asyncio.timeout(WITHIN_S):
+            while processes_of(place):
+                await asyncio.sleep(0.1)
     place.bin = PROGRAMS
     async with place.engine() as bench:  # the next one tidies up
         await begun(bench)
