@@ -37,12 +37,13 @@ async def test_a_bad_release_of_a_million_rows_is_rolled_back_by_one_engine_afte
         await screen.until(lambda one: one.state.readiness["rollback"].ready)
         # it looked well, and goes bad
         (stage.host / "releases" / "v2" / "broken").touch()
+        await screen.until(lambda one: "can't be priced" in one.state.criteria["health"].reason)
         await screen.until(lambda one: one.state.failing_criteria() == ("health",))
         await screen.until(lambda one: one.state.databases["optibid"].cost is not None)
         seen = preview(screen.state, "rollback", time.time())
         assert "bids can't be priced" in seen.why_now[0]
         assert not seen.refused
-        assert not seen.not_ready
+        assert not seen.not_ready, seen.not_ready
         assert [one.step_id for one in seen.steps if one.included] == ["R1", "R2", "R3", "R4", "R5"]
         assert "of WAL since then are lost" in seen.costs[0]
 
