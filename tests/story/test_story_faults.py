@@ -50,7 +50,7 @@ while read -r line; do
   echo "$line" >&2
   case $line in *"processing data for table"*)
     kill -STOP $!
-    "$(dirname "$0")/psql" -X -q -A -t -d postgres -c "SELECT pg_terminate_backend(pid, 9000)
+    "$(dirname "$0")/psql" -X -q -A -t -d postgres -c "SELECT pg_terminate_backend(pid)
       FROM pg_stat_activity WHERE datname = 'optibid_restoring'" >"$0.ended"
     kill -CONT $! ;;
   esac
