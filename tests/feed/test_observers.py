@@ -377,6 +377,25 @@ async def test_a_thousand_lost_connections_lose_double_and_reorder_nothing(
     assert sum(len(one.of(Lost)) for one in screens) > 300
 
 
+async def test_who_leaves_while_it_is_found_again_has_left(shared, watch, monkeypatch) -> None:
+    one = watch(shared.link())
+    await one.until(lambda events: any(isinstance(event, CaughtUp) for event in events))
+    connect, connecting = one.source._connect, asyncio.Event()
+
+    async def slow():
+        connecting.set()
+        ws = await connect()
+        await one.source._closing.wait()
+        return ws
+
+    monkeypatch.setattr(one.source, "_connect", slow)
+    for ws in list(shared.listener._connections):
+        ws.transport.abort()
+    await connecting.wait()
+    await one.close()
+    assert not isinstance(one.events[-1], CaughtUp)
+
+
 async def test_observers_find_the_next_engine_at_the_same_place(shared, watch) -> None:
     one = watch(shared.link())
     await shared.window.notes(3)
