@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import socket
 import stat
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
@@ -423,8 +425,12 @@ async def test_names_come_and_go_in_one_signal_for_many(shared, watch) -> None:
 FUZZED = 150
 
 
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 async def test_random_bytes_frames_greetings_and_slow_senders_change_nothing(shared, watch) -> None:
-    """No entry, no crash, bounded connections; who watches notices nothing."""
+    """No entry, no crash, bounded connections and memory; who watches notices nothing."""
     chance = random.Random(11)
     link = shared.link()
     good = watch(link)
@@ -480,6 +486,10 @@ async def test_random_bytes_frames_greetings_and_slow_senders_change_nothing(sha
     kinds = (bytes_on_the_port, bytes_in_tls, frames, greeting, slowly)
     for _ in range(FUZZED // 15):
         await asyncio.gather(*(chance.choice(kinds)() for _ in range(15)), return_exceptions=True)
+    held = resident_bytes()
+    for _ in range(FUZZED // 15):
+        await asyncio.gather(*(chance.choice(kinds)() for _ in range(15)), return_exceptions=True)
+    assert resident_bytes() - held < 8_000_000
     await shared.window.notes(2)
     await good.until(lambda _: good.seqs() == [1, 2, 3, 4])
     assert good.of(Lost) == []
