@@ -73,6 +73,10 @@ class FeedReader(ABC):
                         raise
                     why = str(error)
                 else:
+                    if self._closing.is_set():  # it was closed before there was this connection
+                        self._ws = None
+                        await _leave(ws)
+                        return
                     greeted_once, attempt = True, 0
                     async with aclosing(self._receive(ws)) as received:
                         async for event in received:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import socket
 import stat
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
@@ -377,6 +379,25 @@ async def test_a_thousand_lost_connections_lose_double_and_reorder_nothing(
     assert sum(len(one.of(Lost)) for one in screens) > 300
 
 
+async def test_who_leaves_while_it_is_found_again_has_left(shared, watch, monkeypatch) -> None:
+    one = watch(shared.link())
+    await one.until(lambda events: any(isinstance(event, CaughtUp) for event in events))
+    connect, connecting = one.source._connect, asyncio.Event()
+
+    async def slow():
+        connecting.set()
+        ws = await connect()
+        await one.source._closing.wait()
+        return ws
+
+    monkeypatch.setattr(one.source, "_connect", slow)
+    for ws in list(shared.listener._connections):
+        ws.transport.abort()
+    await connecting.wait()
+    await one.close()
+    assert not isinstance(one.events[-1], CaughtUp)
+
+
 async def test_observers_find_the_next_engine_at_the_same_place(shared, watch) -> None:
     one = watch(shared.link())
     await shared.window.notes(3)
@@ -404,8 +425,12 @@ async def test_names_come_and_go_in_one_signal_for_many(shared, watch) -> None:
 FUZZED = 150
 
 
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 async def test_random_bytes_frames_greetings_and_slow_senders_change_nothing(shared, watch) -> None:
-    """No entry, no crash, bounded connections; who watches notices nothing."""
+    """No entry, no crash, bounded connections and memory; who watches notices nothing."""
     chance = random.Random(11)
     link = shared.link()
     good = watch(link)
@@ -461,6 +486,10 @@ async def test_random_bytes_frames_greetings_and_slow_senders_change_nothing(sha
     kinds = (bytes_on_the_port, bytes_in_tls, frames, greeting, slowly)
     for _ in range(FUZZED // 15):
         await asyncio.gather(*(chance.choice(kinds)() for _ in range(15)), return_exceptions=True)
+    held = resident_bytes()
+    for _ in range(FUZZED // 15):
+        await asyncio.gather(*(chance.choice(kinds)() for _ in range(15)), return_exceptions=True)
+    assert resident_bytes() - held < 8_000_000
     await shared.window.notes(2)
     await good.until(lambda _: good.seqs() == [1, 2, 3, 4])
     assert good.of(Lost) == []

@@ -82,9 +82,9 @@ async def test_a_hanging_resolver_holds_one_thread_and_not_the_event_loop(monkey
     made = HttpSettings(url="http://backend.example/health")
     probe = registry.build("http", "backend", made, None)
     for _ in range(3):
-        reading = await take(probe, 0.1)
+        reading = await take(probe, 1)
         assert reading.status is Status.ERROR
-        assert reading.summary == "can't look up backend.example: no resolver answered within 0.1 s"
+        assert reading.summary == "can't look up backend.example: no resolver answered within 1 s"
     assert len(asked) == 1
     waiting = asyncio.create_task(take(probe, 5))
     await asyncio.sleep(0)

@@ -103,6 +103,9 @@ class DockerServer:
         with self._at_the_door(), self._users, in_use:
             fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.stop()
+            # dockerd leaves its network namespace's file mounted
+            left = self._folder / "exec" / "netns" / "default"
+            subprocess.run(["umount", left], stderr=subprocess.DEVNULL, check=False)
             shutil.rmtree(self._folder, ignore_errors=True)
 
     @contextlib.contextmanager
