@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing
 
 import pytest
 
@@ -92,6 +93,8 @@ async def test_a_container_that_stopped_is_told_and_restarting_it_ends_its_runs(
 ) -> None:
     target = opened(name)
     assert await target.launch(RUN)
+    async with aclosing(target.follow(RUN.run_id, 0)) as events:
+        assert await anext(events) == OutputChunk(0, b"begun\n")
     docker_server.cli("kill", name)
     with pytest.raises(LinkLost, match="is not running"):
         await target.ended(RUN.run_id)
