@@ -27,6 +27,7 @@ from tests.servers.mine import MINE
 pytestmark = pytest.mark.server("docker")
 
 SLEEP = "import signal; signal.pause()"
+SERVICE = f"backend-{MINE}"
 RUN = RunSpec("w-1-1", f"echo begun; sleep 4751.{MINE}", 1, 60, window="w")
 
 
@@ -34,7 +35,7 @@ RUN = RunSpec("w-1-1", f"echo begun; sleep 4751.{MINE}", 1, 60, window="w")
 def name(docker_server: DockerServer) -> Iterator[str]:
     """A container with processes and files of its own, which are all that it has."""
     name = f"optibid-console-own-{os.getpid()}"
-    docker_server.run(name, SLEEP, "--label", "com.docker.compose.service=backend")
+    docker_server.run(name, SLEEP, "--label", f"com.docker.compose.service={SERVICE}")
     yield name
     docker_server.remove(name)
 
@@ -67,7 +68,7 @@ async def test_a_run_in_a_container_without_a_home(
 async def test_a_compose_service_is_found(
     opened: Callable[[str], ContainerTarget], name: str
 ) -> None:
-    assert (await opened("backend").execute("echo x", timeout_s=9)).stdout == b"x\n"
+    assert (await opened(SERVICE).execute("echo x", timeout_s=9)).stdout == b"x\n"
 
 
 async def test_a_container_that_is_not_there(
@@ -118,12 +119,12 @@ async def test_a_link_that_ends_with_the_container_is_lost(
 async def test_a_container_that_was_made_anew_does_not_know_the_run(
     opened: Callable[[str], ContainerTarget], name: str, docker_server: DockerServer
 ) -> None:
-    target = opened("backend")
+    target = opened(SERVICE)
     assert await target.launch(RUN)
     docker_server.remove(name)
     with pytest.raises(LinkLost, match="no container backend"):
         await target.ended(RUN.run_id)
-    docker_server.run(name, SLEEP, "--label", "com.docker.compose.service=backend")
+    docker_server.run(name, SLEEP, "--label", f"com.docker.compose.service={SERVICE}")
     assert await target.ended(RUN.run_id) == RunEnd(Ending.GONE), "it was started, nobody knows"
 
 
