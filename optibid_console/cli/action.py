@@ -9,23 +9,19 @@ import signal
 import time
 from argparse import Namespace
 from dataclasses import replace
-from pathlib import Path
 
 from optibid_console import engine_record, paths
 from optibid_console.cli.action_report import Report, report_for
 from optibid_console.cli.action_result import Result, unconfirmed
 from optibid_console.cli.action_talk import ActionTalk, Wish
 from optibid_console.cli.person import name_of
+from optibid_console.cli.talk import engine_of
 from optibid_console.engine.opening import opening
 from optibid_console.engine_process import (
-    Wanted,
-    find_or_start,
-    found_or_started,
     the_journal,
     until_gone,
 )
 from optibid_console.entries import GENESIS, seal
-from optibid_console.feed.client import FeedSource
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.places import entries_of, exists
 from optibid_console.journal_place import Place
@@ -114,21 +110,7 @@ def _before(
 async def _with_engine(
     options: Namespace, loaded: Loaded, journal: Place, wish: Wish, report: Report
 ) -> Result:
-    name = name_of(options)
-    wanted = Wanted(
-        options.config, loaded.runbook.window.name, name, journal, options.t0, options.take_over,
-        options.of, options.accept_runbook, loaded.digest, options.rehearse,
-    )  # fmt: skip
-    record, started = await found_or_started(wanted)
-    same = Wanted(
-        options.config, loaded.runbook.window.name, name, journal, rehearsal=options.rehearse
-    )
-
-    async def dial() -> Path:
-        """The engine again; one that was killed is started again, for the same journal."""
-        return Path((await find_or_start(same)).socket)
-
-    source = FeedSource(dial, name, "watch")
+    source, record, started = await engine_of(options, loaded, journal)
     talk = ActionTalk(source, wish, report)
     try:
         async with talk:

@@ -13,6 +13,7 @@ from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.cli.person import name_of
 from optibid_console.engine_process import Wanted, find_or_start, found_or_started, until_gone
+from optibid_console.engine_record import EngineRecord
 from optibid_console.feed.client import FeedSource
 from optibid_console.journal_place import Place
 from optibid_console.launch_clock import format_span
@@ -141,18 +142,12 @@ class Talk:
             self._news.set()
 
 
-async def with_engine(
-    options: Namespace,
-    loaded: Loaded,
-    journal: Place,
-    heard: Heard,
-    note: Callable[[str], None],
-    work: Callable[[Talk, bool], Awaitable[R]],
-) -> R:
-    """Do `work` in a talk with this window's engine, found or started; gives what it gives.
+async def engine_of(
+    options: Namespace, loaded: Loaded, journal: Place
+) -> tuple[FeedSource, EngineRecord, bool]:
+    """A source of this window's engine, its record, and whether it was started just now.
 
-    `work` is told whether the engine was started for it; such a one is ended afterwards, unless
-    somebody else needs it. Raises what `work` raises, `Interrupted`, `SourceError`.
+    Raises `SourceError`.
     """
     name = name_of(options)
     wanted = Wanted(
@@ -168,7 +163,24 @@ async def with_engine(
         """The engine again; one that was killed is started again, for the same journal."""
         return Path((await find_or_start(same)).socket)
 
-    source, ends = FeedSource(dial, name, "watch"), False
+    return FeedSource(dial, name, "watch"), record, started
+
+
+async def with_engine(
+    options: Namespace,
+    loaded: Loaded,
+    journal: Place,
+    heard: Heard,
+    note: Callable[[str], None],
+    work: Callable[[Talk, bool], Awaitable[R]],
+) -> R:
+    """Do `work` in a talk with this window's engine, found or started; gives what it gives.
+
+    `work` is told whether the engine was started for it; such a one is ended afterwards, unless
+    somebody else needs it. Raises what `work` raises, `Interrupted`, `SourceError`.
+    """
+    source, record, started = await engine_of(options, loaded, journal)
+    ends = False
     try:
         async with Talk(source, heard, note) as talk:
             result = await _unless_interrupted(work(talk, started))
