@@ -47,6 +47,10 @@ class Hub:
         for outbox in self._outboxes:
             outbox.signal(frame)
 
+    def newest(self) -> list[Frame]:
+        """The last signal of each kind and subject, in order; no log lines and no output."""
+        return self._recent.newest()
+
     def attach(self, outbox: Outbox, *, signals_after: int = 0) -> None:
         """From now on `outbox` gets everything; first the recent signals above that number."""
         for frame in self._recent.frames(signals_after):
