@@ -28,8 +28,6 @@ class StepStatus(StrEnum):
 
 
 ACTIVE = frozenset({StepStatus.RUNNING, StepStatus.CHECKING, StepStatus.UNKNOWN})
-
-
 OVER = frozenset({StepStatus.DONE, StepStatus.SKIPPED, StepStatus.REHEARSED})
 
 

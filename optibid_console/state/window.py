@@ -155,8 +155,6 @@ class WindowState:
 
 Fold = Callable[[WindowState, e.Entry, Any], WindowState]
 """What one kind of fact does to the window."""
-
-
 FOLDS: dict[type[Any], Fold] = {}
 """Filled by `optibid_console.folding`."""
 
