@@ -26,8 +26,9 @@ from optibid_console.entries import Entry
 from optibid_console.feed.certificate import client_context
 from optibid_console.feed.client import FeedSource
 from optibid_console.feed.link import parse_link
+from optibid_console.feed.messages import SUBPROTOCOL, Hello
 from optibid_console.feed.observer import ObserverSource
-from optibid_console.feed.wire import SUBPROTOCOL, Hello, encode_hello
+from optibid_console.feed.wire import encode_hello
 from optibid_console.source import CaughtUp
 
 OBSERVERS = 200
