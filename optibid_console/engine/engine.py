@@ -25,6 +25,7 @@ from optibid_console.engine.observing import Observers
 from optibid_console.engine.operations import operations_of
 from optibid_console.engine.operations.databases import databases_of
 from optibid_console.engine.own_database import OwnDatabase
+from optibid_console.engine.presenting import Presenting
 from optibid_console.engine.recalling import Recall
 from optibid_console.engine.running import StepRunner
 from optibid_console.engine.sharing import Sharing
@@ -62,13 +63,16 @@ class Engine:
         sharing: Sharing | None = None,
         *,
         journal: tuple[Address, Identity] | None = None,
+        presenting: Presenting | None = None,
     ) -> None:
-        """`journal`: the database of a team's journal, which must not be one of the runbook's."""
+        """`journal`: the database of a team's journal, which must not be one of the runbook's;
+        `presenting` shows beside it what is true now."""
         runbook = loaded.runbook
         self.ledger = ledger
         self.lease = Lease(ledger, tell)
         self.pulse = PulseTaker(ledger)
         self._sharing = sharing
+        self._presenting = presenting
         self._runbook = runbook
         self._targets = targets
         self._observers = Observers(loaded, targets, ledger)
@@ -135,6 +139,7 @@ class Engine:
             Scrubber(self.ledger).run,
             self._recall.run,
             *((self._own.run,) if self._own else ()),
+            *((self._presenting.run,) if self._presenting else ()),
             *(DatabaseWatch(one, self.ledger).run for one in self._databases.values()),
         ):
             self._spawn(work())

@@ -57,6 +57,10 @@ class Hub:
         for one in self._receivers:
             one.signal(frame)
 
+    def newest(self) -> list[Frame]:
+        """The last signal of each kind and subject, in order; no log lines and no output."""
+        return self._recent.newest()
+
     def attach(self, receiver: Receiver, *, signals_after: int = 0) -> None:
         """From now on it gets everything; first the recent signals above that number."""
         self.give_recent(receiver, signals_after)

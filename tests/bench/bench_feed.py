@@ -33,6 +33,8 @@ from optibid_console.source import CaughtUp
 
 OBSERVERS = 200
 PROCESSES = 4
+NICE = 10
+"""Observers run elsewhere: here their load must not stand in the operator's way."""
 SPEED = 60.0
 WATCH_S = 30.0
 BEHIND_MS = 250.0
@@ -70,7 +72,8 @@ def _in_the_demo(folder: Path, figures: Figures) -> None:
     idle = subprocess.Popen([sys.executable, str(HERE / "idle_loop.py")], env=env)
     with _ended(idle), played_demo(folder, SPEED, env, "127.0.0.1:0") as journal:
         told = {**env, "OPTIBID_LINK": (folder / "link").read_text()}
-        argv = [sys.executable, str(HERE / "watchers.py"), str(OBSERVERS // PROCESSES)]
+        argv = ["nice", "-n", str(NICE), sys.executable, str(HERE / "watchers.py"),
+                str(OBSERVERS // PROCESSES)]  # fmt: skip
         plain = {**told, "PYTHONPATH": str(HERE.parents[1])}
         watchers = [_child([*argv, f"w{i}-"], plain) for i in range(PROCESSES)]
         screen = Terminal([*CONSOLE, "attach", "--watch", str(journal)], env)
