@@ -7,10 +7,7 @@ from optibid_console.changed import changed
 from optibid_console.codec import from_plain
 from optibid_console.folding.register import on
 from optibid_console.runbook.model import Runbook
-from optibid_console.state import (
-    Hold,
-    WindowState,
-)
+from optibid_console.state import Hold, WindowState
 
 
 @on(e.WindowOpened)
