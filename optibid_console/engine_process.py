@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from optibid_console import paths
-from optibid_console.engine_record import EngineRecord, find, journal_text
+from optibid_console.engine_record import EngineRecord, find, find_in, journal_text
 from optibid_console.feed.socket_file import answers, responds
 from optibid_console.file_lock import FileLock
 from optibid_console.journal.journal import JournalAway, JournalError
@@ -22,7 +22,6 @@ from optibid_console.journal.lease import Standing, holding
 from optibid_console.journal.places import (
     held,
     is_closed,
-    is_rehearsal,
     own_address,
     runbook_digest,
 )
@@ -118,13 +117,15 @@ def silent(record: EngineRecord) -> str:
 def _check_runbook(record: EngineRecord, wanted: Wanted) -> None:
     """A running engine goes by the runbook with which it was started."""
     place = place_of(record.journal)
+    if record.rehearsal != wanted.rehearsal:
+        raise EngineStartError(mismatch(wanted.rehearsal), 3)
+    if not wanted.accept_runbook:
+        return
     try:
-        rehearsal, digest = is_rehearsal(place), runbook_digest(place)
+        digest = runbook_digest(place)
     except JournalError:
         return  # its server is away: the engine that runs says so itself
-    if rehearsal != wanted.rehearsal:
-        raise EngineStartError(mismatch(wanted.rehearsal), 3)
-    if wanted.accept_runbook and digest != wanted.digest:
+    if digest != wanted.digest:
         raise EngineStartError(
             f"the engine (process {record.pid}) runs this window with the runbook as it was: end "
             f"it (kill {record.pid}; runs under way go on) and give this command again",
@@ -153,6 +154,8 @@ def the_journal(
         return own_journal(config, window, digest, rehearsal=rehearsal)
     if not isinstance(given, Address):
         return given
+    if not given.window and (known := find_in(given, window, rehearsal=rehearsal)):
+        return place_of(known.journal)  # also while the server is away
     try:
         return own_address(given, window, rehearsal=rehearsal)
     except JournalAway:

@@ -33,7 +33,7 @@ from optibid_console.engine.telling import Telling
 from optibid_console.engine.tidying import Tidying
 from optibid_console.gates import before_step
 from optibid_console.journal import lease
-from optibid_console.journal.journal import JournalError
+from optibid_console.journal.journal import JournalError, JournalSilent
 from optibid_console.journal.lease import Deposed
 from optibid_console.journal.postgres_table import Identity
 from optibid_console.journal_place import Address
@@ -170,6 +170,12 @@ class Engine:
             self._stop.set_exception(error)
 
     async def joined(self, screen: Attached) -> Role:
+        try:
+            return await self.ledger.unless_silent(self._joined(screen))
+        except JournalSilent:  # it is attached all the same, and watches
+            return self.lease.role_of(screen.id)
+
+    async def _joined(self, screen: Attached) -> Role:
         async with self._busy:
             return await self.lease.joined(screen)
 
@@ -181,7 +187,22 @@ class Engine:
                 self._depose(error)
 
     async def handle(self, command: c.Command, screen: Attached) -> c.Reply:
-        """Carry out a command of the operator's, or say why not."""
+        """Carry out a command of the operator's, or say why not; a journal that doesn't answer
+        holds up neither it nor the next one."""
+        forced = isinstance(command, c.StartAction) and command.forced
+        if forced or isinstance(command, c.Abort | c.StopEngine):
+            return await self._handle(command, screen)
+        try:
+            if said := self.ledger.silence():
+                return c.Refused(f"{said}: nothing was done")
+            return await self.ledger.unless_silent(self._handle(command, screen))
+        except JournalSilent as error:
+            return c.Refused(
+                f"{error}: nothing was started; should it have been recorded all the same, the "
+                f"window shows it{_forcing(self._runbook, command)}"
+            )
+
+    async def _handle(self, command: c.Command, screen: Attached) -> c.Reply:
         async with self._busy:
             why_not = self._may_ask(command, screen) or permit(self.ledger.state, command)
             if why_not:
@@ -276,7 +297,10 @@ class Engine:
         action = self._runbook.action(command.action_id)
         assert action is not None  # permit has looked
         if command.forced and action.id == ROLLBACK:
-            self.ledger.force(action.id)
+            await self.ledger.force(action.id)
+            under_way = self.ledger.state.action()
+            if under_way is not None and under_way.action_id == action.id:
+                return self._accepted(f"{action.title} started")  # as it had been sent before
         while command.forced and (locked := migrates_unbacked(self.ledger.state, action)):
             fact = e.BackupOverridden(locked[0].database, locked[0].id, command.reason)
             await self.ledger.record(fact, by)
@@ -365,18 +389,29 @@ class Engine:
     def _found(self, entry: e.Entry) -> None:
         """Go on with what was committed, though its answer was lost and nothing came of it."""
         state = self.ledger.state
+        if self._stop.done() or isinstance(entry.fact, e.Unread):
+            return  # the next engine takes it up
         match entry.fact:
             case e.StepStarted(run_id=run_id) if run_id in state.runs:
+                in_action = state.action()
                 live = self._steps.reattach(state.runs[run_id])
-                if live is not None:
+                mine = in_action is not None and state.runs[run_id].step_id in in_action.steps
+                if live is not None and not mine:  # else its action comes to it
                     self._see_through(live)
-            case e.ActionStarted():
+            case e.ActionStarted(action_id=action_id):
                 under_way = state.action()
-                task = self._actions.carry_on(under_way) if under_way is not None else None
-                if task is not None:
+                if under_way is None:
+                    return
+                if action_id != self.ledger.forced:
+                    self._spawn(self._actions.never_began(under_way))
+                elif task := self._actions.carry_on(under_way):
                     self._keep(task)
+            case e.ActionDecided(action_run, choice, reason):
+                self._actions.decided(action_run, choice, reason)
             case e.WindowClosed(outcome=outcome):
                 self.stop(f"the window is closed: {outcome}")
+            case fact:
+                self._spawn(self._gates.hold_after(fact, entry.actor))
 
     def _see_through(self, live: LiveRun) -> None:
         self._spawn(self._steps.see_through(live))

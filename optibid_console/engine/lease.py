@@ -121,7 +121,7 @@ class Lease:
 
     async def _give(self, screen: Attached, reason: str) -> None:
         previous = self.holder_name()
-        epoch = self._unused_epoch or self._ledger.state.epoch + 1
+        epoch = max(self._unused_epoch, self._ledger.state.epoch + 1)
         await self._ledger.record(e.OperatorTook(screen.name, epoch, reason, previous), screen.name)
         self._holder = screen.id
         self._unused_epoch = 0
