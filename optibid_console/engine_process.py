@@ -154,7 +154,8 @@ def the_journal(
         return own_journal(config, window, digest, rehearsal=rehearsal)
     if not isinstance(given, Address):
         return given
-    if not given.window and (known := find_in(given, window, rehearsal=rehearsal)):
+    known = find(given) if given.window else find_in(given, window, rehearsal=rehearsal)
+    if known is not None:
         return place_of(known.journal)  # also while the server is away
     try:
         return own_address(given, window, rehearsal=rehearsal)

@@ -49,6 +49,9 @@ from optibid_console.targets.rehearsal import check_rehearsed
 from optibid_console.targets.target import LinkState, Target
 from optibid_console.unbacked import migrates_unbacked
 
+_NEEDS_NO_LEASE = c.Abort, c.Leave, c.StartAction, c.StopEngine, c.TakeOver
+"""Commands that go on though the journal doesn't know yet who drives."""
+
 
 class Engine:
     """Runs one window: observes, judges, and does what the operator asks if it may."""
@@ -130,7 +133,7 @@ class Engine:
             self._late.run,
             self._telling.run,
             self.pulse.run,
-            Heartbeat(self.ledger).run,
+            Heartbeat(self.ledger, self.lease.settle).run,
             self._tidying.run,
             Scrubber(self.ledger).run,
             self._recall.run,
@@ -170,12 +173,6 @@ class Engine:
             self._stop.set_exception(error)
 
     async def joined(self, screen: Attached) -> Role:
-        try:
-            return await self.ledger.unless_silent(self._joined(screen))
-        except JournalSilent:  # it is attached all the same, and watches
-            return self.lease.role_of(screen.id)
-
-    async def _joined(self, screen: Attached) -> Role:
         async with self._busy:
             return await self.lease.joined(screen)
 
@@ -190,7 +187,7 @@ class Engine:
         """Carry out a command of the operator's, or say why not; a journal that doesn't answer
         holds up neither it nor the next one."""
         forced = isinstance(command, c.StartAction) and command.forced
-        if forced or isinstance(command, c.Abort | c.StopEngine):
+        if forced or isinstance(command, c.Abort | c.StopEngine | c.TakeOver):
             return await self._handle(command, screen)
         try:
             if said := self.ledger.silence():
@@ -208,6 +205,8 @@ class Engine:
             if why_not:
                 return c.Refused(why_not)
             try:
+                if not isinstance(command, _NEEDS_NO_LEASE):
+                    await self.lease.settle()
                 return await self._do(command, screen)
             except Deposed as error:
                 self._depose(error)
@@ -301,6 +300,7 @@ class Engine:
             under_way = self.ledger.state.action()
             if under_way is not None and under_way.action_id == action.id:
                 return self._accepted(f"{action.title} started")  # as it had been sent before
+        await self.lease.settle()
         while command.forced and (locked := migrates_unbacked(self.ledger.state, action)):
             fact = e.BackupOverridden(locked[0].database, locked[0].id, command.reason)
             await self.ledger.record(fact, by)

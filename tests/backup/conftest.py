@@ -22,8 +22,8 @@ from optibid_console.journal.sqlite import SqliteJournal
 from optibid_console.runbook.load import load
 from optibid_console.state import StepState, WindowState
 from optibid_console.targets import open_targets
-from tests.crash.conftest import Place as CrashPlace
 from tests.crash.conftest import room
+from tests.crash.place import Place as CrashPlace
 from tests.engine.conftest import Bench, Heard
 from tests.servers.postgres import PostgresServer
 from tests.servers.sshd import Keys, OpenSshServer
