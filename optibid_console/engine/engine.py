@@ -408,6 +408,8 @@ class Engine:
                     self._keep(task)
             case e.ActionDecided(action_run, choice, reason):
                 self._actions.decided(action_run, choice, reason)
+            case e.OperatorTook():
+                self.lease.found(entry.fact)
             case e.WindowClosed(outcome=outcome):
                 self.stop(f"the window is closed: {outcome}")
             case fact:

@@ -90,6 +90,13 @@ class Lease:
             await self._ledger.record(e.OperatorLeft(screen.name, how), screen.name)
             self._tell_all()
 
+    def found(self, fact: e.OperatorTook) -> None:
+        """It is in the journal after all."""
+        if fact.epoch == self._unused_epoch:
+            self._unused_epoch = 0
+        if self._owed == (fact.operator, fact.reason, fact.previous):
+            self._owed = None
+
     def drives(self, screen: Attached) -> bool:
         return screen.id == self._holder
 
@@ -143,7 +150,7 @@ class Lease:
             if self._owed is None:
                 return
             name, reason, previous = owed = self._owed
-            epoch = max(self._unused_epoch, self._ledger.state.epoch + 1)
+            epoch = self._unused_epoch or self._ledger.state.epoch + 1
             await self._ledger.record(e.OperatorTook(name, epoch, reason, previous), name)
             self._unused_epoch = 0
             if self._owed is owed:
