@@ -265,6 +265,23 @@ async def test_who_has_the_observers_role_follows_a_window_that_no_console_serve
     assert state == place.state()
 
 
+async def test_who_follows_the_journal_alone_sees_what_is_true_now(place: Any, team: Team) -> None:
+    """With nothing recorded meanwhile: signals that the engine shows beside its journal."""
+    engine = await place.engine("--as", "ann")
+    place.journal = places.newest(place.journal)
+    watch = JournalWatch(team.address("optibid_observer", ""), "zoe")
+    pulses: list[Pulse] = []
+    async with asyncio.timeout(60):
+        async for event in watch.events():
+            if isinstance(event, Pulse):
+                pulses.append(event)
+            if len(pulses) == 2:
+                break
+    await watch.close()
+    assert all(one.journal_ok and abs(one.at - time.time()) < 60 for one in pulses)
+    assert await place.end(engine) == 0
+
+
 async def test_watch_prints_a_teams_window_as_json_without_a_config(
     place: Any, team: Team, tmp_path: Path
 ) -> None:
