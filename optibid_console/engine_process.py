@@ -33,6 +33,8 @@ from probes.text import one_line
 READY_S = 60.0
 ANSWER_S = 2.0
 """An engine that hasn't answered for so long, in seconds, is suspended or stuck."""
+GONE_S = 0.5
+"""One that was killed this moment still has its record for a while."""
 _LOOK_S = 0.05
 _LOG_LINES = 5
 
@@ -86,7 +88,8 @@ async def found_or_started(wanted: Wanted) -> tuple[EngineRecord, bool]:
             if await asyncio.to_thread(responds, Path(found.socket), ANSWER_S):
                 await asyncio.to_thread(_check_runbook, found, wanted)
                 return found, False
-            if not wanted.take_over:
+            await until_gone(found, GONE_S)
+            if not wanted.take_over and find(journal) == found:
                 raise EngineStartError(await asyncio.to_thread(silent, found), 3)
         await _start(wanted, journal)
         record = find(journal)
@@ -95,10 +98,10 @@ async def found_or_started(wanted: Wanted) -> tuple[EngineRecord, bool]:
         return record, True
 
 
-async def until_gone(record: EngineRecord) -> None:
+async def until_gone(record: EngineRecord, within_s: float = READY_S) -> None:
     """Wait until this engine has ended, at most as long as one may take to be ready."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(READY_S):
+        async with asyncio.timeout(within_s):
             while find(place_of(record.journal)) == record:  # noqa: ASYNC110 (another process ends)
                 await asyncio.sleep(_LOOK_S)
 
