@@ -11,25 +11,17 @@ from typing import Any
 import pytest
 
 from optibid_console.stop_points import VARIABLE
-from tests.crash.place import Place, container_target, ssh_target
+from tests.crash.place import Place, container_target
+from tests.home import own_home
 from tests.servers.docker import DockerServer
 from tests.servers.postgres import PostgresServer
-from tests.servers.sshd import Keys, OpenSshServer
+from tests.servers.sshd import Keys, OpenSshServer, ssh_target
 from tests.servers.team import Team
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def room(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    # not tmp_path: a socket's path has room for 107 bytes
-    with tempfile.TemporaryDirectory(prefix="oc-") as place:
-        path = Path(place)
-        (path / "run").mkdir()
-        monkeypatch.setenv("HOME", place)
-        monkeypatch.setenv("XDG_STATE_HOME", str(path / "state"))
-        monkeypatch.setenv("XDG_RUNTIME_DIR", str(path / "run"))
-        monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with own_home(monkeypatch) as path:
         monkeypatch.delenv(VARIABLE, raising=False)
         yield path
 

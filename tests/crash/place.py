@@ -15,7 +15,6 @@ from optibid_console import engine_record
 from optibid_console.entries import Entry, kind_of
 from optibid_console.journal.places import entries_of
 from optibid_console.journal_place import Place as JournalPlace
-from optibid_console.runbook.model import TargetSpec
 from optibid_console.source import CaughtUp
 from optibid_console.state import WindowState, fold
 from optibid_console.stop_points import VARIABLE
@@ -174,15 +173,6 @@ class Place:
                 process.kill()
             _, said = process.communicate(timeout=WITHIN_S)
             assert "Traceback" not in said
-
-
-def ssh_target(path: Path, spec: TargetSpec, name: str = "there") -> str:
-    """The runbook's table of an SSH host that shares this machine's files."""
-    return (
-        f'[targets.{name}]\nkind = "ssh"\nhost = "{spec.host}"\nport = {spec.port}\n'
-        f'user = "{spec.user}"\nidentity = "{spec.identity}"\n'
-        f'known_hosts = "{spec.known_hosts}"\nrun_dir = "{path}/runs"\ncwd = "{path}"\n'
-    )
 
 
 def container_target(path: Path, container: str, docker: str, on: str = "") -> str:
