@@ -19,19 +19,18 @@ from optibid_console import paths
 from optibid_console.action_plan import shown
 from optibid_console.cli.action_report import Report, report_for
 from optibid_console.cli.action_result import Result
+from optibid_console.cli.concluding import concluded
 from optibid_console.cli.person import name_of
-from optibid_console.cli.talk import Declined, EngineGone, Interrupted, Talk, with_engine
+from optibid_console.cli.talk import EngineGone, Talk, with_engine
 from optibid_console.engine_process import the_journal
-from optibid_console.journal.journal import JournalError
 from optibid_console.journal.places import entries_of, exists
 from optibid_console.journal_place import Place
 from optibid_console.jumping import in_words, route
 from optibid_console.launch_clock import format_span
 from optibid_console.permit import awaits_confirmation, permit
-from optibid_console.runbook.load import Loaded, RunbookError, load
+from optibid_console.runbook.load import Loaded, load
 from optibid_console.runbook.model import Step, StepKind
 from optibid_console.signals import Output
-from optibid_console.source import SourceError
 from optibid_console.state import ACTIVE, StepState, StepStatus, WindowState, fold
 from probes.text import one_line, plain_line
 
@@ -41,17 +40,7 @@ _STATUSES = {e.Outcome.SUCCEEDED: 0, e.Outcome.REHEARSED: 0, e.Outcome.UNKNOWN: 
 def control(options: Namespace) -> int:
     """0 done, 1 failed, 2 bad input, 3 refused or not confirmed, 4 unknown."""
     report = report_for(as_json=options.json)
-    try:
-        result = _control(options, report)
-    except RunbookError as error:
-        result = Result(2, "\n".join(str(one) for one in error.problems))
-    except Declined as error:
-        result = Result(3, str(error))
-    except Interrupted as error:
-        result = Result(error.exit_status, f"interrupted: {options.command} was asked for and goes "
-                        "on; `status` says where the window is")  # fmt: skip
-    except (SourceError, JournalError) as error:
-        result = Result(int(getattr(error, "exit_code", 1)), str(error))
+    result = concluded(options.command, lambda: _control(options, report))
     report.result(result)
     return result.exit_status
 
