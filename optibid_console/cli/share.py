@@ -21,12 +21,12 @@ from optibid_console import entries as e
 from optibid_console import paths
 from optibid_console.cli.action_report import report_for
 from optibid_console.cli.action_result import Result
-from optibid_console.cli.concluding import concluded
+from optibid_console.cli.chosen_journal import chosen_journal
+from optibid_console.cli.failure import FAILURES, failure
 from optibid_console.cli.person import name_of
 from optibid_console.cli.sharing import BadServe, wanted_sharing
 from optibid_console.cli.talk import Declined, Talk, with_engine
 from optibid_console.commands.sharing import SharingCommand
-from optibid_console.engine_process import the_journal
 from optibid_console.engine_record import find
 from optibid_console.feed.link import means
 from optibid_console.journal.places import entries_of, exists
@@ -42,7 +42,10 @@ def share(options: Namespace) -> int:
     """0 done, 1 failed, 2 bad input, 3 refused, 4 unknown."""
     report = report_for(as_json=options.json)
     links: list[tuple[SharedLink, str]] = []
-    result = concluded("share", lambda: _share(options, links, report.note))
+    try:
+        result = _share(options, links, report.note)
+    except FAILURES as error:
+        result = failure(error, "interrupted: `share --list` says which links there are")
     for known, link in links:
         if options.json:
             print(json.dumps({"link": {**_plain(known, time.time()), "link": link}}), flush=True)
@@ -62,10 +65,7 @@ def _share(
     if wanted is not None and (options.list or options.revoke or options.stop):
         raise BadServe("--serve is for a new link: leave out --list, --revoke and --stop")
     loaded = load(options.config, os.environ)
-    journal = the_journal(
-        options.journal, options.config, loaded.runbook.window.name, loaded.digest,
-        rehearsal=options.rehearse,
-    )  # fmt: skip
+    journal = chosen_journal(options, loaded)
     state = fold(entries_of(journal)) if exists(journal) else WindowState()
     if state.seq == 0:
         return Result(3, f"no window is open: `{paths.APP} run` opens one")

@@ -13,10 +13,7 @@ def serve_options(parser: argparse.ArgumentParser) -> None:
         help="share the window with observers at this address and show a link; port 7443 when "
         "none is given",
     )  # fmt: skip
-    parser.add_argument(
-        "--serve-cert", default="", metavar="FILE",
-        help="the certificate and its key (PEM) for --serve; the console's own when not given",
-    )  # fmt: skip
+    _certificate(parser, "serve")
     parser.add_argument(
         "--serve-plain", nargs="?", const="loopback", default="", metavar="HOST",
         help="without TLS: on loopback, or elsewhere when HOST names the address again",
@@ -28,11 +25,7 @@ def web_options(parser: argparse.ArgumentParser) -> None:
         "--web", default="", metavar="HOST:PORT",
         help="serve the screens to browsers there, each person with a link or token of their own",
     )  # fmt: skip
-    parser.add_argument(
-        "--web-cert", default="", metavar="FILE",
-        help="the certificate and its key (PEM) for --web; the console's own when not given, and "
-        "none on loopback",
-    )  # fmt: skip
+    _certificate(parser, "web", ", and none on loopback")
     parser.add_argument(
         "--web-plain", default="", metavar="HOST",
         help="without TLS elsewhere than on loopback, when HOST names the address again",
@@ -70,3 +63,11 @@ def _lasts(text: str) -> float:
         return parse_duration(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r}: {error}; a time is 30m, 12h or 2d") from None
+
+
+def _certificate(parser: argparse.ArgumentParser, listener: str, more: str = "") -> None:
+    parser.add_argument(
+        f"--{listener}-cert", default="", metavar="FILE",
+        help=f"the certificate and its key (PEM) for --{listener}; the console's own when not "
+        f"given{more}",
+    )  # fmt: skip
