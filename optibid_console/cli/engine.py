@@ -81,7 +81,9 @@ def _engine(options: Namespace, starter: _Starter) -> int:
     journal = chosen_journal(options, loaded)
     if isinstance(journal, Address):
         loaded.secrets.also(take_password(), os.environ.get("PGPASSWORD", ""))
-    record = record_for(journal, loaded.runbook.window.name, options.config)
+    record = record_for(
+        journal, loaded.runbook.window.name, options.config, rehearsal=options.rehearse
+    )
     asked = Asked(
         name_of(options), options.t0 or "", options.take_over, options.of, options.accept_runbook,
         options.rehearse, wanted_sharing(options),

@@ -19,7 +19,15 @@ from optibid_console.journal_place import Place
 from optibid_console.launch_clock import format_span
 from optibid_console.runbook.load import Loaded
 from optibid_console.signals import Output
-from optibid_console.source import CaughtUp, ControlSource, Ended, Lost, Role, SourceError
+from optibid_console.source import (
+    CaughtUp,
+    ControlSource,
+    Ended,
+    Lost,
+    Role,
+    Snapshot,
+    SourceError,
+)
 from optibid_console.state import WindowState
 
 R = TypeVar("R")
@@ -135,6 +143,8 @@ class Talk:
                 case Output():
                     if self._caught_up:
                         self._heard(event, self.state)
+                case Snapshot():
+                    self.state = event.state
                 case Role():
                     self._role = event
                 case CaughtUp():

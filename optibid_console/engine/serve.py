@@ -25,6 +25,7 @@ from optibid_console.entries import RunbookAccepted
 from optibid_console.feed.attendance import Attendance
 from optibid_console.feed.hub import Hub
 from optibid_console.feed.server import FeedServer
+from optibid_console.feed.snapshot import Snapshots
 from optibid_console.journal.journal import Journal, JournalBusy, JournalError
 from optibid_console.journal.lease import (
     Deposed,
@@ -157,7 +158,8 @@ async def _serve(
         loaded, ledger, targets, tell, sharing,
         journal=(team.address, team.identity) if team else None, presenting=presenting,
     )  # fmt: skip
-    server = FeedServer(socket_path, hub, journal, engine, attendance)
+    snapshots = Snapshots(lambda: ledger.state)
+    server = FeedServer(socket_path, hub, journal, engine, attendance, snapshots)
     _end_on_signals(engine)
     reason = "the engine broke"
     try:

@@ -13,11 +13,11 @@ import pytest
 from optibid_console import commands as c
 from optibid_console.runbook.load import load
 from optibid_console.state import StepState, WindowState
-from tests.crash.conftest import Place as CrashPlace
 from tests.crash.conftest import room
+from tests.crash.place import Place as CrashPlace
 from tests.engine.bench import Bench, Heard, driven
 from tests.servers.postgres import PostgresServer
-from tests.servers.sshd import Keys, OpenSshServer
+from tests.servers.sshd import Keys, OpenSshServer, ssh_target
 
 __all__ = ["room"]
 
@@ -162,13 +162,8 @@ def ssh_place(place: Place) -> Iterator[Place]:
     keys = Keys(place.room)
     sshd = OpenSshServer(keys, "SetEnv SHLVL=2")
     keys.know(sshd.port)
-    spec = keys.spec(sshd.port)
     place.on = "db-1"
-    place.target = (
-        f'[targets.db-1]\nkind = "ssh"\nhost = "127.0.0.1"\nport = {sshd.port}\n'
-        f'user = "{spec.user}"\nidentity = "{spec.identity}"\n'
-        f'known_hosts = "{spec.known_hosts}"\nrun_dir = "{place.room}/runs"\ncwd = "{place.room}"'
-    )
+    place.target = ssh_target(place.room, keys.spec(sshd.port), "db-1")
     yield place
     sshd.stop()
 
