@@ -155,7 +155,7 @@ class View:
             return frozenset({Topic.LINK, Topic.HEADER, Topic.BANNER})
         if isinstance(event, Role):
             self.role = event
-            return frozenset({Topic.HEADER, Topic.LINK}) | self._found()
+            return frozenset({Topic.HEADER, Topic.BANNER, Topic.LINK}) | self._found()
         if isinstance(event, CaughtUp):
             self.caught_up = True
             return EVERYTHING | self._found()
