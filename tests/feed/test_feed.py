@@ -15,7 +15,6 @@ import pytest
 
 from optibid_console.commands import Abort, Accepted, Hold, Refused, WriteNote
 from optibid_console.entries import Held
-from optibid_console.feed import server as server_module
 from optibid_console.feed.client import FeedSource
 from optibid_console.signals import LogLines, Presence, Pulse
 from optibid_console.source import Ended, Lost, Role, SourceError
@@ -119,13 +118,6 @@ async def test_the_end_reaches_every_screen_and_leaves_nothing(window, attach) -
         assert screen.events[-1] == Ended("the window was closed")
         assert screen.seqs() == [entry.seq]
     assert list(window.path.parent.iterdir()) == []
-
-
-async def test_who_only_knocked_does_not_hold_up_the_end(window) -> None:
-    silent = await raw(window.path)
-    async with asyncio.timeout(server_module.GREETING_S / 2):
-        await window.server.close("over")
-    await silent.wait_closed()
 
 
 async def test_a_source_without_an_engine_says_so(tmp_path: Path) -> None:

@@ -206,12 +206,13 @@ async def test_who_comes_and_says_nothing_whole_is_gone_in_time(
     text = tls_hello() if how == "slowly in TLS" else b"GET / HTTP/1.1\r\nHost: x\r\nA: " * 20
     callers = [await asyncio.open_connection("127.0.0.1", shared.port, ssl=tls) for _ in range(20)]
 
-    async def drip(writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            for one in text[:-1]:
-                writer.write(bytes([one]))
-                await writer.drain()
-                await asyncio.sleep(0.05)
+    async def drip(writer: asyncio.StreamWriter) -> int:
+        for number, one in enumerate(text[:-1]):
+            writer.write(bytes([one]))
+            await asyncio.sleep(0.05)
+            if writer.transport.is_closing():
+                return number
+        return len(text)
 
     assert shared.door.inside == 20
     dripping = [asyncio.create_task(drip(w)) for _, w in callers if how != "silent"]
@@ -221,10 +222,7 @@ async def test_who_comes_and_says_nothing_whole_is_gone_in_time(
                 await reader.read()
         while shared.door.inside:
             await asyncio.sleep(0.02)
-    assert [one for one in dripping if one.done()] == []  # they were still at it
-    for one in dripping:
-        one.cancel()
-    await asyncio.gather(*dripping, return_exceptions=True)
+    assert all(number < len(text) - 1 for number in await asyncio.gather(*dripping))
     for _, writer in callers:
         writer.transport.abort()
     await shared.listener.close("over")
@@ -335,6 +333,7 @@ def test_who_has_a_network_counts_as_one(address: str, counts_as: str) -> None:
     assert doorway.origin(address) == counts_as
 
 
+@pytest.mark.slow
 async def test_a_thousand_failed_connects_leave_nothing(shared, monkeypatch) -> None:
     monkeypatch.setattr(doorway, "A_SECOND", 1e6)
     monkeypatch.setattr(strikes, "FIRST_DELAY_S", 0.0)
@@ -355,12 +354,11 @@ async def test_a_thousand_failed_connects_leave_nothing(shared, monkeypatch) -> 
         for first in range(0, count, 20):
             await asyncio.gather(*(fail(n) for n in range(first, first + 20)))
         async with asyncio.timeout(WITHIN_S):
-            while shared.door.inside:
+            while shared.door.inside or shared.listener._connections:
                 await asyncio.sleep(0.02)
 
     await many(200)
     before = resident_bytes()
     await many(1000)
     assert resident_bytes() - before < 4_000_000
-    assert shared.listener._connections == set()
     assert len(shared.listener._strikes._known) <= 1

@@ -110,6 +110,13 @@ async def test_a_feed_without_a_controller_takes_no_command(window, tmp_path: Pa
     await server.close("over")
 
 
+async def test_who_only_knocked_does_not_hold_up_the_end(window) -> None:
+    silent = await raw(window.path)
+    async with asyncio.timeout(server_module.GREETING_S / 2):
+        await window.server.close("over")
+    await silent.wait_closed()
+
+
 async def test_the_socket_is_private_and_a_second_engine_is_refused(window) -> None:
     assert window.path.stat().st_mode & 0o777 == 0o600
     assert window.path.parent.stat().st_mode & 0o777 == 0o700
