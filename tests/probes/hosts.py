@@ -18,7 +18,6 @@ class CuttableHost:
     name = "here"
 
     def __init__(self) -> None:
-        self.streams = 0
         self.is_down = False
         self._cuts: set[asyncio.Event] = set()
 
@@ -41,7 +40,6 @@ class CuttableHost:
     async def stream(self, command: str) -> AsyncIterator[AsyncIterator[bytes]]:
         if self.is_down:
             raise HostError("here: connection refused")
-        self.streams += 1
         process = await asyncio.create_subprocess_exec(
             "/bin/sh", "-c", command, stdout=asyncio.subprocess.PIPE, start_new_session=True
         )

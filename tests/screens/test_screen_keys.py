@@ -536,6 +536,7 @@ async def test_from_one_that_is_silent_a_reason_is_enough(console: Start) -> Non
     async with console(rec.good_day(), operator=False) as it:
         it.source.push(Role(False, "oncall-1", rec.T0 - 62 * 60, 75, elsewhere=True))
         await it.settle()
+        assert "oncall-1's console is silent for 1:15" in it.seen("banner")
         await it.press("l")
         assert "The last heartbeat of their console came 1:15 ago." in it.sheet()
         await it.press("down", "enter")
