@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 from optibid_console import entries as e
@@ -10,8 +11,12 @@ from optibid_console import entries as e
 def in_words(fact: e.SpillDelivered) -> str:
     """One sentence: who, where, when, what was started and how it ended."""
     did: list[str] = []
-    for plain in fact.entries:
-        entry = e.entry_from_plain(plain)
+    for line in fact.entries:
+        try:
+            entry = e.entry_from_plain(json.loads(line))
+        except (ValueError, TypeError, KeyError):
+            did.append("something that can't be read here")
+            continue
         at = time.strftime("%H:%M:%SZ", time.gmtime(entry.at))
         match entry.fact:
             case e.ActionStarted(action_id=action_id):

@@ -78,8 +78,8 @@ class SpillDelivered:
     """Who drove there."""
     host: str
     path: str
-    entries: tuple[Mapping[str, Any], ...]
-    """In their order, as they were sealed there (`Entry.to_plain`)."""
+    entries: tuple[str, ...]
+    """In their order, as they were sealed there: `Entry.to_plain` as JSON."""
 
 
 @dataclass(frozen=True, slots=True)

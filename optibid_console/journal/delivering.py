@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from optibid_console import paths
+from optibid_console.codec import canonical
 from optibid_console.entries import Entry, OperatorTook, SpillDelivered
 from optibid_console.journal import postgres_link, postgres_table, spill
 from optibid_console.journal.journal import JournalError
@@ -55,7 +56,7 @@ def deliver(address: Address, holder: str) -> int:
                 if left:
                     fact = SpillDelivered(
                         _who(left) or holder, platform.node(), str(path),
-                        tuple(one.to_plain() for one in left),
+                        tuple(canonical(one.to_plain()).decode() for one in left),
                     )  # fmt: skip
                     postgres_table.deliver(db, address.window, time.time(), fact)
             spill.remove(path)

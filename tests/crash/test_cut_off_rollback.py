@@ -102,7 +102,7 @@ async def test_what_a_cut_off_console_rolled_back_reaches_who_drives_now(
     assert places.verify(near).problem == ""
     (delivered,) = [one.fact for one in first.facts(e.SpillDelivered)]
     assert isinstance(delivered, e.SpillDelivered)
-    kinds = [str(one["kind"]) for one in delivered.entries]
+    kinds = [json.loads(one)["kind"] for one in delivered.entries]
     assert "action-started" in kinds
     assert kinds[-1] in ("action-finished", "operator-left", "readiness-changed")
 
