@@ -101,12 +101,16 @@ class Talk:
     async def ask(self, command: c.Command) -> str:
         """Send a command and wait until what it recorded is in `state`; gives what the engine
         said. Raises `Declined`, `EngineGone`, `SourceError`."""
+        return (await self.accepted(command)).said
+
+    async def accepted(self, command: c.Command) -> c.Accepted:
+        """As `ask`; gives the whole reply."""
         reply = await self._source.send(command)
         if isinstance(reply, c.Refused):
             raise Declined(reply.why)
         seq = reply.seq
         await self._until(lambda: self.state.seq >= seq)
-        return reply.said
+        return reply
 
     async def end_engine(self, why: str) -> bool:
         """Ask the engine to end, should nobody else need it; whether it does."""

@@ -43,12 +43,13 @@ class ActionRunner:
         action_run = f"{action.id}{count}"
         why = preview(state, action.id, now).why_now
         await self._ledger.record(e.ActionStarted(action.id, action_run, planned, why), by)
-        return self._spawn(action, action_run, by)
+        return self._spawn(action_run, by)
 
     def carry_on(self, under_way: ActionState) -> asyncio.Task[None] | None:
         """Go on with an action that an earlier engine left under way."""
-        action = self._runbook.action(under_way.action_id)
-        return self._spawn(action, under_way.action_run, under_way.by) if action else None
+        if self._runbook.action(under_way.action_id) is None:
+            return None
+        return self._spawn(under_way.action_run, under_way.by)
 
     async def decide(self, choice: e.Choice, reason: str, by: str) -> None:
         """Answer the failed step on which it waits."""
@@ -69,10 +70,10 @@ class ActionRunner:
         why = "the journal recorded its start too late: nothing of it was done; start it again"
         await self._finish(found.action_run, e.Outcome.REFUSED, why)
 
-    def _spawn(self, action: Action, action_run: str, by: str) -> asyncio.Task[None]:
-        return asyncio.create_task(self._run(action, action_run, by))
+    def _spawn(self, action_run: str, by: str) -> asyncio.Task[None]:
+        return asyncio.create_task(self._run(action_run, by))
 
-    async def _run(self, action: Action, action_run: str, by: str) -> None:
+    async def _run(self, action_run: str, by: str) -> None:
         state = self._ledger.state.actions[action_run]
         stopped_at = state.stopped_at_step
         for step_id in state.steps:

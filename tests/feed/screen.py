@@ -6,7 +6,7 @@ import asyncio
 from contextlib import aclosing
 
 from optibid_console.entries import Entry
-from optibid_console.source import Event, Source
+from optibid_console.source import CaughtUp, Event, Source
 
 WITHIN_S = 30
 
@@ -47,3 +47,11 @@ class Screen:
     async def close(self) -> None:
         await self.source.close()
         await asyncio.wait_for(self.task, WITHIN_S)
+
+
+def caught_up(seq: int):
+    return lambda events: CaughtUp(seq) in events
+
+
+def has_entry(seq: int):
+    return lambda events: any(isinstance(one, Entry) and one.seq >= seq for one in events)
