@@ -209,6 +209,7 @@ async def test_a_closed_window_ends_within_the_grace_and_says_what_was_not_told(
         await one.ledger.record(e.Held("slow"), "ada")
         await one.until(lambda state: state.telling.untold)
         await one.ledger.record(e.WindowClosed("abandoned", "enough"), "ada")
+        await one.until(lambda state: len(state.telling.untold) == 2)
         begun = time.monotonic()
         await one.telling.finish()
         assert time.monotonic() - begun < 5
