@@ -7,10 +7,10 @@ front when it comes, so without this the reason's letters would be keys of the w
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from typing import Any
 
 from textual import events
 from textual.app import App
@@ -19,10 +19,7 @@ from textual.screen import Screen
 
 MOST_S = 2.0
 """So long, in seconds, keys wait for a sheet; then they are the window's again."""
-SURPRISE_S = 0.6
-"""So long, in seconds, after a sheet came by itself a key was still meant for the window."""
 _PASSED_S = 0.5
-_SAFE = ("escape", "up", "down", "pageup", "pagedown")
 
 Typed = events.Key | events.Paste
 _flow: ContextVar[object | None] = ContextVar("flow", default=None)
@@ -39,27 +36,25 @@ class TypedAhead:
         self._give = give
         self._between: dict[object, asyncio.TimerHandle] = {}
         """The flows whose sheet isn't there yet; when it isn't waited for any more."""
-        self._asking: dict[Screen[object], object] = {}
+        self._asking: dict[Screen[Any], object] = {}
         self._kept: list[Typed] = []
         self._giving: asyncio.Task[None] | None = None
+        self._in_hand = False
+        """One of those kept is being given: what comes up to the app is that one."""
         self._path: list[MessagePump] = []
         """Through whose hands the keys went that came before the sheet."""
         self._last_key = self._opener = ""
-        self._surprised_until = 0.0
 
     def keeps(self, event: Typed) -> bool:
         """Whether the app must leave this event alone, now that it comes, or that nothing in
         front had a use for it."""
-        giving = self._giving is not None
-        if event.is_forwarded and giving:
-            return False
-        if self._between or (giving and not event.is_forwarded):
+        given = self._in_hand and event.is_forwarded
+        if not given and (self._between or self._giving is not None):
             self._kept.append(_again(event))
             return True
         if event.is_forwarded:
             self._last_key = event.key if isinstance(event, events.Key) else ""
-            return False
-        return self._surprises(event)
+        return False
 
     # What flows tell it
 
@@ -79,16 +74,14 @@ class TypedAhead:
         finally:
             self._settle(flow)
 
-    def shown(self, screen: Screen[object]) -> None:
+    def shown(self, screen: Screen[Any]) -> None:
         """In a flow: the sheet that it asks is in front, and takes keys."""
         flow = _flow.get()
-        if flow is None:
-            self._surprised_until = time.monotonic() + SURPRISE_S
-            return
-        self._asking[screen] = flow
-        self._settle(flow)
+        if flow is not None:
+            self._asking[screen] = flow
+            self._settle(flow)
 
-    def answered(self, screen: Screen[object]) -> None:
+    def answered(self, screen: Screen[Any]) -> None:
         """A screen is about to go. What its flow does next may be another sheet."""
         flow = self._asking.pop(screen, None)
         if flow is not None:
@@ -129,13 +122,14 @@ class TypedAhead:
                 if self._opener == "enter" == getattr(event, "key", ""):
                     continue  # pressed twice: nobody has read yet what it would confirm
                 self._opener = ""
-                path = self._front()
+                path, self._in_hand = self._front(), True
                 await self._give(event)
                 # once for the key, once more for what it made the widget say, `Submitted` say
                 await _passed(path)
                 await _passed(path)
+                self._in_hand = False
         finally:
-            self._giving = None
+            self._giving, self._in_hand = None, False
             if self._kept and not self._between:
                 self._settle(None)
 
@@ -143,10 +137,6 @@ class TypedAhead:
         """Through whose hands a key goes that comes now."""
         screen = self._app.screen
         return list((screen.focused or screen).ancestors_with_self)
-
-    def _surprises(self, event: Typed) -> bool:
-        safe = isinstance(event, events.Key) and event.key in _SAFE
-        return not safe and time.monotonic() < self._surprised_until
 
 
 async def _passed(path: Sequence[MessagePump]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -31,16 +30,6 @@ def link_on(screen) -> str:
 
     until(shown)
     return found[0]
-
-
-def told(screen, key: str, words: str) -> None:
-    """What a key says goes away by itself: press it until it is seen."""
-    for _ in range(6):
-        screen.press(key)
-        with contextlib.suppress(AssertionError):
-            screen.until(words, within_s=5.0)
-            return
-    screen.until(words)
 
 
 class JsonLines:
@@ -73,7 +62,8 @@ def test_a_link_shows_the_window_and_nothing_can_be_done_with_it(home: Home) -> 
     other = home.terminal("watch", link, "--as", "bob")
     other.until("WATCHING ann's window", "read only", "First phase")
     operator.until("2 watching")
-    told(other, "x", "this link is for watching")
+    other.press("x")
+    other.until("this link is for watching")
     operator.press("h")
     operator.until("The clock stands still")
     operator.press("waiting for the all-clear\r")

@@ -2,6 +2,8 @@
 // Starts the terminal once its font is there, says why it ended, and comes back by itself.
 
 const said = document.getElementById("said");
+const again = document.getElementById("again");
+const leave = document.getElementById("leave");
 const ways = document.getElementById("ways");
 const terminal = document.getElementById("terminal");
 
@@ -32,8 +34,9 @@ async function comeBack() {
 
 function ended(code, reason) {
   if (code === NOT_LET_IN) {
-    over(reason, false);
-    setTimeout(() => location.replace("/"), 3000);
+    over(reason, true);
+    again.hidden = true;
+    leave.textContent = "Use another link";
   } else if (code === LEFT || code === TOO_MANY) {
     over(reason, true);
   } else {
@@ -89,8 +92,8 @@ new MutationObserver((_, observer) => {
   }
 }).observe(document.body, { attributeFilter: ["class"] });
 
-document.getElementById("again").addEventListener("click", () => location.reload());
-document.getElementById("leave").addEventListener("click", async () => {
+again.addEventListener("click", () => location.reload());
+leave.addEventListener("click", async () => {
   await fetch("/leave", { method: "POST" }).catch(() => null);
   location.replace("/");
 });
