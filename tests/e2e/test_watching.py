@@ -81,6 +81,28 @@ def test_a_link_shows_the_window_and_nothing_can_be_done_with_it(home: Home) -> 
     assert "ended" in lines.lines[-1]
 
 
+@pytest.mark.slow
+def test_who_is_turned_away_while_watching_is_told_why_and_the_command_fails(home: Home) -> None:
+    journal = str(home.journal)
+    operator = home.terminal("run", "--journal", journal, "--as", "ann", "--serve", "127.0.0.1:0")
+    operator.until("A link for observers")
+    link = link_on(operator)
+    operator.press("\x1b")
+    lines = JsonLines(home, link)
+    other = home.terminal("watch", link, "--as", "bob")
+    other.until("WATCHING ann's window", "First phase")
+    until(lambda: any("caught_up" in one for one in lines.lines))
+    operator.press("\x10share")
+    operator.until("share this window")
+    operator.press("\r")
+    operator.until("Watching now", "revoke the link of observers")
+    operator.press("\x1b[B\r")
+    assert other.ends() == 3
+    assert "your link was taken back by ann" in other.raw.rpartition("\x1b[?1049l")[2]
+    assert lines.process.wait(30) == 3
+    assert "your link was taken back by ann" in lines.process.stderr.read()
+
+
 def test_watching_loads_nothing_of_engine_and_targets() -> None:
     code = (
         "import sys; from optibid_console.cli import watching, json_lines; "

@@ -151,13 +151,17 @@ async def test_failed_greetings_are_answered_later_each_time(monkeypatch) -> Non
     assert waited[-1] == 0.5
 
 
+def _never(events: list) -> bool:
+    return False
+
+
 async def test_a_revoked_link_turns_its_observers_away_and_no_others(shared, watch) -> None:
     one, other = watch(shared.link("one")), watch(shared.link("other"))
     for screen in (one, other):
         await screen.until(lambda events: any(isinstance(e, CaughtUp) for e in events))
     await shared.listener.turn_away("one", "your link was taken back by ann")
     with pytest.raises(TurnedAway, match="^your link was taken back by ann$"):
-        await one.until(lambda events: False)
+        await one.until(_never)
     await shared.window.notes(1)
     await other.until(lambda events: any(isinstance(event, Entry) for event in events))
 
@@ -165,7 +169,7 @@ async def test_a_revoked_link_turns_its_observers_away_and_no_others(shared, wat
 async def test_a_link_that_expires_turns_away_who_watches(shared, watch) -> None:
     one = watch(shared.link("brief", lasts_s=1.0))
     with pytest.raises(TurnedAway, match="^your link has expired$"):
-        await one.until(lambda events: False)
+        await one.until(_never)
 
 
 async def test_the_certificate_is_checked_before_the_token_is_sent(

@@ -69,6 +69,18 @@ async def test_a_wrong_token_gets_no_process_and_says_so(browser: Chromium, serv
         await tab.until("WATCHING")
 
 
+async def test_who_is_turned_away_while_she_watches_is_told_why_and_asked_for_another_link(
+    browser: Chromium, served: Served
+) -> None:
+    async with browser.tab() as tab:
+        await tab.go(f"{served.base}/#taken-back")
+        await tab.until("it was taken back", "Use another link", of=tab.text)
+        assert "Come back" not in await tab.text()
+        assert served.site.processes == ()
+        await tab.run("document.getElementById('leave').click()")
+        await tab.until("The link or the token that you were given", of=tab.text)
+
+
 async def test_closing_the_page_ends_its_process_within_seconds(
     browser: Chromium, served: Served
 ) -> None:
