@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from optibid_console.database_state import DatabaseState
 from optibid_console.runbook.facts import recorded_by
 from optibid_console.runbook.model import FORWARD, Action, Runbook, Step, StepKind
-from optibid_console.state import OVER, StepStatus, WindowState
+from optibid_console.state import OVER, DatabaseState, StepStatus, WindowState
 from optibid_console.undone import begun_since_undone
 
 _FACT = re.compile(r"\$\{([a-z][\w-]*(?:\.[\w-]+)+)\}")

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from optibid_console.database_state import DatabaseState
 from optibid_console.launch_clock import format_span
 from optibid_console.runbook.model import StepKind
-from optibid_console.state import WindowState
+from optibid_console.state import DatabaseState, WindowState
 
 if TYPE_CHECKING:
     from optibid_console.action_plan import PreviewStep

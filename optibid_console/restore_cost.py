@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 
 from optibid_console.action_plan import PreviewStep
 from optibid_console.database.measures import Cost
-from optibid_console.database_state import DatabaseState
 from optibid_console.launch_clock import format_span
 from optibid_console.runbook.model import StepKind
-from optibid_console.state import WindowState
+from optibid_console.state import DatabaseState, WindowState
 from optibid_console.units import format_bytes
 
 _TABLES = 6

@@ -293,6 +293,14 @@ class View:
         return active[-1] if active else self.state.runs.get(self.state.last_run)
 
 
+def why_no_lines(view: View) -> str:
+    """Why no log lines can come to a screen that only has a team's journal; empty: they can."""
+    if view.role is None or not view.role.elsewhere:
+        return ""
+    way = "a link has them" if view.observer else "a link has them, or l takes over"
+    return f"log lines aren't in the journal: {way}"
+
+
 def waits_for_person(view: View, key: str) -> str:
     """What Enter on this line answers: `settle` what became of a run that is gone without a trace
     (who only watches may look), `decide` how an action that stopped goes on, `confirm` a step

@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from screens.keys import PANES, bindings
-from screens.view import EVERYTHING, Topic, View, waits_for_person
+from screens.view import EVERYTHING, Topic, View, waits_for_person, why_no_lines
 from screens.widgets.banner import Banner
 from screens.widgets.checklist import Checklist
 from screens.widgets.footer import Footer, PaneBar
@@ -112,6 +112,8 @@ class WindowScreen(Screen[None]):
             pane.redraw()
         if Topic.LINK in topics:
             self.set_class(self.view.lost is not None, "-lost")
+            self.logs.absent = why_no_lines(self.view)
+            self.logs.refresh()
         if Topic.METRICS in topics:
             self.metrics.set_baseline(dict(self.view.state.baseline))
         self._tell_footer()

@@ -10,15 +10,15 @@ from argparse import Namespace
 from pathlib import Path
 from types import FrameType
 
+from optibid_console.cli.chosen_journal import chosen_journal
 from optibid_console.cli.main import unexpected
 from optibid_console.cli.person import name_of
 from optibid_console.engine.serve import Asked, CannotServe, serve
-from optibid_console.engine_process import the_journal
 from optibid_console.engine_record import EngineRuns, claimed, record_for
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.passwords import take_password
-from optibid_console.journal_place import Address, Place
-from optibid_console.runbook.load import Loaded, RunbookError, load
+from optibid_console.journal_place import Address
+from optibid_console.runbook.load import RunbookError, load
 from optibid_console.source import SourceError
 
 _ENDED_BY_SIGNAL = 128 + signal.SIGTERM
@@ -75,7 +75,7 @@ def engine(options: Namespace) -> int:
 
 def _engine(options: Namespace, starter: _Starter) -> int:
     loaded = load(options.config, os.environ)
-    journal = _journal(options, loaded)
+    journal = chosen_journal(options, loaded)
     if isinstance(journal, Address):
         loaded.secrets.also(take_password(), os.environ.get("PGPASSWORD", ""))
     record = record_for(journal, loaded.runbook.window.name, options.config)
@@ -85,13 +85,6 @@ def _engine(options: Namespace, starter: _Starter) -> int:
     )  # fmt: skip
     with claimed(record, take_over=bool(options.take_over)):
         return asyncio.run(serve(loaded, journal, Path(record.socket), asked, starter.ready))
-
-
-def _journal(options: Namespace, loaded: Loaded) -> Place:
-    window = loaded.runbook.window.name
-    return the_journal(
-        options.journal, options.config, window, loaded.digest, rehearsal=options.rehearse
-    )
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -250,10 +250,7 @@ def _serve(parser: argparse.ArgumentParser) -> None:
         help="share the window with observers at this address and show a link; port 7443 when "
         "none is given",
     )  # fmt: skip
-    parser.add_argument(
-        "--serve-cert", default="", metavar="FILE",
-        help="the certificate and its key (PEM) for --serve; the console's own when not given",
-    )  # fmt: skip
+    _certificate(parser, "serve")
     parser.add_argument(
         "--serve-plain", nargs="?", const="loopback", default="", metavar="HOST",
         help="without TLS: on loopback, or elsewhere when HOST names the address again",
@@ -265,11 +262,7 @@ def _web(parser: argparse.ArgumentParser) -> None:
         "--web", default="", metavar="HOST:PORT",
         help="serve the screens to browsers there, each person with a link or token of their own",
     )  # fmt: skip
-    parser.add_argument(
-        "--web-cert", default="", metavar="FILE",
-        help="the certificate and its key (PEM) for --web; the console's own when not given, and "
-        "none on loopback",
-    )  # fmt: skip
+    _certificate(parser, "web", ", and none on loopback")
     parser.add_argument(
         "--web-plain", default="", metavar="HOST",
         help="without TLS elsewhere than on loopback, when HOST names the address again",
@@ -277,6 +270,14 @@ def _web(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--web-name", action="append", default=[], metavar="NAME",
         help="a further name by which browsers reach it, say that of a proxy in front of it",
+    )  # fmt: skip
+
+
+def _certificate(parser: argparse.ArgumentParser, listener: str, more: str = "") -> None:
+    parser.add_argument(
+        f"--{listener}-cert", default="", metavar="FILE",
+        help=f"the certificate and its key (PEM) for --{listener}; the console's own when not "
+        f"given{more}",
     )  # fmt: skip
 
 

@@ -8,12 +8,11 @@ from datetime import datetime
 
 from optibid_console import entries as e
 from optibid_console.database.measures import Cost, between
-from optibid_console.database_state import DatabaseState
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.operations.databases import Database, DatabaseAway
 from optibid_console.runbook.model import StepKind
 from optibid_console.signals import CostSampled
-from optibid_console.state import OVER, RunState
+from optibid_console.state import OVER, DatabaseState, RunState
 
 EVERY_S = 10.0
 _RIGHTS_EVERY_S = 60.0

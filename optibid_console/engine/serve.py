@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from optibid_console import paths
 from optibid_console.codec import to_plain
@@ -17,6 +18,7 @@ from optibid_console.engine.engine import Engine
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.measures import last_measured
 from optibid_console.engine.opening import opening
+from optibid_console.engine.presenting import Presenting
 from optibid_console.engine.sharing import Sharing
 from optibid_console.entries import RunbookAccepted
 from optibid_console.feed.attendance import Attendance
@@ -41,6 +43,9 @@ from optibid_console.runbook.load import Loaded
 from optibid_console.source import Role
 from optibid_console.targets import open_targets
 from optibid_console.targets.target import LinkState
+
+if TYPE_CHECKING:
+    from optibid_console.journal.postgres import PostgresJournal
 
 
 class CannotServe(Exception):
@@ -68,6 +73,15 @@ class Asked:
     """Whether the window is a rehearsal: nothing is changed in it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Team:
+    """The database of a team's journal, and the journal in it."""
+
+    address: Address
+    identity: Identity
+    journal: PostgresJournal
+
+
 async def serve(
     loaded: Loaded,
     place: Place,
@@ -84,8 +98,8 @@ async def serve(
     inner = await _opened(place, asked)
     journal = SpillingJournal(inner, paths.beside(place), place)
     try:
-        database = await _database_of(place, inner)
-        return await _serve(loaded, journal, socket_path, asked, on_ready, database)
+        team = await _team_of(place, inner)
+        return await _serve(loaded, journal, socket_path, asked, on_ready, team)
     finally:
         await journal.close()
 
@@ -110,7 +124,7 @@ async def _serve(
     socket_path: Path,
     asked: Asked,
     on_ready: Callable[[], None],
-    database: tuple[Address, Identity] | None,
+    team: _Team | None,
 ) -> int:
     hub = Hub()
     ledger = Ledger(journal, hub, loaded.secrets)
@@ -133,7 +147,11 @@ async def _serve(
     targets = open_targets(loaded.runbook, linked, rehearsal)
     attendance = Attendance(hub)
     sharing = Sharing(ledger, hub, journal, attendance)
-    engine = Engine(loaded, ledger, targets, tell, sharing, journal=database)
+    presenting = Presenting(ledger, hub, team.journal) if team else None
+    engine = Engine(
+        loaded, ledger, targets, tell, sharing,
+        journal=(team.address, team.identity) if team else None, presenting=presenting,
+    )  # fmt: skip
     server = FeedServer(socket_path, hub, journal, engine, attendance)
     _end_on_signals(engine)
     reason = "the engine broke"
@@ -157,11 +175,11 @@ async def _serve(
     return 0
 
 
-async def _database_of(place: Place, journal: Journal) -> tuple[Address, Identity] | None:
+async def _team_of(place: Place, journal: Journal) -> _Team | None:
     from optibid_console.journal.postgres import PostgresJournal
 
     if isinstance(place, Address) and isinstance(journal, PostgresJournal):
-        return place, await journal.identity()
+        return _Team(place, await journal.identity(), journal)
     return None
 
 

@@ -26,6 +26,8 @@ from optibid_console.feed.listener import ObserverListener, Pass, Reader
 from optibid_console.feed.snapshot import Snapshots
 from optibid_console.source import SourceError
 
+_HOUR_S = 3600.0
+
 
 from probes.text import one_line
 
@@ -70,14 +72,20 @@ class Sharing:
         return fact.address
 
     async def share(self, name: str, hours: float, by: str) -> str:
-        """Make a link; only what is given back holds its token. Raises `JournalError`."""
-        started = self._ledger.state.sharing.started
-        assert started is not None  # permit has looked
+        """Make a link; only what is given back holds its token.
+
+        Raises `CannotShare` when there is one for `name` that still lasts, and `JournalError`.
+        """
+        now, name, sharing = time.time(), name.strip(), self._ledger.state.sharing
+        assert sharing.started is not None  # permit has looked
+        link = sharing.links.get(name)
+        if link is not None and link.expires_at > now:
+            raise CannotShare(f"there is a link for {name} already: revoke it first")
         token = new_token()
-        expires_at = round(time.time() + hours * 3600, 3)
-        await self._ledger.record(e.WatchShared(name.strip(), token_hash(token), expires_at), by)
-        host, port = split_address(started.address)
-        return Link(_reached(host), port, token, started.fingerprint).text()
+        expires_at = round(now + hours * _HOUR_S, 3)
+        await self._ledger.record(e.WatchShared(name, token_hash(token), expires_at), by)
+        host, port = split_address(sharing.started.address)
+        return Link(_reached(host), port, token, sharing.started.fingerprint).text()
 
     async def revoke(self, name: str, by: str) -> None:
         """Raises `JournalError`: then the link goes on."""

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optibid_console.commands import Command, Refused, Reply
+from optibid_console.feed.messages import Answer, Asked, Hello
 from optibid_console.feed.reading import (
     GREETING_S,
     MAX_MESSAGE_BYTES,
     FeedReader,
     closed_errors,
 )
-from optibid_console.feed.wire import Answer, Asked, Hello, encode_command
+from optibid_console.feed.wire import encode_command
 from optibid_console.source import SourceError
 
 if TYPE_CHECKING:

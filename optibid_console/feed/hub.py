@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
+from typing import Protocol
 
 from optibid_console.entries import Entry
-from optibid_console.feed.outbox import Outbox
+from optibid_console.feed.messages import Frame
 from optibid_console.feed.recent import Recent
-from optibid_console.feed.wire import Frame, encode
+from optibid_console.feed.wire import encode
 from optibid_console.signals import Signal
 
 ENTRIES_BYTES = 4_000_000
+
+
+class Receiver(Protocol):
+    """Who is told what is published: an outbox, or one for many."""
+
+    def entry(self, seq: int, frame: Frame) -> None: ...
+
+    def signal(self, frame: Frame) -> None: ...
 
 
 class Hub:
@@ -20,9 +29,10 @@ class Hub:
     def __init__(self) -> None:
         self.life = secrets.token_hex(8)
         """A random name for this life of the engine: signal numbers count within it."""
-        self._numbered = 0
+        self.numbered = 0
+        """The number of the last signal."""
         self._recent = Recent()
-        self._outboxes: set[Outbox] = set()
+        self._receivers: dict[Receiver, None] = {}
         self._entries: deque[tuple[int, Frame]] = deque()
         self._entries_bytes = 0
 
@@ -36,26 +46,34 @@ class Hub:
         self._entries_bytes += len(frame.data)
         while self._entries_bytes > ENTRIES_BYTES:
             self._entries_bytes -= len(self._entries.popleft()[1].data)
-        for outbox in self._outboxes:
-            outbox.entry(entry.seq, frame)
+        for one in self._receivers:
+            one.entry(entry.seq, frame)
 
     def signal(self, signal: Signal) -> None:
         """Publish a signal: encoded once, remembered for screens that come later."""
-        self._numbered += 1
-        frame = encode(signal, self._numbered)
+        self.numbered += 1
+        frame = encode(signal, self.numbered)
         self._recent.keep(signal, frame)
-        for outbox in self._outboxes:
-            outbox.signal(frame)
+        for one in self._receivers:
+            one.signal(frame)
 
-    def attach(self, outbox: Outbox, *, signals_after: int = 0) -> None:
-        """From now on `outbox` gets everything; first the recent signals above that number."""
+    def newest(self) -> list[Frame]:
+        """The last signal of each kind and subject, in order; no log lines and no output."""
+        return self._recent.newest()
+
+    def attach(self, receiver: Receiver, *, signals_after: int = 0) -> None:
+        """From now on it gets everything; first the recent signals above that number."""
+        self.give_recent(receiver, signals_after)
+        self._receivers[receiver] = None
+
+    def give_recent(self, receiver: Receiver, signals_after: int = 0) -> None:
+        """The recent signals above that number."""
         for frame in self._recent.frames(signals_after):
-            outbox.signal(frame)
-        self._outboxes.add(outbox)
+            receiver.signal(frame)
 
-    def detach(self, outbox: Outbox) -> None:
-        """Nothing more for `outbox`. Does nothing when it isn't attached."""
-        self._outboxes.discard(outbox)
+    def detach(self, receiver: Receiver) -> None:
+        """Nothing more for it. Does nothing when it isn't attached."""
+        self._receivers.pop(receiver, None)
 
     def recent_entries(self, after: int, upto: int) -> list[Frame] | None:
         """The frames of entries `after + 1` to `upto`; None when not all are remembered."""

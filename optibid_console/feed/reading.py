@@ -11,7 +11,7 @@ from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 from optibid_console.entries import Entry
-from optibid_console.feed.wire import (
+from optibid_console.feed.messages import (
     HANDED_OVER,
     TURNED_AWAY,
     VERSION,
@@ -20,9 +20,8 @@ from optibid_console.feed.wire import (
     SnapshotPart,
     Welcome,
     WireError,
-    decode,
-    encode_hello,
 )
+from optibid_console.feed.wire import decode, encode_hello
 from optibid_console.source import Ended, Event, Lost, Snapshot, SourceError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 
-from optibid_console.feed.wire import Frame
+from optibid_console.feed.messages import Frame
 from optibid_console.signals import (
     CostSampled,
     Link,
@@ -58,6 +58,11 @@ class Recent:
                     continue
             chosen.append(frame)
         return chosen[::-1]
+
+    def newest(self) -> list[Frame]:
+        """The last frame of each kind and subject, in their order; no log lines and no output."""
+        last = [ring[-1] for ring in self._rings.values() if not ring[-1].bulky]
+        return sorted(last, key=lambda frame: frame.number)
 
     def _forget_runs(self) -> None:
         runs = [key for key in self._rings if key[0] == "output"]

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from websockets.exceptions import ConnectionClosed
 
+from optibid_console.feed.messages import Frame, Hello
 from optibid_console.feed.outbox import Mark, Outbox
-from optibid_console.feed.wire import Frame, Hello, encode
+from optibid_console.feed.wire import encode
 from optibid_console.journal.journal import Journal, JournalError
 from optibid_console.source import Role
 

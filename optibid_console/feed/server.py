@@ -21,18 +21,16 @@ from optibid_console.commands import Command, Refused, Reply, TakeOver
 from optibid_console.feed import socket_file
 from optibid_console.feed.attendance import Attendance
 from optibid_console.feed.hub import Hub
-from optibid_console.feed.screen import Attached
-from optibid_console.feed.wire import (
+from optibid_console.feed.messages import (
     HANDED_OVER,
     Answer,
     Frame,
     Hello,
     Welcome,
     WireError,
-    decode_command,
-    decode_hello,
-    encode,
 )
+from optibid_console.feed.screen import Attached
+from optibid_console.feed.wire import decode_command, decode_hello, encode
 from optibid_console.journal.journal import Journal
 from optibid_console.source import CaughtUp, Ended, Role
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from optibid_console.commands import Command, Refused, Reply
 from optibid_console.entries import (
@@ -19,7 +19,8 @@ from optibid_console.entries import (
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.lease import BEAT_S, SILENT_S, Held
 from optibid_console.journal.places import newest, open_journal
-from optibid_console.journal_place import Place
+from optibid_console.journal.shown import ShownSignals
+from optibid_console.journal_place import Address, Place
 from optibid_console.source import CaughtUp, Ended, Event, Lost, Role
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ _AT_ONCE = 1000
 
 
 class JournalWatch:
-    """A `Source` over a journal: entries as they are committed, no signals. It only reads, and
-    has no `send`.
+    """A `Source` over a journal: entries as they are committed, and what its engine shows beside
+    them once a second (a team's alone; never log lines or output). It only reads, and has no
+    `send`.
 
     `events()` is iterated once. A journal that can't be opened at first raises `JournalError`;
     one that is away later gives `Lost`, and goes on from the last entry.
@@ -45,6 +47,7 @@ class JournalWatch:
         self._opened = False
         self._told: Role | None = None
         self._caught_up = False
+        self._shown = ShownSignals()
         self._closed = ""
         self.handed_over = False
         """Whether who drove has given the window away, and nobody took it yet."""
@@ -96,6 +99,9 @@ class JournalWatch:
                 if self._closed:
                     yield Ended(f"the window is closed: {self._closed}")
                     return
+                if isinstance(self._place, Address):
+                    for signal in await self._shown.news(cast("PostgresJournal", journal)):
+                        yield signal
                 await self._wait(journal)
         finally:
             await journal.close()

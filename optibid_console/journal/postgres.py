@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from optibid_console.entries import Entry, Fact, OperatorTook, Unread, plain_fact, seal_plain
-from optibid_console.journal import file, postgres_link, postgres_table
+from optibid_console.journal import file, postgres_link, postgres_table, present
 from optibid_console.journal.journal import JournalAway, JournalError
 from optibid_console.journal.lease import Deposed, EngineId, Held, Lease
 from optibid_console.journal.postgres_link import CONNECT_S, LIMIT_S, Connection
@@ -130,6 +130,16 @@ class PostgresJournal:
             return postgres_table.Identity(*row)
 
         return await self._do("read", work)
+
+    async def show(self, now: present.Present) -> None:
+        """Let who follows the journal alone see what is true now."""
+        journal, token = self.address.window, self._token
+        await self._do("written", lambda db: present.write(db, journal, token, now))
+
+    async def shown(self) -> present.Present | None:
+        """What the engine that drives showed last; None where it never did."""
+        journal = self.address.window
+        return await self._do("read", lambda db: present.read(db, journal))
 
     async def news(self, within_s: float) -> None:
         """Wait for an entry to be told (LISTEN), at most so long: what was told while nobody

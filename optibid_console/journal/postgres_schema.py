@@ -54,6 +54,14 @@ CREATE TABLE IF NOT EXISTS {SCHEMA}.entries (
     hash text NOT NULL,
     PRIMARY KEY (journal, seq)
 );
+-- passing facts, written over once a second (journal/present.py): no log, no history
+CREATE UNLOGGED TABLE IF NOT EXISTS {SCHEMA}.present (
+    journal text PRIMARY KEY REFERENCES {SCHEMA}.journals,
+    written_at double precision NOT NULL,
+    at double precision NOT NULL,
+    life text NOT NULL,
+    body text NOT NULL
+);
 CREATE INDEX IF NOT EXISTS entries_by_kind ON {SCHEMA}.entries (journal, kind, seq)
     WHERE kind IN ('window-opened', 'window-closed', 'runbook-accepted');
 
@@ -90,13 +98,14 @@ REVOKE ALL ON SCHEMA {SCHEMA} FROM PUBLIC, {{operator}}, {{observer}};
 REVOKE ALL ON ALL TABLES IN SCHEMA {SCHEMA} FROM PUBLIC, {{operator}}, {{observer}};
 GRANT CONNECT ON DATABASE {{database}} TO {{operator}}, {{observer}};
 GRANT USAGE ON SCHEMA {SCHEMA} TO {{operator}}, {{observer}};
-GRANT SELECT ON {SCHEMA}.about, {SCHEMA}.entries TO {{operator}}, {{observer}};
+GRANT SELECT ON {SCHEMA}.about, {SCHEMA}.entries, {SCHEMA}.present TO {{operator}}, {{observer}};
 GRANT SELECT ({_SEEN}) ON {SCHEMA}.journals TO {{observer}};
 GRANT SELECT ON {SCHEMA}.journals TO {{operator}};
 GRANT INSERT ON {SCHEMA}.entries TO {{operator}};
 GRANT INSERT (name, title, rehearsal) ON {SCHEMA}.journals TO {{operator}};
 GRANT UPDATE (epoch, holder, engine, token, taken_at, beat_at, beat_boot_s)
     ON {SCHEMA}.journals TO {{operator}};
+GRANT INSERT, UPDATE ON {SCHEMA}.present TO {{operator}};
 """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from optibid_console.runbook.channel_checks import check_message_facts, is_message
+from optibid_console.runbook.checks.channels import check_message_facts, is_message
 from optibid_console.runbook.model import Runbook, Step, StepKind
 from optibid_console.runbook.positions import KeyPath
 from optibid_console.runbook.problems import Problems

@@ -8,7 +8,7 @@ from typing import Protocol, TypeGuard, TypeVar
 from textual.screen import Screen
 
 from optibid_console import commands as c
-from optibid_console.plan import permit
+from optibid_console.permit import permit
 from optibid_console.source import ControlSource, Source, SourceError
 from screens.view import View
 

@@ -73,11 +73,17 @@ class StatusRow:
 
     @staticmethod
     def nothing(
-        filter_text: str, tails: Sequence[str], width: int, variables: Mapping[str, str]
+        filter_text: str,
+        tails: Sequence[str],
+        width: int,
+        variables: Mapping[str, str],
+        absent: str = "",
     ) -> Strip:
-        """The row of a pane without lines: why there are none."""
+        """The row of a pane without lines: why there are none. `absent`: why none can come."""
         if filter_text:
             text = "no line matches the filter: Esc clears it"
+        elif absent:
+            text = absent
         elif tails:
             text = f"no lines yet from {', '.join(tails)}"
         else:

@@ -92,6 +92,8 @@ class LogPane(Widget, can_focus=True):
         self.search = LogSearch(self.view, self.tails)
         self.saves_copies = True
         """Whether a copy is also saved to a file of this machine."""
+        self.absent = ""
+        """Why no lines can come to this screen; empty where they can."""
         self._page: list[Row] = []
         self._timer: Timer | None = None
         self._dirty = self._look_changed = True
@@ -199,7 +201,9 @@ class LogPane(Widget, can_focus=True):
             )
         if y == 0:
             text = self.search.filter_text
-            return self.status.nothing(text, self.tails.names, width, self.app.theme_variables)
+            return self.status.nothing(
+                text, self.tails.names, width, self.app.theme_variables, self.absent
+            )
         return Strip.blank(width)
 
     def _retitle(self, now: float) -> None:

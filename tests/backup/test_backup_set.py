@@ -13,7 +13,6 @@ import pytest
 
 from optibid_console import commands as c
 from optibid_console import entries as e
-from optibid_console.database_state import DatabaseState
 from optibid_console.engine import engine
 from optibid_console.engine.operations.backup import migrated_since
 from optibid_console.estimate import estimate_s
@@ -21,7 +20,7 @@ from optibid_console.journal.journal import JournalError
 from optibid_console.persistent import Grown
 from optibid_console.runbook.load import RunbookError
 from optibid_console.runbook.model import Action, Phase, Runbook, Step, StepKind, Window
-from optibid_console.state import Artifact, RunState, WindowState
+from optibid_console.state import Artifact, DatabaseState, RunState, WindowState
 from probes.probe import Seconds
 from tests.backup.conftest import STAMP, Place
 

@@ -21,16 +21,15 @@ from optibid_console.entries import Entry, kind_of
 from optibid_console.feed.client import FeedSource
 from optibid_console.journal.places import entries_of
 from optibid_console.journal_place import Place as JournalPlace
-from optibid_console.runbook.model import TargetSpec
 from optibid_console.signals import Output
 from optibid_console.source import CaughtUp, Event, Role
 from optibid_console.state import WindowState, fold
 from optibid_console.stop_points import VARIABLE
+from tests.home import own_home
 from tests.servers.docker import DockerServer
-from tests.servers.sshd import Keys, OpenSshServer
+from tests.servers.sshd import Keys, OpenSshServer, ssh_target
 from tests.servers.team import Team
 
-ROOT = Path(__file__).parents[2]
 WITHIN_S = 120.0
 
 PRINTS = r"printf 'a\0b\377\033[2J\n'; echo wrong >&2; sleep 0.3; seq 1 3000; printf 'no newline'"
@@ -240,15 +239,6 @@ class Place:
             assert "Traceback" not in said
 
 
-def ssh_target(path: Path, spec: TargetSpec, name: str = "there") -> str:
-    """The runbook's table of an SSH host that shares this machine's files."""
-    return (
-        f'[targets.{name}]\nkind = "ssh"\nhost = "{spec.host}"\nport = {spec.port}\n'
-        f'user = "{spec.user}"\nidentity = "{spec.identity}"\n'
-        f'known_hosts = "{spec.known_hosts}"\nrun_dir = "{path}/runs"\ncwd = "{path}"\n'
-    )
-
-
 def container_target(path: Path, container: str, docker: str, on: str = "") -> str:
     """The table of a container that sees the directory of temporary files."""
     return (
@@ -259,14 +249,7 @@ def container_target(path: Path, container: str, docker: str, on: str = "") -> s
 
 @pytest.fixture
 def room(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    # not tmp_path: a socket's path has room for 107 bytes
-    with tempfile.TemporaryDirectory(prefix="oc-") as place:
-        path = Path(place)
-        (path / "run").mkdir()
-        monkeypatch.setenv("HOME", place)
-        monkeypatch.setenv("XDG_STATE_HOME", str(path / "state"))
-        monkeypatch.setenv("XDG_RUNTIME_DIR", str(path / "run"))
-        monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with own_home(monkeypatch) as path:
         monkeypatch.delenv(VARIABLE, raising=False)
         yield path
 

@@ -34,6 +34,7 @@ from optibid_console.source import CaughtUp, Ended
 from optibid_console.state import StepStatus, WindowState
 from optibid_console.team_source import TeamSource
 from tests.crash.conftest import Attached, Place
+from tests.home import until
 from tests.servers.team import Team
 
 pytestmark = pytest.mark.server("postgres")
@@ -183,13 +184,6 @@ def has_no_journal(screen: Any) -> bool:
     return bool(pulses) and not pulses[-1].journal_ok
 
 
-def until(true: Any) -> None:
-    ends = time.monotonic() + 40
-    while not true():
-        assert time.monotonic() < ends
-        time.sleep(0.05)
-
-
 async def test_a_window_is_given_away_taken_back_and_nothing_stops(
     room: Path, team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,6 +256,23 @@ async def test_who_has_the_observers_role_follows_a_window_that_no_console_serve
     await watch.close()
     assert state.runbook is not None  # all that its screens need is in the journal
     assert state == place.state()
+
+
+async def test_who_follows_the_journal_alone_sees_what_is_true_now(place: Any, team: Team) -> None:
+    """With nothing recorded meanwhile: signals that the engine shows beside its journal."""
+    engine = await place.engine("--as", "ann")
+    place.journal = places.newest(place.journal)
+    watch = JournalWatch(team.address("optibid_observer", ""), "zoe")
+    pulses: list[Pulse] = []
+    async with asyncio.timeout(60):
+        async for event in watch.events():
+            if isinstance(event, Pulse):
+                pulses.append(event)
+            if len(pulses) == 2:
+                break
+    await watch.close()
+    assert all(one.journal_ok and abs(one.at - time.time()) < 60 for one in pulses)
+    assert await place.end(engine) == 0
 
 
 async def test_watch_prints_a_teams_window_as_json_without_a_config(

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from optibid_console import engine_record
-from tests.e2e.conftest import Home, until
+from tests.e2e.conftest import Home
+from tests.home import until
 
 RUNBOOK = """
 [window]

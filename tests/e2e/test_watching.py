@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from optibid_console import engine_record
-from tests.e2e.conftest import Home, until
+from tests.e2e.conftest import Home
+from tests.home import until
 
 LINK = re.compile(r"optibid://[0-9.:]+/#[A-Za-z0-9_-]{43}@[A-Za-z0-9_-]{43}")
 

@@ -22,7 +22,8 @@ from optibid_console.feed.link import Link, parse_link
 from optibid_console.feed.observer import ObserverSource
 from optibid_console.signals import LogLines, Output
 from optibid_console.source import CaughtUp, Ended, Source
-from tests.e2e.conftest import WITHIN_S, Home, until
+from tests.e2e.conftest import Home
+from tests.home import WITHIN_S, until
 
 SECRET = "hunter2/of the+feed"
 LEAKY = """

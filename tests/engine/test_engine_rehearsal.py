@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import random
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,8 @@ from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.demo import configuration
 from optibid_console.engine import running
-from optibid_console.engine.engine import Engine
-from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.measures import last_measured
 from optibid_console.engine.opening import opening
-from optibid_console.journal.lease import this_engine
-from optibid_console.journal.spilling import SpillingJournal
-from optibid_console.journal.sqlite import SqliteJournal
 from optibid_console.permit import forced_words
 from optibid_console.plan import preview
 from optibid_console.runbook.load import Loaded, load
@@ -43,7 +38,7 @@ from optibid_console.targets.target import (
     TargetError,
 )
 from probes.probe import Completed, HostError, Seconds
-from tests.engine.conftest import Bench, Heard
+from tests.engine.bench import Bench, driven
 from tests.runbook_optibid.test_optibid_runbook import loaded as optibid
 
 LITTLE = """
@@ -206,33 +201,12 @@ def with_quiet_probes(loaded: Loaded) -> Loaded:
     return replace(loaded, runbook=replace(loaded.runbook, probes=probes, panels={}, tails={}))
 
 
-@contextlib.asynccontextmanager
-async def rehearsing(
+def rehearsing(
     loaded: Loaded, place: Path, targets: Callable[[str], Mapping[str, Target]]
-) -> AsyncIterator[Bench]:
+) -> contextlib.AbstractAsyncContextManager[Bench]:
     """An engine on a rehearsal's journal; again, it goes on with the one there."""
-    journal = await SqliteJournal.open(place / "rehearsal.journal", create=True)
-    spilling, heard = SpillingJournal(journal, journal.path), Heard()
-    lease = await journal.acquire("oncall-1", this_engine())
-    ledger = Ledger(spilling, heard, loaded.secrets)
-    await ledger.restore()
-    if ledger.state.seq == 0:
-        await ledger.record(opening(loaded, "", 1_800_000_000.0, rehearsal=True), "oncall-1")
-    opened = dict(targets(ledger.state.window_id))
-    engine = Engine(loaded, ledger, opened, lambda who, role: None)
-    await engine.begin(lease.epoch)
-    life = asyncio.create_task(engine.run())
-    bench = Bench(engine, heard, journal, place)
-    try:
-        await engine.joined(bench.driver)
-        yield bench
-    finally:
-        engine.stop("the test is over")
-        await asyncio.wait_for(life, 60)
-        for target in opened.values():
-            await target.close()
-        await journal.release()
-        await spilling.close()
+    journal = place / "rehearsal.journal"
+    return driven(loaded, journal, place, Bench, targets=targets, rehearsal=True)
 
 
 def idle(state: WindowState) -> bool:

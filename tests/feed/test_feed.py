@@ -20,8 +20,9 @@ from optibid_console.commands import Abort, Accepted, Hold, Refused, WriteNote
 from optibid_console.entries import Entry, Held
 from optibid_console.feed import server as server_module
 from optibid_console.feed.client import FeedSource
+from optibid_console.feed.messages import Hello
 from optibid_console.feed.server import FeedServer
-from optibid_console.feed.wire import Hello, encode_hello
+from optibid_console.feed.wire import encode_hello
 from optibid_console.signals import LogLines, Presence, Pulse
 from optibid_console.source import CaughtUp, Ended, Lost, Role, SourceError
 from tests.feed.screen import Screen

@@ -20,17 +20,11 @@ from optibid_console.entries import Entry, NoteWritten
 from optibid_console.feed import doorway, listener, watcher
 from optibid_console.feed.certificate import client_context, own_certificate, server_context
 from optibid_console.feed.link import BadLink, Link, new_token, parse_link, split_address
+from optibid_console.feed.messages import SUBPROTOCOL, Asked, Hello
 from optibid_console.feed.observer import ObserverSource
 from optibid_console.feed.reading import TurnedAway
 from optibid_console.feed.snapshot import Snapshots
-from optibid_console.feed.wire import (
-    SUBPROTOCOL,
-    Asked,
-    Hello,
-    decode,
-    encode_command,
-    encode_hello,
-)
+from optibid_console.feed.wire import decode, encode_command, encode_hello
 from optibid_console.signals import LogLines, Missed, Presence, Pulse
 from optibid_console.source import CaughtUp, Ended, FeedDelay, Lost, Snapshot, SourceError
 from optibid_console.state import WindowState

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -17,6 +18,7 @@ import pytest
 from optibid_console.cli.main import main
 from optibid_console.entries import (
     ActionStarted,
+    Entry,
     Held,
     OperatorTook,
     SpillMerged,
@@ -25,15 +27,19 @@ from optibid_console.entries import (
     WindowClosed,
     seal,
 )
+from optibid_console.feed.hub import Hub
 from optibid_console.journal import places, postgres_link, postgres_schema, postgres_table
 from optibid_console.journal.following import JournalWatch
 from optibid_console.journal.journal import JournalAway, JournalError
 from optibid_console.journal.lease import Deposed, Standing, this_engine
 from optibid_console.journal.postgres import PostgresJournal
 from optibid_console.journal.postgres_table import worth
+from optibid_console.journal.present import Present
 from optibid_console.journal.spilling import SpillingJournal
 from optibid_console.journal_place import Address
+from optibid_console.signals import LogLines, Pulse, Sampled
 from optibid_console.source import Lost
+from probes.probe import Reading, Status
 from tests.servers.postgres import PostgresServer
 from tests.servers.proxy import Proxy
 from tests.servers.team import Team
@@ -144,6 +150,79 @@ async def test_who_watches_issues_no_statement_that_writes(team: Team, address: 
     assert len(mine) > 3
     assert {one.split()[0] for one in mine if one} <= {"SELECT", "LISTEN", "UNLISTEN"}, mine
     await journal.close()
+
+
+def sampled(probe: str, at: float, value: float) -> Sampled:
+    return Sampled("probe", Reading(probe, Status.OK, "fine", at, 0.1, value, "ms"))
+
+
+async def test_who_follows_the_journal_sees_what_the_engine_showed_last_and_once(
+    journal: PostgresJournal, team: Team
+) -> None:
+    hub = Hub()
+    watch = JournalWatch(team.observer, "bob")
+    seen: list[Any] = []
+
+    async def look() -> None:
+        async for event in watch.events():
+            seen.append(event)
+
+    looking = asyncio.create_task(look())
+    for value in (1.0, 2.0):
+        hub.signal(sampled("db", 100.0 + value, value))
+        hub.signal(LogLines("backend", b"not here\n", 1))
+        hub.signal(Pulse(time.time(), 1.0))
+        frames = tuple(one.data.decode() for one in hub.newest())
+        await journal.show(Present(time.time() - 500, hub.life, frames))  # its clock is late
+        wanted = sampled("db", 100.0 + value, value)
+        async with asyncio.timeout(60):
+            while wanted not in seen:
+                await asyncio.sleep(0.05)
+    await asyncio.sleep(1.5)  # it looks once more, and finds what it has
+    assert [one for one in seen if isinstance(one, Sampled)] == [
+        sampled("db", 101.0, 1.0), sampled("db", 102.0, 2.0),
+    ]  # fmt: skip
+    assert not [one for one in seen if isinstance(one, LogLines)]
+    pulses = [one for one in seen if isinstance(one, Pulse)]
+    assert abs(pulses[-1].at - (time.time() - 500)) < 30  # the engine's clock, as it is now
+    await watch.close()
+    looking.cancel()
+
+
+async def test_what_an_engine_showed_is_its_own_and_needs_no_room(
+    journal: PostgresJournal, team: Team, address: Address
+) -> None:
+    await journal.show(Present(1.0, "a", ("{}",)))
+    refused(team.observer, "UPDATE optibid_console.present SET body = ''")
+    refused(address, "DELETE FROM optibid_console.present")
+    second = await PostgresJournal.open(address)
+    await second.acquire("bob", this_engine(), "ann sleeps", "ann")
+    await journal.show(Present(2.0, "a", ("{}",)))  # ann was deposed, and is late to know
+    shown = await second.shown()
+    assert shown is not None
+    assert shown.at == 1.0
+    await second.show(Present(3.0, "b", ()))
+    assert team.execute("SELECT count(*), max(life) FROM present") == [(1, "b")]
+    await second.close()
+
+
+async def test_a_journal_without_room_for_readings_is_followed_all_the_same(
+    journal: PostgresJournal, team: Team
+) -> None:
+    team.execute("DROP TABLE present")  # made by a version before
+    await journal.append("ann", Held("x"))
+    with pytest.raises(JournalError, match="present"):
+        await journal.show(Present(1.0, "a", ()))
+    await journal.append("ann", Held("y"))  # an entry never waits for it
+    watch = JournalWatch(team.observer, "bob")
+    async with asyncio.timeout(60):
+        numbers = []
+        async for event in watch.events():
+            if isinstance(event, Entry):
+                numbers.append(event.seq)
+            if len(numbers) == 2:
+                await watch.close()
+    assert numbers == [1, 2]
 
 
 async def test_entries_are_told_at_once_and_what_was_not_told_is_found(

@@ -39,6 +39,17 @@ async def test_it_follows_the_newest_line(app: Any, settle: Any, numbered: Any) 
         assert last_lines(app)[-1] == "500"
 
 
+async def test_without_lines_it_says_why(app: Any, settle: Any) -> None:
+    async with app.run_test(size=SIZE) as pilot:
+        app.pane.set_tails(["backend"])
+        await settle(pilot)
+        assert app.rows[0] == "no lines yet from backend"
+        app.pane.absent = "log lines aren't in the journal"
+        app.pane.refresh()
+        await settle(pilot)
+        assert app.rows[0] == "log lines aren't in the journal"
+
+
 async def test_scrolling_up_stops_following_and_counts_what_is_new(
     app: Any, settle: Any, numbered: Any
 ) -> None:

@@ -513,6 +513,19 @@ async def test_from_another_console_that_answers_it_is_taken_by_typing_whose_it_
         assert await it.sent() == [c.TakeOver("they are asleep", "oncall-1")]
 
 
+async def test_a_screen_that_only_has_the_journal_says_where_log_lines_are(
+    console: Start,
+) -> None:
+    async with console(rec.good_day(), operator=False) as it:
+        it.source.push(Role(False, "oncall-1", rec.T0 - 62 * 60, elsewhere=True))
+        await it.settle()
+        logs = it.app.window.logs
+        assert logs.absent == "log lines aren't in the journal: a link has them, or l takes over"
+        it.source.push(Role(True, "oncall-2"))
+        await it.settle()
+        assert logs.absent == ""
+
+
 async def test_from_one_that_is_silent_a_reason_is_enough(console: Start) -> None:
     async with console(rec.good_day(), operator=False) as it:
         it.source.push(Role(False, "oncall-1", rec.T0 - 62 * 60, 75, elsewhere=True))

@@ -19,7 +19,7 @@ from optibid_console.state import StepState, WindowState
 from tests.crash.conftest import Attached, Place
 from tests.servers.ports import free_port
 from tests.servers.postgres import DEBIAN, PostgresServer
-from tests.servers.sshd import Keys, OpenSshServer
+from tests.servers.sshd import Keys, OpenSshServer, ssh_target
 from tests.story.portrait import Portrait, portrait
 
 HERE = Path(__file__).parent
@@ -231,12 +231,7 @@ class Stage(Place):
         self.sshd = OpenSshServer(keys, "SetEnv SHLVL=2", "MaxSessions 100")
         keys.know(self.sshd.port)
         spec = keys.spec(self.sshd.port)
-        self.targets = "\n".join(
-            f'[targets.{name}]\nkind = "ssh"\nhost = "127.0.0.1"\nport = {spec.port}\n'
-            f'user = "{spec.user}"\nidentity = "{spec.identity}"\n'
-            f'known_hosts = "{spec.known_hosts}"\nrun_dir = "{path}/host/runs"\ncwd = "{self.host}"'
-            for name in ("app-1", "db-1")
-        )
+        self.targets = "\n".join(ssh_target(self.host, spec, name) for name in ("app-1", "db-1"))
         self.programs = self.host / "pg"
         self.build()
 

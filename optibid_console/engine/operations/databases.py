@@ -23,7 +23,6 @@ from optibid_console.database.migrations import (
 )
 from optibid_console.database.rights import RIGHTS
 from optibid_console.database.schema import SCHEMA, Schema, schema_of
-from optibid_console.database_state import DatabaseState
 from optibid_console.engine.ledger import Ledger
 from optibid_console.entries import RestoreRights
 from optibid_console.runbook.load import Loaded
@@ -31,6 +30,7 @@ from optibid_console.runbook.model import DatabaseSpec
 from optibid_console.runbook.operations import word
 from optibid_console.runbook.secrets import Secrets
 from optibid_console.runbook.shell_text import fill
+from optibid_console.state import DatabaseState
 from optibid_console.targets.rehearsal import for_probes
 from optibid_console.targets.target import Target
 from probes import postgres

@@ -18,13 +18,13 @@ from optibid_console.database.locks import (
 from optibid_console.database.migrated import judge, migrated
 from optibid_console.database.migrations import Migrations
 from optibid_console.database.schema import Schema, differences
-from optibid_console.database_state import DatabaseState
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.live_run import LiveRun
 from optibid_console.engine.operations.databases import Database, DatabaseAway
 from optibid_console.engine.reports import Report
 from optibid_console.entries import Outcome
 from optibid_console.signals import LockWaits
+from optibid_console.state import DatabaseState
 from optibid_console.unbacked import unbacked
 
 _LOOK_S = 1.0

@@ -10,13 +10,13 @@ from psycopg import sql
 
 from optibid_console import entries as e
 from optibid_console.database.schema import differences
-from optibid_console.database_state import DatabaseState
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.live_run import LiveRun
 from optibid_console.engine.operations.databases import Database, DatabaseAway
 from optibid_console.engine.reports import Report
 from optibid_console.entries import Outcome
 from optibid_console.runbook.restore_text import MARK
+from optibid_console.state import DatabaseState
 from probes.text import one_line
 
 _AGAIN_S = 1.0

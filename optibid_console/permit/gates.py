@@ -1,14 +1,21 @@
-"""What may be asked about gates and polls now, or why not. Pure; for `permit`."""
+"""Gates and polls."""
 
 from __future__ import annotations
 
 from optibid_console import commands as c
 from optibid_console import gates
+from optibid_console.permit.rule import Rules
 from optibid_console.runbook.model import Runbook
 from optibid_console.state import GateSeen, WindowState
 
 
-def open_gate(runbook: Runbook, state: WindowState, command: c.OpenGate) -> str:
+def shut(runbook: Runbook, state: WindowState, keys: tuple[str, ...]) -> str:
+    """Why the first of these gates that is shut doesn't let through, or empty."""
+    key = gates.first_shut(state, runbook, keys, state.at)
+    return gates.why_not(state, runbook, key, state.at) if key else ""
+
+
+def _open_gate(runbook: Runbook, state: WindowState, command: c.OpenGate) -> str:
     gate = gates.gate_of(runbook, command.gate)
     if gate is None:
         return f"there is no gate {command.gate!r}"
@@ -21,7 +28,7 @@ def open_gate(runbook: Runbook, state: WindowState, command: c.OpenGate) -> str:
     return f"the gate of {title} is asked already" if asked else ""
 
 
-def confirm_gate(runbook: Runbook, state: WindowState, command: c.ConfirmGate) -> str:
+def _confirm_gate(runbook: Runbook, state: WindowState, command: c.ConfirmGate) -> str:
     gate = gates.gate_of(runbook, command.gate)
     if gate is None or not gate.second_person:
         return f"{command.gate} asks for no second person"
@@ -32,7 +39,7 @@ def confirm_gate(runbook: Runbook, state: WindowState, command: c.ConfirmGate) -
     return "" if seen.opened_at else f"the gate of {title} isn't asked yet"
 
 
-def decide_gate(runbook: Runbook, state: WindowState, command: c.DecideGate) -> str:
+def _decide_gate(runbook: Runbook, state: WindowState, command: c.DecideGate) -> str:
     gate = gates.gate_of(runbook, command.gate)
     if gate is None:
         return f"there is no gate {command.gate!r}"
@@ -45,7 +52,7 @@ def decide_gate(runbook: Runbook, state: WindowState, command: c.DecideGate) -> 
     return "" if command.reason.strip() else "say why"
 
 
-def call_poll(runbook: Runbook, state: WindowState, command: c.CallPoll) -> str:
+def _call_poll(runbook: Runbook, state: WindowState, command: c.CallPoll) -> str:
     if command.gate:
         gate = gates.gate_of(runbook, command.gate)
         if gate is None or not gate.signoffs:
@@ -58,7 +65,7 @@ def call_poll(runbook: Runbook, state: WindowState, command: c.CallPoll) -> str:
     return f"a poll is open already: {open_ones[0].question}" if open_ones else ""
 
 
-def cast_vote(runbook: Runbook, state: WindowState, command: c.CastVote) -> str:
+def _cast_vote(runbook: Runbook, state: WindowState, command: c.CastVote) -> str:
     poll = state.polls.get(command.poll_id)
     if poll is None or poll.result:
         return "that poll isn't open"
@@ -67,6 +74,16 @@ def cast_vote(runbook: Runbook, state: WindowState, command: c.CastVote) -> str:
     return ""
 
 
-def close_poll(runbook: Runbook, state: WindowState, command: c.ClosePoll) -> str:
+def _close_poll(runbook: Runbook, state: WindowState, command: c.ClosePoll) -> str:
     poll = state.polls.get(command.poll_id)
     return "that poll isn't open" if poll is None or poll.result else ""
+
+
+RULES: Rules = {
+    c.OpenGate: _open_gate,
+    c.ConfirmGate: _confirm_gate,
+    c.DecideGate: _decide_gate,
+    c.CallPoll: _call_poll,
+    c.CastVote: _cast_vote,
+    c.ClosePoll: _close_poll,
+}

@@ -1,15 +1,18 @@
-"""What each fact about a database does to the window. Pure; registered in `state.FOLDS`."""
+"""What the facts about databases do to the window."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from optibid_console import database_state as d
 from optibid_console import entries as e
 from optibid_console.changed import changed
-from optibid_console.database_state import DatabaseState
+from optibid_console.folding.register import on
 from optibid_console.runbook.model import StepKind
-from optibid_console.state import FOLDS, Artifact, WindowState
+from optibid_console.state import DatabaseState, WindowState
+from optibid_console.state import databases as d
+
+_WAITS_KEPT = 20
+"""Lock waits of a migration that stay in the state; the journal has them all."""
 
 
 def _database(
@@ -19,47 +22,58 @@ def _database(
     return changed(s, databases={**s.databases, name: change(known)})
 
 
-def _migrations_read(s: WindowState, entry: e.Entry, f: e.MigrationsRead) -> WindowState:
+@on(e.MigrationsRead)
+def _(s: WindowState, entry: e.Entry, f: e.MigrationsRead) -> WindowState:
     return _database(s, f.database, lambda known: d.migrations_read(known, f, entry.at))
 
 
-def _unread(s: WindowState, entry: e.Entry, f: e.MigrationsUnread) -> WindowState:
+@on(e.MigrationsUnread)
+def _(s: WindowState, entry: e.Entry, f: e.MigrationsUnread) -> WindowState:
     return _database(s, f.database, lambda known: d.unread(known, f, entry.at))
 
 
-def _rights(s: WindowState, entry: e.Entry, f: e.RestoreRights) -> WindowState:
+@on(e.RestoreRights)
+def _(s: WindowState, entry: e.Entry, f: e.RestoreRights) -> WindowState:
     return _database(s, f.database, lambda known: changed(known, lacking=f.lacking))
 
 
-def _schema_read(s: WindowState, entry: e.Entry, f: e.SchemaRead) -> WindowState:
+@on(e.SchemaRead)
+def _(s: WindowState, entry: e.Entry, f: e.SchemaRead) -> WindowState:
     return _database(s, f.database, lambda known: d.schema_read(known, f))
 
 
-def _marked(s: WindowState, entry: e.Entry, f: e.DatabaseMarked) -> WindowState:
+@on(e.DatabaseMarked)
+def _(s: WindowState, entry: e.Entry, f: e.DatabaseMarked) -> WindowState:
     return _database(s, f.database, lambda known: d.marked(known, f))
 
 
-def _cost_measured(s: WindowState, entry: e.Entry, f: e.CostMeasured) -> WindowState:
+@on(e.CostMeasured)
+def _(s: WindowState, entry: e.Entry, f: e.CostMeasured) -> WindowState:
     return _database(s, f.cost.database, lambda known: changed(known, cost=f.cost))
 
 
-def _lock_waited(s: WindowState, entry: e.Entry, f: e.LockWaited) -> WindowState:
-    return _database(s, f.database, lambda known: changed(known, waits=(*known.waits, f)[-20:]))
+@on(e.LockWaited)
+def _(s: WindowState, entry: e.Entry, f: e.LockWaited) -> WindowState:
+    return _database(
+        s, f.database, lambda known: changed(known, waits=(*known.waits, f)[-_WAITS_KEPT:])
+    )
 
 
-def _overridden(s: WindowState, entry: e.Entry, f: e.BackupOverridden) -> WindowState:
+@on(e.BackupOverridden)
+def _(s: WindowState, entry: e.Entry, f: e.BackupOverridden) -> WindowState:
     return _database(s, f.database, lambda known: changed(known, overridden=f))
 
 
-def _restored(s: WindowState, entry: e.Entry, f: e.DatabaseRestored) -> WindowState:
+@on(e.DatabaseRestored)
+def _(s: WindowState, entry: e.Entry, f: e.DatabaseRestored) -> WindowState:
     return _database(s, f.database, lambda known: d.restored(known, f, entry.at))
 
 
-def _artifact(s: WindowState, entry: e.Entry, f: e.ArtifactRecorded) -> WindowState:
-    after = changed(s, artifacts={**s.artifacts, f.name: Artifact(f, entry.actor, entry.at)})
-    if f.kind != "database":
-        return after
-    return _database(after, f.name, lambda known: d.backed_up(known, f))
+def backup_recorded(s: WindowState, fact: e.ArtifactRecorded) -> WindowState:
+    """A database's backup was verified: it is the one to go back to."""
+    if fact.kind != "database":
+        return s
+    return _database(s, fact.name, lambda known: d.backed_up(known, fact))
 
 
 def migration_begins(s: WindowState, fact: e.StepStarted) -> WindowState:
@@ -77,19 +91,3 @@ def step_over(s: WindowState, fact: e.StepFinished) -> WindowState:
     if not refused or step is None or step.kind is not StepKind.MIGRATE:
         return s
     return _database(s, step.database, lambda known: d.refused(known, fact.run_id))
-
-
-FOLDS.update(
-    {
-        e.MigrationsRead: _migrations_read,
-        e.MigrationsUnread: _unread,
-        e.RestoreRights: _rights,
-        e.SchemaRead: _schema_read,
-        e.DatabaseMarked: _marked,
-        e.CostMeasured: _cost_measured,
-        e.LockWaited: _lock_waited,
-        e.BackupOverridden: _overridden,
-        e.DatabaseRestored: _restored,
-        e.ArtifactRecorded: _artifact,
-    }
-)

@@ -1,0 +1,95 @@
+"""What an operator can ask of the engine, as frozen dataclasses.
+
+A command asks; the engine decides (`permit`) and answers `Accepted` or `Refused`. What then
+happens is an entry. A file for what they are about, as in `entries`; `command` has the union of
+them all, their answers and the encoding.
+"""
+
+from __future__ import annotations
+
+from optibid_console.commands.command import (
+    COMMANDS,
+    Accepted,
+    Command,
+    Refused,
+    Reply,
+    command_from_plain,
+    command_to_plain,
+)
+from optibid_console.commands.gates import (
+    CallPoll,
+    CastVote,
+    ClosePoll,
+    ConfirmGate,
+    DecideGate,
+    OpenGate,
+)
+from optibid_console.commands.people import (
+    AcknowledgeEscalation,
+    AssertCriterion,
+    EndEscalation,
+    MarkItem,
+    StartEscalation,
+    TellAgain,
+    WriteNote,
+)
+from optibid_console.commands.sharing import Revoke, Share, StartSharing, StopSharing
+from optibid_console.commands.steps import (
+    Abort,
+    Decide,
+    Jump,
+    RunStep,
+    Settle,
+    SkipStep,
+    StartAction,
+)
+from optibid_console.commands.window import (
+    CloseWindow,
+    Hold,
+    Leave,
+    Resume,
+    SetT0,
+    StopEngine,
+    TakeOver,
+)
+
+__all__ = [
+    "COMMANDS",
+    "Abort",
+    "Accepted",
+    "AcknowledgeEscalation",
+    "AssertCriterion",
+    "CallPoll",
+    "CastVote",
+    "ClosePoll",
+    "CloseWindow",
+    "Command",
+    "ConfirmGate",
+    "Decide",
+    "DecideGate",
+    "EndEscalation",
+    "Hold",
+    "Jump",
+    "Leave",
+    "MarkItem",
+    "OpenGate",
+    "Refused",
+    "Reply",
+    "Resume",
+    "Revoke",
+    "RunStep",
+    "SetT0",
+    "Settle",
+    "Share",
+    "SkipStep",
+    "StartAction",
+    "StartEscalation",
+    "StartSharing",
+    "StopEngine",
+    "StopSharing",
+    "TakeOver",
+    "TellAgain",
+    "WriteNote",
+    "command_from_plain",
+    "command_to_plain",
+]

@@ -1,0 +1,73 @@
+"""Commands about steps and actions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from optibid_console.entries import Choice, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class RunStep:
+    """Run a step of a phase; again, when it failed before. A manual one: confirm it."""
+
+    step_id: str
+    note: str = ""
+    """Of a manual step: what its confirmation says. Else: why it is run again."""
+
+
+@dataclass(frozen=True, slots=True)
+class SkipStep:
+    step_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """Go on from another step: a later one, or an earlier one again."""
+
+    step_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartAction:
+    action_id: str
+    typed: str = ""
+    """What the person typed to confirm it."""
+    forced: bool = False
+    """Do it even while the journal can't be written: it is recorded in a spill file then.
+    For rollback alone; `typed` has to be `permit.forced_words`. An action that migrates goes on
+    without a backup; `typed` has to be `unbacked.unbacked_words`, with a `reason`."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """Answer an action that stopped at a failed step."""
+
+    action_run: str
+    choice: Choice
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Say how a step ended whose run is gone without a trace."""
+
+    step_id: str
+    run_id: str
+    outcome: Outcome
+    """`succeeded` or `failed`."""
+    reason: str
+    """What the operator saw that says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """End the run that is under way. With none under way it does nothing."""
+
+    run_id: str = ""
+
+
+StepCommand = RunStep | SkipStep | Jump | StartAction | Decide | Settle | Abort

@@ -1,0 +1,52 @@
+"""Actions: named sequences of steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from optibid_console.entries.steps import Outcome
+
+
+class Choice(StrEnum):
+    """What to do with an action that stopped at a failed step."""
+
+    RETRY = "retry"
+    SKIP = "skip"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class ActionStarted:
+    action_id: str
+    action_run: str
+    steps: tuple[str, ...]
+    """The steps that it will do, in order: computed from what was done in this window."""
+    why: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ActionStopped:
+    """A step of the action failed; it waits for a choice."""
+
+    action_run: str
+    step_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionDecided:
+    action_run: str
+    choice: Choice
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ActionFinished:
+    action_run: str
+    outcome: Outcome
+    reason: str = ""
+    duration_s: float = 0.0
+
+
+ActionFact = ActionStarted | ActionStopped | ActionDecided | ActionFinished

@@ -1,0 +1,60 @@
+"""What readings and verdicts do to the window."""
+
+from __future__ import annotations
+
+from optibid_console import entries as e
+from optibid_console.changed import changed
+from optibid_console.folding.register import on
+from optibid_console.state import CriterionState, WindowState
+
+
+@on(e.ProbeChanged)
+def _(s: WindowState, entry: e.Entry, f: e.ProbeChanged) -> WindowState:
+    if f.subject == "panel":
+        return changed(s, panels={**s.panels, f.reading.probe: f.reading})
+    return changed(s, readings={**s.readings, f.reading.probe: f.reading})
+
+
+@on(e.BaselineTaken)
+def _(s: WindowState, entry: e.Entry, f: e.BaselineTaken) -> WindowState:
+    return changed(s, baseline=dict(f.values))
+
+
+@on(e.CriterionJudged)
+def _(s: WindowState, entry: e.Entry, f: e.CriterionJudged) -> WindowState:
+    before = s.criteria.get(f.criterion_id)
+    if before is not None and before.by:
+        return s  # judged a moment before a person said otherwise
+    tripped = _tripped_seq(s, entry, f.criterion_id, f.verdict)
+    judged = CriterionState(f.verdict, f.reason, f.since, tripped_seq=tripped)
+    return changed(s, criteria={**s.criteria, f.criterion_id: judged})
+
+
+@on(e.CriterionAsserted)
+def _(s: WindowState, entry: e.Entry, f: e.CriterionAsserted) -> WindowState:
+    tripped = _tripped_seq(s, entry, f.criterion_id, f.verdict)
+    criterion = s.runbook.criterion(f.criterion_id) if s.runbook else None
+    judged = CriterionState(f.verdict, f.reason, entry.at, entry.actor, tripped)
+    if f.verdict is e.Verdict.PASS and criterion is not None and criterion.fail_when:
+        said = f"{entry.actor} takes the assertion back: {f.reason}"
+        judged = CriterionState(e.Verdict.INCONCLUSIVE, said, entry.at, tripped_seq=tripped)
+    return changed(s, criteria={**s.criteria, f.criterion_id: judged})
+
+
+def _tripped_seq(s: WindowState, entry: e.Entry, criterion_id: str, verdict: e.Verdict) -> int:
+    """No data clears nothing: only a pass does."""
+    before = s.criteria.get(criterion_id)
+    tripped = before.tripped_seq if before else 0
+    if verdict is e.Verdict.PASS:
+        return 0
+    return tripped or (entry.seq if verdict is e.Verdict.FAIL else 0)
+
+
+@on(e.ReadinessChanged)
+def _(s: WindowState, entry: e.Entry, f: e.ReadinessChanged) -> WindowState:
+    return changed(s, readiness={**s.readiness, f.action_id: f})
+
+
+@on(e.LinkChanged)
+def _(s: WindowState, entry: e.Entry, f: e.LinkChanged) -> WindowState:
+    return changed(s, links={**s.links, f.target: f})

@@ -1,0 +1,92 @@
+"""What the facts of a window's life do to it."""
+
+from __future__ import annotations
+
+from optibid_console import entries as e
+from optibid_console.changed import changed
+from optibid_console.codec import from_plain
+from optibid_console.folding.register import on
+from optibid_console.runbook.model import Runbook
+from optibid_console.state import Hold, WindowState
+
+
+@on(e.WindowOpened)
+def _(s: WindowState, entry: e.Entry, f: e.WindowOpened) -> WindowState:
+    return changed(
+        s, window_id=f.window_id, name=f.name, version=f.version, stamp=f.stamp, t0=f.t0,
+        speed=f.speed, digest=f.digest, runbook=from_plain(Runbook, f.runbook),
+        opened_at=entry.at, rehearsal=f.rehearsal,
+        facts={"window.id": f.window_id, "window.stamp": f.stamp, "window.version": f.version},
+    )  # fmt: skip
+
+
+@on(e.EngineStarted)
+def _(s: WindowState, entry: e.Entry, f: e.EngineStarted) -> WindowState:
+    return changed(s, engine=f, epoch=max(s.epoch, f.epoch))
+
+
+@on(e.RunbookAccepted)
+def _(s: WindowState, entry: e.Entry, f: e.RunbookAccepted) -> WindowState:
+    runbook = from_plain(Runbook, f.runbook)
+    window = runbook.window
+    return changed(
+        s, digest=f.digest, runbook=runbook, name=window.name, version=window.version,
+        speed=window.speed, facts={**s.facts, "window.version": window.version},
+    )  # fmt: skip
+
+
+@on(e.RehearsalMeasured)
+def _(s: WindowState, entry: e.Entry, f: e.RehearsalMeasured) -> WindowState:
+    return changed(s, rehearsed=f)
+
+
+@on(e.WindowsMeasured)
+def _(s: WindowState, entry: e.Entry, f: e.WindowsMeasured) -> WindowState:
+    return changed(s, earlier=f)
+
+
+@on(e.EngineStopped)
+def _(s: WindowState, entry: e.Entry, f: e.EngineStopped) -> WindowState:
+    return changed(s, engine=None)
+
+
+@on(e.SpillOpened)
+def _(s: WindowState, entry: e.Entry, f: e.SpillOpened) -> WindowState:
+    return changed(s, spill=f.path)
+
+
+@on(e.SpillMerged)
+def _(s: WindowState, entry: e.Entry, f: e.SpillMerged) -> WindowState:
+    return changed(s, spill="")
+
+
+@on(e.OperatorTook)
+def _(s: WindowState, entry: e.Entry, f: e.OperatorTook) -> WindowState:
+    return changed(s, operator=f.operator, epoch=f.epoch, operator_since=entry.at)
+
+
+@on(e.OperatorLeft)
+def _(s: WindowState, entry: e.Entry, f: e.OperatorLeft) -> WindowState:
+    if f.operator != s.operator:
+        return s
+    return changed(s, operator="", operator_since=entry.at)
+
+
+@on(e.T0Set)
+def _(s: WindowState, entry: e.Entry, f: e.T0Set) -> WindowState:
+    return changed(s, t0=f.t0)
+
+
+@on(e.Held)
+def _(s: WindowState, entry: e.Entry, f: e.Held) -> WindowState:
+    return changed(s, hold=Hold(entry.at, f.reason, entry.actor))
+
+
+@on(e.Resumed)
+def _(s: WindowState, entry: e.Entry, f: e.Resumed) -> WindowState:
+    return changed(s, hold=None, t0=s.t0 + f.shift_s, held_s=s.held_s + f.shift_s)
+
+
+@on(e.WindowClosed)
+def _(s: WindowState, entry: e.Entry, f: e.WindowClosed) -> WindowState:
+    return changed(s, closed=f, closed_at=entry.at)

@@ -1,0 +1,90 @@
+"""A step and a run as far as they got."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from optibid_console import entries as e
+from optibid_console.moment import Moment
+from probes.probe import Reading
+
+
+class StepStatus(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    CHECKING = "checking"
+    """The command ended well; its evidence is being taken."""
+    UNKNOWN = "unknown"
+    """The connection is lost; the target has to be asked."""
+    UNSETTLED = "unsettled"
+    """Its run is gone without a trace: the operator has to say how it ended."""
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    REHEARSED = "rehearsed"
+    UNDONE = "undone"
+    """A rollback that succeeded undid what it had done: it can be run again."""
+
+
+ACTIVE = frozenset({StepStatus.RUNNING, StepStatus.CHECKING, StepStatus.UNKNOWN})
+OVER = frozenset({StepStatus.DONE, StepStatus.SKIPPED, StepStatus.REHEARSED})
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """One step, as far as it got."""
+
+    status: StepStatus = StepStatus.PENDING
+    run_id: str = ""
+    attempt: int = 0
+    target: str = ""
+    command: str = ""
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    outcome: e.Outcome | None = None
+    reason: str = ""
+    by: str = ""
+    evidence: tuple[Reading, ...] = ()
+    settled_by: str = ""
+    """Who said how it ended, when its target couldn't; `reason` is then theirs."""
+    undone_by: str = ""
+    """The run of the rollback that undid it, until it is done again."""
+    was: StepState | None = None
+    """As it was before a jump opened it again, until it is run."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """One run of a command."""
+
+    run_id: str
+    step_key: str
+    """Where its step is in `WindowState.steps`."""
+    step_id: str
+    target: str
+    command: str
+    started_at: float
+    by: str
+    epoch: int
+    timeout_s: float
+    kind: str
+    action_run: str = ""
+    """The action that started it, or empty."""
+    started_seq: int = 0
+    """The entry that started it."""
+    began: Moment = field(default_factory=lambda: Moment(0.0))
+    """When it started, on both clocks of the engine that started it."""
+    launched: bool = False
+    unreachable: str = ""
+    abort_asked_by: str = ""
+    ended: e.RunEnded | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A backup, a tag or an image of this window, and when it was recorded."""
+
+    recorded: e.ArtifactRecorded
+    by: str
+    at: float
