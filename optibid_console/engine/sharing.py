@@ -25,11 +25,10 @@ from optibid_console.feed.link import (
 from optibid_console.feed.listener import ObserverListener, Pass, Reader
 from optibid_console.feed.snapshot import Snapshots
 from optibid_console.source import SourceError
+from probes.text import one_line
 
 _HOUR_S = 3600.0
 
-
-from probes.text import one_line
 
 class CannotShare(ValueError):
     """The window can't be shared like that; the message says why and what next."""

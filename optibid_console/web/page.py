@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from optibid_console.web.flow import Asleep, Flow
 from optibid_console.feed.reading import TurnedAway
+from optibid_console.web.flow import Asleep, Flow
 from optibid_console.web.page_process import PageProcess
 
 MAX_MESSAGE_BYTES = 64 * 1024

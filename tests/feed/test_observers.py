@@ -26,7 +26,7 @@ from optibid_console.feed.reading import TurnedAway
 from optibid_console.feed.snapshot import Snapshots
 from optibid_console.feed.wire import decode, encode_command, encode_hello
 from optibid_console.signals import LogLines, Missed, Presence, Pulse
-from optibid_console.source import CaughtUp, Ended, FeedDelay, Lost, Snapshot, SourceError
+from optibid_console.source import CaughtUp, FeedDelay, Lost, Snapshot, SourceError
 from optibid_console.state import WindowState
 from tests.feed.observing import Shared, own_state
 from tests.feed.screen import Screen
@@ -154,7 +154,7 @@ async def test_a_revoked_link_turns_its_observers_away_and_no_others(shared, wat
     for screen in (one, other):
         await screen.until(lambda events: any(isinstance(e, CaughtUp) for e in events))
     await shared.listener.turn_away("one", "your link was taken back by ann")
-    with pytest.raises(TurnedAway, match="^your link was taken back by ann$"):
+    with pytest.raises(TurnedAway, match=r"^your link was taken back by ann$"):
         await one.until(_never)
     await shared.window.notes(1)
     await other.until(lambda events: any(isinstance(event, Entry) for event in events))
@@ -162,7 +162,7 @@ async def test_a_revoked_link_turns_its_observers_away_and_no_others(shared, wat
 
 async def test_a_link_that_expires_turns_away_who_watches(shared, watch) -> None:
     one = watch(shared.link("brief", lasts_s=1.0))
-    with pytest.raises(TurnedAway, match="^your link has expired$"):
+    with pytest.raises(TurnedAway, match=r"^your link has expired$"):
         await one.until(_never)
 
 
