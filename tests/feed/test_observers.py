@@ -20,7 +20,7 @@ from optibid_console.entries import Entry, NoteWritten
 from optibid_console.feed import doorway, listener, watcher
 from optibid_console.feed.certificate import client_context, own_certificate, server_context
 from optibid_console.feed.link import BadLink, Link, new_token, parse_link, split_address
-from optibid_console.feed.messages import SUBPROTOCOL, Asked, Hello
+from optibid_console.feed.messages import HANDED_OVER, SUBPROTOCOL, Asked, Hello
 from optibid_console.feed.observer import ObserverSource
 from optibid_console.feed.reading import TurnedAway
 from optibid_console.feed.snapshot import Snapshots
@@ -323,6 +323,31 @@ async def test_an_observer_that_reads_nothing_costs_little_and_misses_no_entry(
     assert seqs == list(range(1, 61))
     assert missed > 0
     ws.transport.abort()
+
+
+async def test_who_comes_back_is_told_how_many_signals_passed_by_meanwhile(shared, watch) -> None:
+    link, hub = shared.link(), shared.window.hub
+    one = watch(link)
+    await one.until(lambda events: any(isinstance(event, CaughtUp) for event in events))
+    hub.signal(LogLines("app", b"first\n", 1))
+    await one.until(lambda events: any(isinstance(event, LogLines) for event in events))
+    await shared.listener.close("gone", code=HANDED_OVER)
+    for number in range(40):
+        hub.signal(LogLines("app", b"x" * 49_999 + b"\n", 2))
+        hub.signal(Pulse(float(number), 0.0, True))
+    await shared.restart()
+    await one.until(
+        lambda events: (
+            sum(isinstance(event, LogLines | Pulse) for event in events)
+            + sum(event.signals for event in events if isinstance(event, Missed))
+            >= hub.numbered
+        )
+    )
+    (missed,) = one.of(Missed)
+    lines = [event for event in one.of(LogLines) if len(event.data) > 10]
+    assert 0 < len(lines) < 40  # the newest of them
+    assert missed.lines == 2 * (40 - len(lines))
+    assert missed.signals == 39 + 40 - len(lines)
 
 
 async def test_who_takes_nothing_for_long_is_let_go_and_comes_back_where_it_was(
