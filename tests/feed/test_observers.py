@@ -336,18 +336,16 @@ async def test_who_comes_back_is_told_how_many_signals_passed_by_meanwhile(share
         hub.signal(LogLines("app", b"x" * 49_999 + b"\n", 2))
         hub.signal(Pulse(float(number), 0.0, True))
     await shared.restart()
-    await one.until(
-        lambda events: (
-            sum(isinstance(event, LogLines | Pulse) for event in events)
-            + sum(event.signals for event in events if isinstance(event, Missed))
-            >= hub.numbered
-        )
-    )
+    await one.until(lambda events: any(isinstance(event, Missed) for event in events))
+    await one.until(lambda events: sum(isinstance(e, CaughtUp) for e in events) == 2)
+    hub.signal(Pulse(99.0, 0.0, True))
+    await one.until(lambda events: any(isinstance(e, Pulse) and e.at == 99.0 for e in events))
     (missed,) = one.of(Missed)
     lines = [event for event in one.of(LogLines) if len(event.data) > 10]
     assert 0 < len(lines) < 40  # the newest of them
     assert missed.lines == 2 * (40 - len(lines))
-    assert missed.signals == 39 + 40 - len(lines)
+    got = sum(isinstance(event, LogLines | Pulse | Presence) for event in one.events)
+    assert missed.signals + got == hub.numbered
 
 
 async def test_who_takes_nothing_for_long_is_let_go_and_comes_back_where_it_was(
