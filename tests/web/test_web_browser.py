@@ -166,6 +166,7 @@ async def test_a_tab_that_is_frozen_costs_nothing_and_comes_back_with_the_presen
             await awake.press("q")
             await awake.until("You only watch: leaving changes nothing")
             await tab.ask("Page.setWebLifecycleState", state="active")
+            await tab.ask("Emulation.setFocusEmulationEnabled", enabled=True)  # seen
             await served.until(lambda: len(served.site.processes) == 2, "it stays away")
             await tab.until("WATCHING", "run migrations")
         assert first in served.site.processes

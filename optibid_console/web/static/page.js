@@ -20,9 +20,22 @@ function over(text, mayComeBack) {
   ways.hidden = !mayComeBack;
 }
 
+// Ends early when somebody looks again: a hidden page's timers run late, a frozen one's not at all.
+function pause(ms) {
+  return new Promise((done) => {
+    const over = () => {
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", over);
+      done();
+    };
+    const timer = setTimeout(over, ms);
+    document.addEventListener("visibilitychange", over);
+  });
+}
+
 async function comeBack() {
   for (let wait = 1000; ; wait = Math.min(wait * 2, 15000)) {
-    await new Promise((done) => setTimeout(done, wait * (0.8 + 0.4 * Math.random())));
+    await pause(wait * (0.8 + 0.4 * Math.random()));
     if (document.hidden) continue; // nobody looks: no process needs to run for it
     const answer = await fetch("/entered").then((one) => one.json()).catch(() => null);
     if (answer) {
