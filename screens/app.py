@@ -283,8 +283,11 @@ class ConsoleApp(App[None]):
         return super().pop_screen()
 
     def say(self, text: str, *, bad: bool = False) -> None:
+        text = clean_text(text)
+        if any(one.message == text for one in self._notifications if not one.has_expired):
+            return  # a key that is pressed again covers no more of the screen
         self.notify(
-            clean_text(text),
+            text,
             markup=False,
             severity="warning" if bad else "information",
             timeout=8 if bad else 4,

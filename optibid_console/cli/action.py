@@ -21,6 +21,7 @@ from optibid_console.cli.talk import engine_of
 from optibid_console.engine.opening import opening
 from optibid_console.engine_process import until_gone
 from optibid_console.entries import GENESIS, seal
+from optibid_console.journal.journal import JournalAway
 from optibid_console.journal.places import entries_of, exists
 from optibid_console.journal_place import Place
 from optibid_console.plan import preview
@@ -48,6 +49,13 @@ def _action(options: Namespace, report: Report) -> Result:
         state = _window(loaded, journal, options)
     except ValueError as error:
         return Result(2, str(error))
+    except JournalAway as error:
+        if engine_record.find(journal) is None:
+            raise
+        report.note(f"{error}; the engine here says what can be done")
+        return asyncio.run(
+            _with_engine(options, loaded, journal, _wish(options, journal, ""), report)
+        )
     refused = _before(options, state, journal, report)
     if refused is not None:
         return refused

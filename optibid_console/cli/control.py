@@ -163,10 +163,10 @@ def _step(
         again = shlex.join([paths.APP, "step", step.id, "-c", str(options.config), "--journal",
                             str(journal)])  # fmt: skip
         return Result(4, f"{gone}; {step.id} goes on on its target", (again,))
-    return _ended(state, step, ended[0])
+    return _ended(step, ended[0])
 
 
-def _ended(state: WindowState, step: Step, seen: StepState) -> Result:
+def _ended(step: Step, seen: StepState) -> Result:
     outcome = seen.outcome
     took = format_span(seen.finished_at - seen.started_at)
     why = f": {seen.reason}" if seen.reason else ""

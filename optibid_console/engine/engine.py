@@ -129,7 +129,7 @@ class Engine:
             self._late.run,
             self._telling.run,
             self.pulse.run,
-            Heartbeat(self.ledger).run,
+            Heartbeat(self.ledger, self.lease.settle).run,
             self._tidying.run,
             Scrubber(self.ledger).run,
             self._recall.run,
@@ -196,18 +196,31 @@ class Engine:
     def _found(self, entry: e.Entry) -> None:
         """Go on with what was committed, though its answer was lost and nothing came of it."""
         state = self.ledger.state
+        if self._life.is_over or isinstance(entry.fact, e.Unread):
+            return  # the next engine takes it up
         match entry.fact:
             case e.StepStarted(run_id=run_id) if run_id in state.runs:
+                in_action = state.action()
                 live = self._steps.reattach(state.runs[run_id])
-                if live is not None:
+                mine = in_action is not None and state.runs[run_id].step_id in in_action.steps
+                if live is not None and not mine:  # else its action comes to it
                     self._life.spawn(self._steps.see_through(live))
-            case e.ActionStarted():
+            case e.ActionStarted(action_id=action_id):
                 under_way = state.action()
-                task = self._actions.carry_on(under_way) if under_way is not None else None
-                if task is not None:
+                if under_way is None:
+                    return
+                if action_id != self.ledger.forced:
+                    self._life.spawn(self._actions.never_began(under_way))
+                elif task := self._actions.carry_on(under_way):
                     self._life.keep(task)
+            case e.ActionDecided(action_run, choice, reason):
+                self._actions.decided(action_run, choice, reason)
+            case e.OperatorTook():
+                self.lease.found(entry.fact)
             case e.WindowClosed(outcome=outcome):
                 self._life.stop(f"the window is closed: {outcome}")
+            case fact:
+                self._life.spawn(self._gates.hold_after(fact, entry.actor))
 
     async def _say_goodbye(self, reason: str) -> None:
         left = [run.step_id for run in self.ledger.state.active_runs()]

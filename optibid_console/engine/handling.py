@@ -17,11 +17,14 @@ from optibid_console.engine.running import StepRunner
 from optibid_console.engine.sharing import Sharing
 from optibid_console.engine.telling import Telling
 from optibid_console.gates import before_step
-from optibid_console.journal.journal import JournalError
+from optibid_console.journal.journal import JournalError, JournalSilent
 from optibid_console.journal.lease import Deposed
 from optibid_console.permit import action_gates, forced_words, permit
 from optibid_console.runbook.model import ROLLBACK, Runbook, StepKind
 from optibid_console.unbacked import migrates_unbacked
+
+_NEEDS_NO_LEASE = c.Abort, c.Leave, c.StartAction, c.StopEngine, c.TakeOver
+"""Commands that go on though the journal doesn't know yet who drives."""
 
 
 class CommandHandler:
@@ -53,12 +56,29 @@ class CommandHandler:
         self._busy = busy
 
     async def handle(self, command: c.Command, screen: Attached) -> c.Reply:
-        """Carry out a command of the operator's, or say why not."""
+        """Carry out a command of the operator's, or say why not; a journal that doesn't answer
+        holds up neither it nor the next one."""
+        forced = isinstance(command, c.StartAction) and command.forced
+        if forced or isinstance(command, c.Abort | c.StopEngine | c.TakeOver):
+            return await self._handle(command, screen)
+        try:
+            if said := self._ledger.silence():
+                return c.Refused(f"{said}: nothing was done{_forcing(self._runbook, command)}")
+            return await self._ledger.unless_silent(self._handle(command, screen))
+        except JournalSilent as error:
+            return c.Refused(
+                f"{error}: nothing was started; should it have been recorded all the same, the "
+                f"window shows it{_forcing(self._runbook, command)}"
+            )
+
+    async def _handle(self, command: c.Command, screen: Attached) -> c.Reply:
         async with self._busy:
             why_not = self._may_ask(command, screen) or permit(self._ledger.state, command)
             if why_not:
                 return c.Refused(why_not)
             try:
+                if not isinstance(command, _NEEDS_NO_LEASE):
+                    await self._lease.settle()
                 return await self._do(command, screen)
             except Deposed as error:
                 self._life.broke(error)
@@ -146,7 +166,11 @@ class CommandHandler:
         action = self._runbook.action(command.action_id)
         assert action is not None  # permit has looked
         if command.forced and action.id == ROLLBACK:
-            self._ledger.force(action.id)
+            await self._ledger.force(action.id)
+            under_way = self._ledger.state.action()
+            if under_way is not None and under_way.action_id == action.id:
+                return self._accepted(f"{action.title} started")  # as it had been sent before
+        await self._lease.settle()
         while command.forced and (locked := migrates_unbacked(self._ledger.state, action)):
             fact = e.BackupOverridden(locked[0].database, locked[0].id, command.reason)
             await self._ledger.record(fact, by)

@@ -18,6 +18,10 @@ class Life:
         """Wait until it ends; gives the reason. Raises what broke it."""
         return await self._over
 
+    @property
+    def is_over(self) -> bool:
+        return self._over.done()
+
     def stop(self, reason: str) -> None:
         """End it, soon."""
         if not self._over.done():

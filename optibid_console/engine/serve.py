@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING
 
 from optibid_console import paths
 from optibid_console.codec import to_plain
+from optibid_console.commands import StartSharing
 from optibid_console.engine.engine import Engine
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.measures import last_measured
 from optibid_console.engine.opening import opening
 from optibid_console.engine.presenting import Presenting
-from optibid_console.engine.sharing import Sharing
+from optibid_console.engine.sharing import CannotShare, Sharing, check
 from optibid_console.entries import RunbookAccepted
 from optibid_console.feed.attendance import Attendance
 from optibid_console.feed.hub import Hub
 from optibid_console.feed.server import FeedServer
+from optibid_console.feed.snapshot import Snapshots
 from optibid_console.journal.journal import Journal, JournalBusy, JournalError
 from optibid_console.journal.lease import (
     Deposed,
@@ -71,6 +73,8 @@ class Asked:
     """Whether to go on with a runbook that has changed."""
     rehearsal: bool = False
     """Whether the window is a rehearsal: nothing is changed in it."""
+    sharing: StartSharing | None = None
+    """How the window is shared from the start; None: as it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,8 @@ async def _serve(
     ledger = Ledger(journal, hub, loaded.secrets)
     await ledger.restore()
     changed = _check_window(ledger, loaded, asked)
+    if asked.sharing is not None and ledger.state.seq == 0:
+        await _can_be_shared(asked.sharing)
     before = await journal.lease()
     lease = await journal.acquire(asked.by, this_engine(), asked.take_over, asked.take_over_of)
     await journal.recover()
@@ -152,13 +158,16 @@ async def _serve(
         loaded, ledger, targets, tell, sharing,
         journal=(team.address, team.identity) if team else None, presenting=presenting,
     )  # fmt: skip
-    server = FeedServer(socket_path, hub, journal, engine, attendance)
+    snapshots = Snapshots(lambda: ledger.state)
+    server = FeedServer(socket_path, hub, journal, engine, attendance, snapshots)
     _end_on_signals(engine)
     reason = "the engine broke"
     try:
         await _begin(engine, before, lease, asked.take_over)
         await server.start(replace=bool(asked.take_over))
         await sharing.resume()
+        if asked.sharing is not None:
+            await sharing.begin(asked.sharing, asked.by)
         on_ready()
         reason = await engine.run()
         await _give_back(journal)
@@ -219,6 +228,14 @@ def _check_window(ledger: Ledger, loaded: Loaded, asked: Asked) -> tuple[str, ..
             3,
         )
     return tuple(changed)
+
+
+async def _can_be_shared(wanted: StartSharing) -> None:
+    """A new window that is to be shared isn't opened where it can't be."""
+    try:
+        await check(wanted)
+    except CannotShare as error:
+        raise CannotServe(f"--serve: {error}", 2) from error
 
 
 async def _open_window(

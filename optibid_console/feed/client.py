@@ -112,8 +112,9 @@ class FeedSource(FeedReader):
 
     def _hello(self) -> Hello:
         return Hello(
-            self.name, self._want, self._seq, self._life, self._signals_after, self._take_over
-        )
+            self.name, self._want, self._seq, self._life, self._signals_after, self._take_over,
+            snapshot=not self._seq,
+        )  # fmt: skip
 
     def _handed_over(self) -> None:
         self._want = "watch"  # deposed: it doesn't drive by itself again

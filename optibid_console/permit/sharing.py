@@ -17,6 +17,9 @@ def _share(runbook: Runbook, state: WindowState, command: c.Share) -> str:
         return "observers aren't listened for yet: share this window at an address first"
     if not name or len(name) > MAX_LINK_NAME or not name.isprintable():
         return f"a link is for somebody: a name of 1 to {MAX_LINK_NAME} characters"
+    known = state.sharing.links.get(name)
+    if known is not None and known.expires_at > state.at:
+        return f"there is a link for {name} already: revoke it first, or take another name"
     if not 0 < command.hours <= MAX_LINK_HOURS:
         return f"a link lasts up to {MAX_LINK_HOURS:g} hours"
     return ""

@@ -46,7 +46,7 @@ def alerts(view: View, now: float) -> list[Alert]:
     if view.state.closed is not None:
         return _closed(view)
     return [
-        *_lost(view), *_unsettled(view), *_stopped(view), *_spill(view),
+        *_lost(view), *_silent(view), *_unsettled(view), *_stopped(view), *_spill(view),
         *_not_recording(view), *_tripped(view, now), *_unknown(view),
         *_failed(view),
         *_by_hand(view, now), *_gates(view, now),
@@ -64,6 +64,16 @@ def _lost(view: View) -> list[Alert]:
         return []
     text = f"{view.lost.why}. What runs goes on by itself; nothing can be sent from here"
     return [Alert("stale", f"Nothing came for {view.lost_for_s():.0f} s", text, "q  leave")]
+
+
+def _silent(view: View) -> list[Alert]:
+    """The console that drives from elsewhere doesn't beat: it is dead, cut off or suspended."""
+    role = view.role
+    if role is None or not role.elsewhere or not role.stalled_s or view.lost is not None:
+        return []
+    head = f"{view.holder}'s console is silent for {format_span(role.stalled_s)}"
+    text = "what runs goes on on its target; nothing new is started"
+    return [Alert("stale", head, text, "" if view.observer else "l  take over")]
 
 
 def _stopped(view: View) -> list[Alert]:

@@ -13,8 +13,8 @@ import pytest
 from optibid_console import commands as c
 from optibid_console.runbook.load import load
 from optibid_console.state import StepState, WindowState
-from tests.crash.conftest import Place as CrashPlace
 from tests.crash.conftest import room
+from tests.crash.place import Place as CrashPlace
 from tests.engine.bench import Bench, Heard, driven
 from tests.servers.postgres import PostgresServer
 from tests.servers.sshd import Keys, OpenSshServer, ssh_target

@@ -12,7 +12,7 @@ import pytest
 from optibid_console.commands import RunStep
 from optibid_console.entries import Outcome, RunEnded, RunLaunched, RunUnreachable
 from optibid_console.signals import Link, Output
-from tests.crash.conftest import Place
+from tests.crash.place import Place
 from tests.servers.namespaces import Cable
 from tests.servers.sshd import Keys, OpenSshServer, ssh_target
 

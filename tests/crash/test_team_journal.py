@@ -33,7 +33,8 @@ from optibid_console.signals import Pulse
 from optibid_console.source import CaughtUp, Ended
 from optibid_console.state import StepStatus, WindowState
 from optibid_console.team_source import TeamSource
-from tests.crash.conftest import Attached, Place
+from tests.crash.attached import Attached
+from tests.crash.place import Place
 from tests.home import until
 from tests.servers.team import Team
 

@@ -39,7 +39,7 @@ from optibid_console.targets.target import (
 )
 from probes.probe import Completed, HostError, Seconds
 from tests.engine.bench import Bench, driven
-from tests.runbook_optibid.test_optibid_runbook import loaded as optibid
+from tests.runbook.test_optibid_config import loaded as optibid
 
 LITTLE = """
 [window]

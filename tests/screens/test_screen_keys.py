@@ -500,13 +500,13 @@ async def test_from_another_console_that_answers_it_is_taken_by_typing_whose_it_
         await it.press("l")
         assert "its last heartbeat came within 5 s" in it.sheet()
         await it.press("down", "enter")
-        assert "Type oncall-1 to take the window from them" in it.sheet()
+        assert "Type oncall-1 to take the window" in " ".join(it.sheet().split())
         await it.type("oncall-2")
         await it.press("enter")
-        assert it.said()[-1] == "oncall-1 holds this window: nothing was done"
+        assert it.app.screen.problem == "type oncall-1 exactly, or press Esc"
         assert it.source.sent == []
-        await it.press("l", "down", "enter")
-        await it.type("oncall-1")
+        await it.press("backspace")
+        await it.type("1")
         await it.press("enter")
         await it.type("they are asleep")
         await it.press("enter")
@@ -526,10 +526,17 @@ async def test_a_screen_that_only_has_the_journal_says_where_log_lines_are(
         assert logs.absent == ""
 
 
+async def test_what_is_said_already_is_said_once(console: Start) -> None:
+    async with console(rec.good_day(), operator=False) as it:
+        await it.press("s", "s", "s")
+        assert len(it.said()) == 1
+
+
 async def test_from_one_that_is_silent_a_reason_is_enough(console: Start) -> None:
     async with console(rec.good_day(), operator=False) as it:
         it.source.push(Role(False, "oncall-1", rec.T0 - 62 * 60, 75, elsewhere=True))
         await it.settle()
+        assert "oncall-1's console is silent for 1:15" in it.seen("banner")
         await it.press("l")
         assert "The last heartbeat of their console came 1:15 ago." in it.sheet()
         await it.press("down", "enter")

@@ -255,12 +255,6 @@ class Window(Bench):
         """Wait until the rollback's lamp says this."""
         await self.until(lambda state: said in state.readiness["rollback"].missing, WITHIN_S)
 
-    async def is_ready_but_for(self, *missing: str) -> None:
-        """Wait until nothing else is missing for the rollback."""
-        await self.until(
-            lambda state: not set(state.readiness["rollback"].missing) - set(missing), WITHIN_S
-        )
-
 
 @pytest.fixture
 def programs() -> str:

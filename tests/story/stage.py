@@ -16,7 +16,8 @@ import psycopg
 from optibid_console import commands as c
 from optibid_console.permit import permit
 from optibid_console.state import StepState, WindowState
-from tests.crash.conftest import Attached, Place
+from tests.crash.attached import Attached
+from tests.crash.place import Place
 from tests.servers.ports import free_port
 from tests.servers.postgres import DEBIAN, PostgresServer
 from tests.servers.sshd import Keys, OpenSshServer, ssh_target

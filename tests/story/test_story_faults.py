@@ -23,7 +23,7 @@ from optibid_console.permit import permit
 from optibid_console.plan import preview
 from optibid_console.signals import LockWaits
 from optibid_console.state import WindowState
-from tests.crash.conftest import Attached
+from tests.crash.attached import Attached
 from tests.crash.test_broken_journal import needs_mount
 from tests.story.acts import BACKED_UP, BEFORE, DEPLOYED, Acts
 from tests.story.portrait import Portrait, differences

@@ -26,7 +26,7 @@ from probes.container import (
 from probes.deadline import deadline
 from probes.docker_api import find_address, in_words
 from probes.probe import ProbeError, Status
-from tests.probes_b.conftest import CuttableHost
+from tests.probes.hosts import CuttableHost
 from tests.servers.docker import IMAGE, DockerServer
 
 GOOD = Seen("c1", "backend-1", "running", 0, "healthy", "", "optibid/backend:v2", "sha256:aaa", 0)

@@ -15,7 +15,7 @@ from probes.tails.container import ContainerTail, ContainerTailSettings
 from probes.tails.docker_frames import FrameError, LogReader
 
 if TYPE_CHECKING:
-    from tests.probes_b.conftest import Follower
+    from tests.probes.tails.conftest import Follower
     from tests.servers.docker import DockerServer
 
     Follow = Callable[[Tail], Follower]

@@ -17,8 +17,8 @@ from probes.exposition import PageParser, parse_selector
 from probes.number import Bounds
 from probes.probe import ProbeError, Status
 from probes.prometheus import PrometheusProbe, PrometheusSettings, number_in
-from tests.probes_b.conftest import ForwardingHost
-from tests.probes_b.pages import Answer, PageServer
+from tests.probes.hosts import ForwardingHost
+from tests.probes.metrics.pages import Answer, PageServer
 from tests.servers.prometheus import PrometheusServer
 
 Serve = Callable[[Callable[[str], Answer]], PageServer]

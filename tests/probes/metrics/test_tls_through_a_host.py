@@ -14,8 +14,8 @@ from probes.metrics_page import MetricsProbe, MetricsSettings
 from probes.probe import Probe, ProbeError
 from probes.prometheus import PrometheusProbe, PrometheusSettings
 from probes.tls import Tls
-from tests.probes_b.conftest import ForwardingHost
-from tests.probes_b.pages import Answer, PageServer
+from tests.probes.hosts import ForwardingHost
+from tests.probes.metrics.pages import Answer, PageServer
 
 Build = Callable[[str, Tls, ForwardingHost], Probe]
 

@@ -14,8 +14,8 @@ from probes.deadline import deadline
 from probes.metrics_page import MetricsProbe, MetricsSettings
 from probes.number import Bounds
 from probes.probe import ProbeError, Seconds, Status, take
-from tests.probes_b.conftest import ForwardingHost
-from tests.probes_b.pages import Answer, PageServer
+from tests.probes.hosts import ForwardingHost
+from tests.probes.metrics.pages import Answer, PageServer
 
 Serve = Callable[[Callable[[str], Answer]], PageServer]
 

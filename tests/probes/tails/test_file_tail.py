@@ -15,7 +15,8 @@ from probes.probe import Tail
 from probes.tails.file import FileTail, FileTailSettings
 
 if TYPE_CHECKING:
-    from tests.probes_b.conftest import CuttableHost, Follower
+    from tests.probes.hosts import CuttableHost
+    from tests.probes.tails.conftest import Follower
 
     Follow = Callable[[Tail], Follower]
 
