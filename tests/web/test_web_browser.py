@@ -162,7 +162,7 @@ async def test_a_tab_that_is_frozen_costs_nothing_and_comes_back_with_the_presen
             (second,) = {*served.site.processes} - {first}
             await tab.ask("Page.setWebLifecycleState", state="frozen")
             await served.until(lambda: not alive(second), "its process goes on")
-            assert served.site.processes == (first,)
+            await served.until(lambda: served.site.processes == (first,), "the page stays open")
             await awake.press("q")
             await awake.until("You only watch: leaving changes nothing")
             await tab.ask("Page.setWebLifecycleState", state="active")
