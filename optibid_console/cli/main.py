@@ -94,9 +94,10 @@ def _verify(options: Namespace) -> int:
 
 
 def _journal(options: Namespace) -> int:
-    from optibid_console.cli.team_journal import init
+    from optibid_console.cli import team_journal
 
-    return init(options)
+    deliver = options.journal_command == "deliver"
+    return team_journal.deliver(options) if deliver else team_journal.init(options)
 
 
 def _demo(options: Namespace) -> int:

@@ -141,6 +141,15 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("url", type=_place, metavar="postgresql://USER@HOST/DATABASE")
     init.add_argument("--operator", default="optibid_operator", metavar="ROLE")
     init.add_argument("--observer", default="optibid_observer", metavar="ROLE")
+    deliver = journals.add_parser(
+        "deliver",
+        help="bring in what a console here recorded while it was cut off",
+        description="A rollback that was forced here while the server was away, by a console that "
+        "another one had taken the window from meanwhile, lies in a spill file here. This brings "
+        "it to the journal as one entry, beside what who drives now has recorded.",
+        epilog=_EXITS,
+    )
+    deliver.add_argument("url", type=_place, metavar="postgresql://USER@HOST/DATABASE?window=NAME")
     commands.add_parser("demo", help="a whole window on a stack that it starts itself")
     check = commands.add_parser("check", help="say whether a config can be used", epilog=_EXITS)
     _config(check)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import signal
 import time
 from collections.abc import Callable
@@ -48,6 +49,11 @@ from optibid_console.targets.target import LinkState
 
 if TYPE_CHECKING:
     from optibid_console.journal.postgres import PostgresJournal
+
+
+DELIVER_S = 10.0
+"""So long an engine that was deposed tries to tell what it did while it was cut off, in seconds."""
+log = logging.getLogger(__name__)
 
 
 class CannotServe(Exception):
@@ -172,6 +178,7 @@ async def _serve(
         reason = await engine.run()
         await _give_back(journal)
     except Deposed as deposed:
+        await _deliver(journal, team, asked.by)
         await sharing.hand_over()
         await server.hand_over(Role(False, deposed.holder, deposed.since))
         raise
@@ -190,6 +197,20 @@ async def _team_of(place: Place, journal: Journal) -> _Team | None:
     if isinstance(place, Address) and isinstance(journal, PostgresJournal):
         return _Team(place, await journal.identity(), journal)
     return None
+
+
+async def _deliver(journal: SpillingJournal, team: _Team | None, by: str) -> None:
+    """What was recorded here while this engine was cut off goes to who drives now; what can't
+    waits, and screens here say so."""
+    if team is None or not journal.spills:
+        return
+    from optibid_console.journal.delivering import deliver
+
+    try:
+        async with asyncio.timeout(DELIVER_S):
+            await asyncio.to_thread(deliver, team.address, by)
+    except (JournalError, TimeoutError) as error:
+        log.warning("the spill isn't delivered: %s", error)
 
 
 async def _begin(engine: Engine, before: Lease, lease: Lease, reason: str) -> None:

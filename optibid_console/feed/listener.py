@@ -21,7 +21,8 @@ from websockets.typing import Subprotocol
 from optibid_console import __version__
 from optibid_console.entries import Entry
 from optibid_console.feed.attendance import Attendance
-from optibid_console.feed.doorway import Doorway, Strikes
+from optibid_console.feed.caller import Caller
+from optibid_console.feed.doorway import Doorway
 from optibid_console.feed.fan_out import FanOut
 from optibid_console.feed.hub import Hub
 from optibid_console.feed.messages import (
@@ -34,6 +35,7 @@ from optibid_console.feed.messages import (
     WireError,
 )
 from optibid_console.feed.snapshot import Snapshots
+from optibid_console.feed.strikes import Strikes
 from optibid_console.feed.watcher import BUFFER_BYTES, Watcher
 from optibid_console.feed.wire import decode_hello, encode
 from optibid_console.source import CaughtUp, Ended
@@ -112,6 +114,7 @@ class ObserverListener:
             origins=[None],  # no page of a browser has business here
             server_header=None,
             logger=_protocol_log,
+            create_connection=Caller,
         )
         self._fan_out.start()
         self._sweeping = asyncio.create_task(self._sweep())

@@ -16,7 +16,9 @@ def _(s: WindowState, entry: e.Entry, f: e.ItemMarked) -> WindowState:
 
 @on(e.NoteWritten)
 def _(s: WindowState, entry: e.Entry, f: e.NoteWritten) -> WindowState:
-    return changed(s, notes=s.notes.add(Note(f.subject, f.text, entry.actor, entry.at)))
+    notes = s.notes.add(Note(f.subject, f.text, entry.actor, entry.at))
+    seen = bool(s.delivered) and entry.actor == s.operator
+    return changed(s, notes=notes, delivered="" if seen else s.delivered)
 
 
 @on(e.PollCalled)

@@ -115,7 +115,8 @@ class PostgresJournal:
         journal = self.address.window
 
         def work(db: Connection) -> None:
-            postgres_table.beat(db, journal, self._token, self._epoch)
+            if postgres_table.beat(db, journal, self._token, self._epoch) > self._head[0]:
+                self._take_delivered(db)
 
         await self._do("written", work, dials=True)
 
@@ -203,7 +204,7 @@ class PostgresJournal:
             raise
         except JournalError:
             late, self._late = self._late, ()
-            if not (late and self._settle(db, late)):
+            if not (late and self._settle(db, late)) and not self._take_delivered(db):
                 raise
             return self._append(db, at, mono, actor, fact)
         return entry
@@ -243,6 +244,12 @@ class PostgresJournal:
 
     def _insert_one(self, db: Connection, entry: Entry, plain: Any = None) -> None:
         postgres_table.append(db, self.address.window, self._token, self._epoch, entry, plain)
+
+    def _take_delivered(self, db: Connection) -> bool:
+        """Go on behind what a deposed console delivered; whether there is something."""
+        before = self._head
+        self._head = postgres_table.delivered(db, self.address.window, before)
+        return self._head != before
 
     def _look(self, db: Connection) -> None:
         """Where the journal is, with a new connection."""

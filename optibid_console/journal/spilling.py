@@ -107,6 +107,11 @@ class SpillingJournal:
             self._aside.append(entry)
             return entry
 
+    @property
+    def spills(self) -> bool:
+        """Whether something waits in a spill of this engine's."""
+        return self._spill is not None
+
     def _leave_silent(self) -> None:
         if self.silent_s() > self.patience_s / 2:
             self._journal.give_up()

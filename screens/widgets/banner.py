@@ -47,6 +47,7 @@ def alerts(view: View, now: float) -> list[Alert]:
         return _closed(view)
     return [
         *_lost(view), *_silent(view), *_unsettled(view), *_stopped(view), *_spill(view),
+        *_delivered(view),
         *_not_recording(view), *_tripped(view, now), *_unknown(view),
         *_failed(view),
         *_by_hand(view, now), *_gates(view, now),
@@ -94,6 +95,19 @@ def _spill(view: View) -> list[Alert]:
         return []
     head = "The journal is away: a spill file records, until it is back"
     return [Alert("recording", head, view.state.spill, _drives(view, "l  more"), whole=True)]
+
+
+def _delivered(view: View) -> list[Alert]:
+    """Another console acted by itself while it was cut off; or what was recorded here waits."""
+    found = []
+    if view.state.delivered:
+        head = "ANOTHER CONSOLE ACTED while it was cut off"
+        way = _drives(view, "n  a note of what you found clears this")
+        found.append(Alert("failing", head, view.state.delivered, way, whole=True))
+    if view.role is not None and view.role.unmerged:
+        head = "NOT IN THE JOURNAL: what was done here while cut off"
+        found.append(Alert("failing", head, view.role.unmerged, "", whole=True))
+    return found
 
 
 def _not_recording(view: View) -> list[Alert]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -124,3 +125,25 @@ def run_of() -> Callable[..., RunSpec]:
         return RunSpec(run_id, command, epoch, 60.0, window="w", **more)  # type: ignore[arg-type]
 
     return run_of
+
+
+RunOf = Callable[..., RunSpec]
+
+
+async def until(truth: Callable[[], object]) -> None:
+    """Wait for something on disk that nothing here is told of."""
+    async with asyncio.timeout(60):
+        while not truth():
+            await asyncio.sleep(0.01)
+
+
+def processes(word: str) -> list[int]:
+    """Processes with `word` in their arguments, zombies left out."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if word.encode() in entry.read_bytes() and int(entry.parent.name) != os.getpid():
+                found.append(int(entry.parent.name))
+        except OSError:
+            continue
+    return found

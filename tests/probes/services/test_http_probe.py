@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import json
-import ssl
 
 import pytest
-import trustme
 
 from probes import registry
 from probes.http import HttpProbe, HttpSettings
 from probes.http_answer import HttpExpect, HttpWarn
-from probes.probe import Probe, Status, take
+from probes.probe import Status, take
 from probes.tls import Tls
-from tests.servers.raw import FakeHost, answers, certified, hangs, http
-
-
-def probe(port: int, host=None, *, path: str = "/health", url: str = "", **settings) -> Probe:
-    made = HttpSettings(url=url or f"http://127.0.0.1:{port}{path}", **settings)
-    return registry.build("http", "backend", made, host)
-
-
-async def read(probe: Probe, timeout_s: float = 5):
-    reading = await take(probe, timeout_s)
-    await probe.close()
-    assert "\n" not in reading.summary
-    assert "\x1b" not in reading.summary
-    return reading
+from tests.probes.services.http_reading import probe, read
+from tests.servers.raw import FakeHost, answers, http
 
 
 async def test_a_good_answer_is_ok_with_its_latency(serve):
@@ -140,81 +125,6 @@ async def test_a_name_that_does_not_exist_is_told():
     assert "look up" in reading.summary or "no such host name" in reading.summary
 
 
-async def test_silence_fails_within_the_timeout(serve):
-    port = await serve(hangs)
-    reading = await read(probe(port), 0.3)
-    assert reading.status is Status.FAILING
-    assert reading.summary == f"no answer from 127.0.0.1:{port} within 0.3 s"
-    assert reading.took_ms < 2000
-
-
-async def test_a_slow_drip_is_ended_and_says_how_far_it_came(serve):
-    async def drips(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nab")
-        await writer.drain()
-        await asyncio.Event().wait()
-
-    reading = await read(probe(await serve(drips)), 0.3)
-    assert reading.status is Status.FAILING
-    assert reading.summary.endswith(": status 200 came, then 2 bytes of an unfinished body")
-
-
-async def test_half_a_body_fails(serve):
-    port = await serve(answers(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"))
-    reading = await read(probe(port))
-    assert reading.status is Status.FAILING
-    assert "without sending complete message body" in reading.summary
-
-
-async def test_a_gigabyte_is_cut_off_at_the_limit(serve):
-    written = 0
-
-    async def floods(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal written
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
-        block = b"x" * 100_000
-        while written < 1_000_000_000:
-            writer.write(block)
-            written += len(block)
-            await writer.drain()
-
-    reading = await read(probe(await serve(floods)))
-    assert reading.status is Status.FAILING
-    assert reading.summary == (
-        "body is longer than 1000000 bytes and was cut off there, expected at most 1000000 bytes"
-    )
-    assert written < 100_000_000
-
-
-async def test_an_unasked_for_compressed_body_is_not_unfolded(serve):
-    packed = http(b"\x1f\x8b\x08" + b"\0" * 50, headers="Content-Encoding: gzip\r\n")
-    reading = await read(probe(await serve(answers(packed)), health=True))
-    assert reading.status is Status.FAILING
-    assert "compressed (gzip)" in reading.summary
-
-
-@pytest.mark.parametrize(
-    "garbage", [b"\x00\xff\x1b]0;pwned\x07 nonsense\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n", b"\r\n"]
-)
-async def test_garbage_is_not_an_http_answer(serve, garbage):
-    reading = await read(probe(await serve(answers(garbage))))
-    assert reading.status is Status.FAILING
-    assert reading.summary.startswith("not an HTTP answer")
-
-
-async def test_a_connection_closed_without_a_word_fails(serve):
-    reading = await read(probe(await serve(answers())))
-    assert reading.status is Status.FAILING
-    assert "disconnected without sending a response" in reading.summary
-
-
-async def test_endless_headers_fail(serve):
-    port = await serve(answers(b"HTTP/1.1 200 OK\r\n", b"X-Pad: " + b"y" * 1_000_000))
-    assert (await read(probe(port))).status is Status.FAILING
-
-
 async def test_a_redirect_is_followed_only_when_asked_and_keeps_secrets_at_home(serve):
     seen: list[bytes] = []
     there = await serve(answers(http("there"), seen=seen))
@@ -242,71 +152,6 @@ async def test_a_table_is_sent_as_json(serve):
     await read(probe(port, method="POST", body={"zone": "PJM"}))
     assert seen[0].startswith(b"POST /health HTTP/1.1")
     assert b"Content-Type: application/json" in seen[0]
-
-
-async def test_tls_with_a_known_ca_verifies_the_urls_own_name_through_a_host(serve, ca, ca_file):
-    seen: list[bytes] = []
-    port = await serve(
-        answers(http("ok"), seen=seen), certified(ca.issue_cert("api.optibid.example"))
-    )
-    host = FakeHost(forwards={("api.optibid.example", 443): ("127.0.0.1", port)})
-    url = "https://api.optibid.example/health"
-    reading = await read(probe(0, host, url=url, tls=Tls(ca=ca_file)))
-    assert (reading.status, reading.summary) == (Status.OK, "200")
-    assert b"Host: api.optibid.example\r\n" in seen[0]
-
-
-@pytest.mark.parametrize(
-    ("kind", "words"),
-    [
-        ("unknown", "comes from a CA that we don't trust"),
-        ("expired", "has expired"),
-        ("misnamed", "is for another"),
-    ],
-)
-async def test_each_certificate_error_has_its_own_words(serve, ca, ca_file, kind, words):
-    past = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-    certificate = {
-        "unknown": lambda: trustme.CA().issue_cert("127.0.0.1"),
-        "expired": lambda: ca.issue_cert("127.0.0.1", not_after=past),
-        "misnamed": lambda: ca.issue_cert("other.example"),
-    }[kind]()
-    port = await serve(answers(http("ok")), certified(certificate))
-    url = f"https://127.0.0.1:{port}/"
-    reading = await read(probe(0, url=url, tls=Tls(ca=ca_file)))
-    assert reading.status is Status.FAILING
-    assert words in reading.summary
-
-    careless = await read(probe(0, url=url, tls=Tls(insecure=True)))
-    assert (careless.status, careless.summary) == (Status.OK, "200 (certificate not checked)")
-
-
-async def test_plain_http_where_tls_was_expected(serve):
-    port = await serve(answers(http("ok")))
-
-    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
-        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        await writer.drain()
-
-    port = await serve(plain)
-    reading = await read(probe(0, url=f"https://127.0.0.1:{port}/"))
-    assert reading.status is Status.FAILING
-    assert "doesn't speak TLS" in reading.summary
-
-
-async def test_a_client_certificate_is_shown(serve, ca, ca_file, tmp_path):
-    context = certified(ca.issue_cert("127.0.0.1"))
-    context.verify_mode = ssl.CERT_REQUIRED
-    ca.configure_trust(context)
-    port = await serve(answers(http("ok")), context)
-    mine = tmp_path / "client.pem"
-    ca.issue_cert("console").private_key_and_cert_chain_pem.write_to_path(str(mine))
-    url = f"https://127.0.0.1:{port}/"
-    assert (await read(probe(0, url=url, tls=Tls(ca=ca_file, cert=str(mine))))).status is Status.OK
-    assert (await read(probe(0, url=url, tls=Tls(ca=ca_file)))).status is Status.FAILING
-    absent = await read(probe(0, url=url, tls=Tls(ca=str(tmp_path / "none.pem"))))
-    assert (absent.status, "none.pem" in absent.summary) == (Status.ERROR, True)
 
 
 async def test_a_lost_link_is_an_error_and_not_the_services_fault(nobody):
