@@ -14,7 +14,7 @@ from optibid_console.runbook.model import (
     StepKind,
 )  # fmt: skip
 from probes.probe import Reading, Status
-from tests.screens.small_runbook import small_actions, s, small_runbook
+from tests.screens.small_runbook import s, small_actions, small_runbook
 
 T0 = 1_795_554_000.0
 """2026-11-24T21:00:00Z."""
