@@ -10,7 +10,7 @@ from pathlib import Path
 from optibid_console.commands import Command, Reply
 from optibid_console.entries import Entry
 from optibid_console.feed.client import FeedSource
-from optibid_console.signals import Output
+from optibid_console.signals import Output, Pulse
 from optibid_console.source import Event, Role
 from optibid_console.state import WindowState
 
@@ -67,3 +67,9 @@ class Attached:
 
     def has(self, kind: type) -> bool:
         return any(isinstance(event, kind) for event in self.events)
+
+
+def has_no_journal(screen: Attached) -> bool:
+    """Whether the engine says that its journal can't be written."""
+    pulses = [one for one in screen.events if isinstance(one, Pulse)]
+    return bool(pulses) and not pulses[-1].journal_ok

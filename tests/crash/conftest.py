@@ -14,6 +14,7 @@ from optibid_console.stop_points import VARIABLE
 from tests.crash.place import Place, container_target
 from tests.home import own_home
 from tests.servers.docker import DockerServer
+from tests.servers.namespaces import Cable
 from tests.servers.postgres import PostgresServer
 from tests.servers.sshd import Keys, OpenSshServer, ssh_target
 from tests.servers.team import Team
@@ -45,6 +46,25 @@ def own_team(room: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Team]:
         yield Team(server)
     finally:
         server.remove()
+
+
+@pytest.fixture
+def cable() -> Iterator[Cable]:
+    """A machine far away, and the cable to it that can be cut. Mark the test with
+    `server("network namespaces")`."""
+    cable = Cable()
+    yield cable
+    cable.remove()
+
+
+@pytest.fixture
+def far_team(cable: Cable, monkeypatch: pytest.MonkeyPatch) -> Iterator[Team]:
+    """A PostgreSQL on the far machine."""
+    server = PostgresServer(machine=cable.far)
+    monkeypatch.setenv("PGPASSWORD", server.password)
+    server.start()
+    yield Team(server)
+    server.remove()
 
 
 @pytest.fixture

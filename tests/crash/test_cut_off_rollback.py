@@ -8,10 +8,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,36 +17,13 @@ from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.journal import places
 from optibid_console.permit import forced_words
-from optibid_console.signals import Pulse
 from optibid_console.state import StepStatus
+from tests.crash.attached import has_no_journal
 from tests.crash.place import Place
 from tests.servers.namespaces import Cable
-from tests.servers.postgres import PostgresServer
 from tests.servers.team import Team
 
 pytestmark = [pytest.mark.server("postgres"), pytest.mark.server("network namespaces")]
-
-
-@pytest.fixture
-def cable() -> Iterator[Cable]:
-    cable = Cable()
-    yield cable
-    cable.remove()
-
-
-@pytest.fixture
-def far_team(cable: Cable, monkeypatch: pytest.MonkeyPatch) -> Iterator[Team]:
-    """A PostgreSQL on the far machine."""
-    server = PostgresServer(machine=cable.far)
-    monkeypatch.setenv("PGPASSWORD", server.password)
-    server.start()
-    yield Team(server)
-    server.remove()
-
-
-def has_no_journal(screen: Any) -> bool:
-    pulses = [one for one in screen.events if isinstance(one, Pulse)]
-    return bool(pulses) and not pulses[-1].journal_ok
 
 
 @pytest.mark.slow

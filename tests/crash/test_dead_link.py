@@ -23,13 +23,6 @@ COUNTS = "n=0; while [ ! -e enough ]; do n=$((n + 1)); echo $n; sleep 0.02; done
 
 
 @pytest.fixture
-def cable() -> Iterator[Cable]:
-    cable = Cable()
-    yield cable
-    cable.remove()
-
-
-@pytest.fixture
 def far_place(room: Path, cable: Cable) -> Iterator[Place]:
     """A window whose step counts, on the far machine, until there is a file `enough`."""
     keys = Keys(room)

@@ -33,7 +33,7 @@ from optibid_console.signals import Pulse
 from optibid_console.source import CaughtUp, Ended
 from optibid_console.state import StepStatus, WindowState
 from optibid_console.team_source import TeamSource
-from tests.crash.attached import Attached
+from tests.crash.attached import Attached, has_no_journal
 from tests.crash.place import Place
 from tests.home import until
 from tests.servers.team import Team
@@ -178,11 +178,6 @@ def closed(team: Team, opened: str) -> None:
     team.server.execute(
         f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{team.dbname}'"
     )
-
-
-def has_no_journal(screen: Any) -> bool:
-    pulses = [one for one in screen.events if isinstance(one, Pulse)]
-    return bool(pulses) and not pulses[-1].journal_ok
 
 
 async def test_a_window_is_given_away_taken_back_and_nothing_stops(

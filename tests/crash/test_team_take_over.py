@@ -17,13 +17,12 @@ import pytest
 from optibid_console.commands import Refused, RunStep
 from optibid_console.entries import EngineStarted, Outcome, RunEnded, StepFinished, StepStarted
 from optibid_console.journal import places
-from optibid_console.signals import Pulse
 from optibid_console.state import ACTIVE, StepStatus
 from optibid_console.stop_points import STOP_POINTS
+from tests.crash.attached import has_no_journal
 from tests.crash.place import Place
 from tests.crash.test_stop_points import AT_A_TIME
 from tests.servers.namespaces import Cable
-from tests.servers.postgres import PostgresServer
 from tests.servers.sshd import ssh_target
 from tests.servers.team import Team
 
@@ -125,23 +124,6 @@ def recorded_once(place: Place) -> None:
     assert places.verify(place.seen).problem == ""
 
 
-@pytest.fixture
-def cable() -> Iterator[Cable]:
-    cable = Cable()
-    yield cable
-    cable.remove()
-
-
-@pytest.fixture
-def far_team(cable: Cable, monkeypatch: pytest.MonkeyPatch) -> Iterator[Team]:
-    """A PostgreSQL on the far machine."""
-    server = PostgresServer(machine=cable.far)
-    monkeypatch.setenv("PGPASSWORD", server.password)
-    server.start()
-    yield Team(server)
-    server.remove()
-
-
 @pytest.mark.server("network namespaces")
 async def test_who_is_cut_off_in_the_middle_of_a_launch_launches_nothing_more(
     room: Path, cable: Cable, far_team: Team
@@ -185,8 +167,3 @@ async def test_who_is_cut_off_in_the_middle_of_a_launch_launches_nothing_more(
     finally:
         for one in (first, second):
             one.clear()
-
-
-def has_no_journal(screen: Any) -> bool:
-    pulses = [one for one in screen.events if isinstance(one, Pulse)]
-    return bool(pulses) and not pulses[-1].journal_ok
