@@ -161,7 +161,7 @@ def _read(path: Path, name: str) -> _Window | None:
                 by_hand = runs.get(str(body["run_id"]), StepKind.MANUAL) == StepKind.MANUAL
                 if not by_hand:
                     _keep(window, body, restored, at)
-            time.sleep(0)  # the loop's thread may want its turn
+            time.sleep(0)  # in `to_thread`: the loop's thread may want its turn
     except (JournalError, KeyError, TypeError, ValueError, AttributeError) as error:
         log.warning("%s can't be read for the estimates: %s", path, error)
         return None

@@ -14,7 +14,7 @@ import psycopg
 from optibid_console.codec import canonical, from_plain, to_plain
 from optibid_console.entries import GENESIS, Entry, Plain, SpillDelivered, kind_of, seal
 from optibid_console.journal import file
-from optibid_console.journal.journal import JournalError
+from optibid_console.journal.journal import JournalError, JournalWentBack
 from optibid_console.journal.lease import (
     Deposed,
     EngineId,
@@ -304,6 +304,25 @@ def newest(db: Connection, address: Address) -> str:
     if found is None:
         raise JournalError(f"no window was recorded in {address.server} yet; `run` opens one")
     return str(found[0])
+
+
+def check_has(db: Connection, address: Address, head: tuple[int, str]) -> None:
+    """That an entry that was acknowledged is there still: a standby that followed asynchronously
+    and was promoted may lack it. Raises `JournalWentBack`."""
+    seq = head[0]
+    if seq == 0:
+        return
+    found = read(db, address.window, seq - 1, 1)
+    if found and (found[0][0], found[0][-1]) == head:
+        return
+    query = f"SELECT coalesce(max(seq), 0) FROM {SCHEMA}.entries WHERE journal = %s"
+    there = min(int(_row(db, query, address.window)[0]), seq - 1)
+    raise JournalWentBack(
+        f"the journal in {address.server} can't be written: it went back, entries {there + 1} to "
+        f"{seq}, which it had acknowledged, are not there any more; a standby that didn't have "
+        "them was probably promoted. Bring the old primary back; or end this engine and start it "
+        f"again, to go on from entry {there} without them: what was run is still on its target"
+    )
 
 
 def missing(journal: str) -> JournalError:

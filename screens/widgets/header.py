@@ -192,6 +192,8 @@ def _recording(view: View) -> list[Segment]:
                 (spans(Span(f"{bad}: {pulse.problem}", "failing")), spans(Span(bad, "failing"))), 0
             )
         ]
+    if view.role is not None and view.role.elsewhere:
+        return []  # it reads the journal alone: whether somebody writes it is theirs to say
     dot = glyph("recording").drawn
     return [
         Segment(
