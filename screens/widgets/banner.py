@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from optibid_console.entries import Verdict
-from optibid_console.escalation import in_words, next_rung, reach
+from optibid_console.escalation import gone_s, in_words, next_rung, reach
 from optibid_console.gates import judge, title_of, waiting
 from optibid_console.launch_clock import format_span
 from optibid_console.permit import awaits_confirmation
@@ -231,7 +231,7 @@ def _escalation(view: View, now: float) -> list[Alert]:
     coming = next_rung(view.state, now)
     if coming is None or view.state.escalation is None:
         return []
-    gone = format_span(now - view.state.escalation.started_at)
+    gone = format_span(gone_s(view.state, now))
     call = reach(coming.contact)
     text = f"{coming.rung.action} {in_words(coming.due_in_s)}{f': {call}' if call else ''}"
     key = shown_key(_moved(view, "acknowledge", "a"))

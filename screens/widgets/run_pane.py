@@ -242,7 +242,9 @@ class RunPane(Pane):
         self.follows = at_end
 
     def release(self) -> bool:
-        was = bool(self.pinned) or not self.follows or self.left > 0
+        shown = self.view.shown_run()
+        elsewhere = bool(self.pinned) and (shown is None or shown.run_id != self.pinned)
+        was = elsewhere or not self.follows or self.left > 0
         self.pinned, self.follows, self.left = "", True, 0
         self.redraw()
         return was
