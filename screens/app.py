@@ -288,10 +288,15 @@ class ConsoleApp(App[None]):
 
     async def action_quit(self) -> None:
         """Ctrl+Q."""
-        self.action_help_quit()
+        self._leave_by_key()
 
     def action_help_quit(self) -> None:
-        """Ctrl+C, and Ctrl+Q: what `q` does, and the second time out, whatever is asked."""
+        """Ctrl+C; in a page it copies."""
+        if self.saves_files:
+            self._leave_by_key()
+
+    def _leave_by_key(self) -> None:
+        """What `q` does, and the second time out."""
         if isinstance(self.screen, Opening):
             self.exit()
         elif self.screen is self.window:
