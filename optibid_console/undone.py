@@ -50,12 +50,12 @@ def undone_by(state: WindowState, action_run: str) -> tuple[str, ...]:
         done = state.step(step.id, action_run).outcome is Outcome.SUCCEEDED
         for undone in begun_since_undone(state, action.id, step.undoes, action_run):
             outcomes.setdefault(undone, set()).add(done)
-    undone = tuple(
+    gone = tuple(
         step_id
         for step_id, done in outcomes.items()
         if done == {True} and runbook.phase_of(step_id) is not None
     )
-    return (*undone, *_looked_at(state, runbook, undone))
+    return (*gone, *_looked_at(state, runbook, gone))
 
 
 def _looked_at(state: WindowState, runbook: Runbook, undone: tuple[str, ...]) -> tuple[str, ...]:

@@ -203,7 +203,7 @@ class WindowScreen(Screen[None]):
         self.go_to(self.current)
 
     def action_back(self) -> None:
-        """Out of the zoom; else the pane goes back to what it shows by itself; else to the timeline.
+        """Out of the zoom; else the pane goes back to what it shows by itself; else back home.
 
         Who pressed Enter on a step that runs is in the run pane, where Enter starts nothing."""
         if self.zoomed:

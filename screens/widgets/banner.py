@@ -15,6 +15,7 @@ from optibid_console.permit import awaits_confirmation
 from optibid_console.runbook.model import Criterion
 from optibid_console.state import StepStatus
 from optibid_console.units import format_value
+from probes.text import counted
 from screens.glyphs import glyph
 from screens.keys import shown_key
 from screens.lines import Line, Span, row, sign, spans, width_of
@@ -248,7 +249,7 @@ def _changed_config(view: View) -> list[Alert]:
     if not changes or view.given is None:
         return []
     head = f"{view.given.name} changed since this window was opened"
-    count = f"{len(changes)} difference{'s' if len(changes) > 1 else ''}"
+    count = counted(len(changes), "difference")
     text = f"the window goes by the one it was opened with ({count})"
     return [Alert("warn", head, text, "l  which")]
 

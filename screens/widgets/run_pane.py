@@ -14,6 +14,7 @@ from optibid_console.runbook.model import StepKind
 from optibid_console.runbook.summary import summary
 from optibid_console.signals import NOTICE
 from optibid_console.state import RunState, StepState, StepStatus
+from probes.text import counted
 from screens.glyphs import glyph
 from screens.lines import Line, Span, cut, row, sign, spans, wrapped
 from screens.progress_line import progress_line
@@ -84,7 +85,7 @@ def _command_line(run: RunState, width: int) -> Line:
     first, *rest = run.command.strip().splitlines() or [""]
     if not first:
         return row(width, (Span("done by hand: nothing is run", "dim"),))
-    more = f" {sign('more')} {len(rest)} more lines" if rest else ""
+    more = f" {sign('more')} {counted(len(rest), 'more line')}" if rest else ""
     return row(width, spans(Span("$ ", "accent"), Span(first + more, "dim")))
 
 
