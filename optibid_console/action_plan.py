@@ -145,7 +145,7 @@ def not_recorded(state: WindowState, name: str) -> str:
     """That a fact is missing, and which step records it: `no backup.path yet (1.2a)`."""
     book = state.runbook
     steps = book.steps() if book else ()
-    by = next((step.id for _, step in steps if book and name in recorded_by(book, step)), "")
+    by = next((step.id for _, step in steps if book and name in recorded_by(step)), "")
     return f"no {name} yet ({by})" if by else f"no {name} yet"
 
 
@@ -177,5 +177,5 @@ def _unrecorded(state: WindowState, runbook: Runbook, steps: Iterable[Step]) -> 
     missing: list[str] = []
     for step in steps:
         missing += [one for one in missing_facts(state, step.run) if one not in known]
-        known |= set(recorded_by(runbook, step))
+        known |= set(recorded_by(step))
     return tuple(dict.fromkeys(missing))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from optibid_console import paths
-from optibid_console.engine_record import EngineRecord, find, journal_text
+from optibid_console.engine_record import EngineRecord, find, find_in, journal_text
 from optibid_console.feed.socket_file import answers, responds
 from optibid_console.file_lock import FileLock
 from optibid_console.journal.journal import JournalAway, JournalError
@@ -22,7 +22,6 @@ from optibid_console.journal.lease import Standing, holding
 from optibid_console.journal.places import (
     held,
     is_closed,
-    is_rehearsal,
     own_address,
     runbook_digest,
 )
@@ -34,6 +33,8 @@ from probes.text import one_line
 READY_S = 60.0
 ANSWER_S = 2.0
 """An engine that hasn't answered for so long, in seconds, is suspended or stuck."""
+GONE_S = 0.5
+"""One that was killed this moment still has its record for a while."""
 _LOOK_S = 0.05
 _LOG_LINES = 5
 
@@ -87,7 +88,8 @@ async def found_or_started(wanted: Wanted) -> tuple[EngineRecord, bool]:
             if await asyncio.to_thread(responds, Path(found.socket), ANSWER_S):
                 await asyncio.to_thread(_check_runbook, found, wanted)
                 return found, False
-            if not wanted.take_over:
+            await until_gone(found, GONE_S)
+            if not wanted.take_over and find(journal) == found:
                 raise EngineStartError(await asyncio.to_thread(silent, found), 3)
         await _start(wanted, journal)
         record = find(journal)
@@ -96,10 +98,10 @@ async def found_or_started(wanted: Wanted) -> tuple[EngineRecord, bool]:
         return record, True
 
 
-async def until_gone(record: EngineRecord) -> None:
+async def until_gone(record: EngineRecord, within_s: float = READY_S) -> None:
     """Wait until this engine has ended, at most as long as one may take to be ready."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(READY_S):
+        async with asyncio.timeout(within_s):
             while find(place_of(record.journal)) == record:  # noqa: ASYNC110 (another process ends)
                 await asyncio.sleep(_LOOK_S)
 
@@ -118,13 +120,15 @@ def silent(record: EngineRecord) -> str:
 def _check_runbook(record: EngineRecord, wanted: Wanted) -> None:
     """A running engine goes by the runbook with which it was started."""
     place = place_of(record.journal)
+    if record.rehearsal != wanted.rehearsal:
+        raise EngineStartError(mismatch(wanted.rehearsal), 3)
+    if not wanted.accept_runbook:
+        return
     try:
-        rehearsal, digest = is_rehearsal(place), runbook_digest(place)
+        digest = runbook_digest(place)
     except JournalError:
         return  # its server is away: the engine that runs says so itself
-    if rehearsal != wanted.rehearsal:
-        raise EngineStartError(mismatch(wanted.rehearsal), 3)
-    if wanted.accept_runbook and digest != wanted.digest:
+    if digest != wanted.digest:
         raise EngineStartError(
             f"the engine (process {record.pid}) runs this window with the runbook as it was: end "
             f"it (kill {record.pid}; runs under way go on) and give this command again",
@@ -153,6 +157,9 @@ def the_journal(
         return own_journal(config, window, digest, rehearsal=rehearsal)
     if not isinstance(given, Address):
         return given
+    known = find(given) if given.window else find_in(given, window, rehearsal=rehearsal)
+    if known is not None:
+        return place_of(known.journal)  # also while the server is away
     try:
         return own_address(given, window, rehearsal=rehearsal)
     except JournalAway:

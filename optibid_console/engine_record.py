@@ -33,6 +33,7 @@ class EngineRecord:
     config: str
     started_at: float
     """Seconds since the epoch, UTC."""
+    rehearsal: bool = False
 
 
 def journal_text(journal: Place) -> str:
@@ -44,11 +45,13 @@ class EngineRuns(SourceError):
     """Another engine runs this journal."""
 
 
-def record_for(journal: Place, window: str, config: Path) -> EngineRecord:
+def record_for(
+    journal: Place, window: str, config: Path, *, rehearsal: bool = False
+) -> EngineRecord:
     """This process's record. Raises `SourceError` when there is no place for its socket."""
     return EngineRecord(
         os.getpid(), platform.node(), journal_text(journal), str(paths.socket_path(journal)),
-        window, str(config.resolve()), time.time(),
+        window, str(config.resolve()), time.time(), rehearsal,
     )  # fmt: skip
 
 
@@ -81,6 +84,17 @@ def claimed(record: EngineRecord, *, take_over: bool = False) -> Iterator[None]:
 def find(journal: Place) -> EngineRecord | None:
     """The engine that runs this journal, if one does."""
     return _read(_path(journal))
+
+
+def find_in(database: Address, window: str, *, rehearsal: bool) -> EngineRecord | None:
+    """The engine here that runs a window with this title in a team's database; the server isn't
+    asked."""
+    for one in reversed(running()):
+        place = place_of(one.journal)
+        same = isinstance(place, Address) and place.named("") == database.named("")
+        if same and (one.window, one.rehearsal) == (window, rehearsal):
+            return one
+    return None
 
 
 def running() -> list[EngineRecord]:

@@ -99,7 +99,7 @@ def _too_early(step: Step, known: set[str]) -> Iterator[Finding]:
 
 
 def _recording(book: Runbook, step: Step) -> set[str]:
-    facts = recorded_by(book, step)
+    facts = recorded_by(step)
     return {*facts, *(f"{one}{RECORDED_AT}" for one in facts)}
 
 

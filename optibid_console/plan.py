@@ -20,11 +20,9 @@ from optibid_console.launch_clock import current_phase, plan_end
 from optibid_console.pending import pending_lines, unread_words
 from optibid_console.permit import awaits_confirmation, permit, unsettled
 from optibid_console.restore_cost import restore_costs
-from optibid_console.runbook.model import ROLLBACK, StepKind
+from optibid_console.runbook.model import StepKind
 from optibid_console.state import ACTIVE, OVER, WindowState
 from optibid_console.unbacked import migrates_unbacked, no_way_back, unbacked_words
-
-__all__ = ["ROLLBACK", "Move", "Preview", "PreviewStep", "next_move", "permit", "preview"]
 
 
 @dataclass(frozen=True, slots=True)

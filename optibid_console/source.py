@@ -50,6 +50,8 @@ class Role:
     heartbeat of their engine, once that is silent."""
     elsewhere: bool = False
     """The window is driven by another console's engine: this is what the journal says of it."""
+    unmerged: str = ""
+    """What was recorded here by itself and isn't in the journal, where, and how it comes there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from optibid_console.journal.journal import JournalError
 from optibid_console.journal.lease import Held, Standing
 from optibid_console.journal.places import held
 from optibid_console.journal_place import Place
-from optibid_console.source import Event, SourceError
+from optibid_console.source import Event, Snapshot, SourceError
 from probes.text import one_line
 
 
@@ -50,6 +50,8 @@ class TeamSource:
                     async for event in events:
                         if isinstance(event, Entry):
                             self._seq = event.seq
+                        elif isinstance(event, Snapshot):
+                            self._seq = event.state.seq
                         yield event
                 except _HeldElsewhere:
                     self._feed = None

@@ -35,7 +35,6 @@ class Key:
 
 
 STEPS = ("timeline",)
-ITEMS = ("checklist",)
 SUBJECTS = ("timeline", "checklist", "probes")
 
 KEYS: tuple[Key, ...] = (

@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from optibid_console import commands as c
 from optibid_console.entries import Mark, Verdict
-from optibid_console.permit import awaits_confirmation
-from optibid_console.plan import permit
+from optibid_console.permit import awaits_confirmation, permit
 from optibid_console.state import ACTIVE, OVER
 from screens.flows.desk import Desk, Stage
 from screens.flows.gating import Gating

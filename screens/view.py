@@ -119,7 +119,6 @@ class View:
         self.given: GivenRunbook | None = None
         """The config that this screen was started with; None where it was given none."""
         self.missed_signals = 0
-        self.missed_lines = 0
         self.tripped: list[str] = []
         """Criteria that tripped, and rungs of the escalation that came due, after this screen
         had caught up and that nobody rang for yet."""
@@ -156,7 +155,7 @@ class View:
             return frozenset({Topic.LINK, Topic.HEADER, Topic.BANNER})
         if isinstance(event, Role):
             self.role = event
-            return frozenset({Topic.HEADER, Topic.LINK}) | self._found()
+            return frozenset({Topic.HEADER, Topic.BANNER, Topic.LINK}) | self._found()
         if isinstance(event, CaughtUp):
             self.caught_up = True
             return EVERYTHING | self._found()
@@ -221,7 +220,6 @@ class View:
                 return self._take_pulse(signal)
             case signals.Missed():
                 self.missed_signals += signal.signals
-                self.missed_lines += signal.lines
                 return frozenset({Topic.HEADER})
         return frozenset()
 

@@ -14,21 +14,19 @@ from optibid_console import engine_record, paths
 from optibid_console.cli.action_report import Report, report_for
 from optibid_console.cli.action_result import Result, unconfirmed
 from optibid_console.cli.action_talk import ActionTalk, Wish
+from optibid_console.cli.chosen_journal import chosen_journal
+from optibid_console.cli.failure import FAILURES, failure
 from optibid_console.cli.person import name_of
 from optibid_console.cli.talk import engine_of
 from optibid_console.engine.opening import opening
-from optibid_console.engine_process import (
-    the_journal,
-    until_gone,
-)
+from optibid_console.engine_process import until_gone
 from optibid_console.entries import GENESIS, seal
-from optibid_console.journal.journal import JournalError
+from optibid_console.journal.journal import JournalAway
 from optibid_console.journal.places import entries_of, exists
 from optibid_console.journal_place import Place
 from optibid_console.plan import preview
 from optibid_console.rehearsing import mismatch
-from optibid_console.runbook.load import Loaded, RunbookError, load
-from optibid_console.source import SourceError
+from optibid_console.runbook.load import Loaded, load
 from optibid_console.state import WindowState, fold
 from probes.text import one_line
 
@@ -38,24 +36,26 @@ def action(options: Namespace) -> int:
     report = report_for(as_json=options.json)
     try:
         result = _action(options, report)
-    except RunbookError as error:
-        result = Result(2, "\n".join(str(one) for one in error.problems))
-    except (SourceError, JournalError) as error:
-        result = Result(int(getattr(error, "exit_code", 1)), str(error))
+    except FAILURES as error:
+        result = failure(error)
     report.result(result)
     return result.exit_status
 
 
 def _action(options: Namespace, report: Report) -> Result:
     loaded = load(options.config, os.environ)
-    journal = the_journal(
-        options.journal, options.config, loaded.runbook.window.name, loaded.digest,
-        rehearsal=options.rehearse,
-    )  # fmt: skip
+    journal = chosen_journal(options, loaded)
     try:
         state = _window(loaded, journal, options)
     except ValueError as error:
         return Result(2, str(error))
+    except JournalAway as error:
+        if engine_record.find(journal) is None:
+            raise
+        report.note(f"{error}; the engine here says what can be done")
+        return asyncio.run(
+            _with_engine(options, loaded, journal, _wish(options, journal, ""), report)
+        )
     refused = _before(options, state, journal, report)
     if refused is not None:
         return refused

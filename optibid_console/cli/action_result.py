@@ -32,14 +32,20 @@ def unconfirmed(action: Action, typed: str) -> str:
     return f"type --confirm {word} to do it"
 
 
+def exit_status(outcome: e.Outcome | None) -> int:
+    """0 for what is done, 4 for what nobody knows, 1 for everything else."""
+    if outcome in (None, e.Outcome.UNKNOWN):
+        return 4
+    return 0 if outcome in (e.Outcome.SUCCEEDED, e.Outcome.REHEARSED) else 1
+
+
 def over(action: ActionState) -> Result:
     """The result of an action with an outcome."""
     outcome = action.outcome
     took = format_span(action.finished_at - action.started_at)
     why = f": {action.reason}" if action.reason else ""
     said = f"{action.action_id} {outcome.value if outcome else ''} after {took}{why}"
-    statuses = {e.Outcome.SUCCEEDED: 0, e.Outcome.REHEARSED: 0, e.Outcome.UNKNOWN: 4}
-    return Result(statuses.get(outcome, 1) if outcome else 4, said)
+    return Result(exit_status(outcome), said)
 
 
 def stopped(state: WindowState, action: ActionState, again: str) -> Result:

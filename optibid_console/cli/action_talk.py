@@ -14,7 +14,7 @@ from optibid_console.permit import awaits_confirmation, forced_words, permit
 from optibid_console.rehearsing import mismatch
 from optibid_console.runbook.model import ROLLBACK
 from optibid_console.signals import Output
-from optibid_console.source import CaughtUp, ControlSource, Ended, Lost, Role
+from optibid_console.source import CaughtUp, ControlSource, Ended, Lost, Role, Snapshot
 from optibid_console.state import ActionState, WindowState
 
 DONE = "done"
@@ -111,6 +111,8 @@ class ActionTalk:
                     self._take(event)
                 case Output():
                     self._take(event)
+                case Snapshot():
+                    self.state = event.state
                 case Role():
                     self._role = event
                 case CaughtUp():

@@ -18,24 +18,23 @@ from optibid_console import entries as e
 from optibid_console import paths
 from optibid_console.action_plan import shown
 from optibid_console.cli.action_report import Report, report_for
-from optibid_console.cli.action_result import Result
+from optibid_console.cli.action_result import Result, exit_status
+from optibid_console.cli.chosen_journal import chosen_journal
+from optibid_console.cli.failure import FAILURES, failure
 from optibid_console.cli.person import name_of
-from optibid_console.cli.talk import Declined, EngineGone, Interrupted, Talk, with_engine
-from optibid_console.engine_process import the_journal
-from optibid_console.journal.journal import JournalError
+from optibid_console.cli.talk import EngineGone, Talk, with_engine
 from optibid_console.journal.places import entries_of, exists
 from optibid_console.journal_place import Place
 from optibid_console.jumping import in_words, route
 from optibid_console.launch_clock import format_span
 from optibid_console.permit import awaits_confirmation, permit
-from optibid_console.runbook.load import Loaded, RunbookError, load
+from optibid_console.runbook.load import Loaded, load
 from optibid_console.runbook.model import Step, StepKind
 from optibid_console.signals import Output
-from optibid_console.source import SourceError
 from optibid_console.state import ACTIVE, StepState, StepStatus, WindowState, fold
 from probes.text import one_line, plain_line
 
-_STATUSES = {e.Outcome.SUCCEEDED: 0, e.Outcome.REHEARSED: 0, e.Outcome.UNKNOWN: 4}
+_INTERRUPTED = "interrupted: {} was asked for and goes on; `status` says where the window is"
 
 
 def control(options: Namespace) -> int:
@@ -43,25 +42,15 @@ def control(options: Namespace) -> int:
     report = report_for(as_json=options.json)
     try:
         result = _control(options, report)
-    except RunbookError as error:
-        result = Result(2, "\n".join(str(one) for one in error.problems))
-    except Declined as error:
-        result = Result(3, str(error))
-    except Interrupted as error:
-        result = Result(error.exit_status, f"interrupted: {options.command} was asked for and goes "
-                        "on; `status` says where the window is")  # fmt: skip
-    except (SourceError, JournalError) as error:
-        result = Result(int(getattr(error, "exit_code", 1)), str(error))
+    except FAILURES as error:
+        result = failure(error, _INTERRUPTED.format(options.command))
     report.result(result)
     return result.exit_status
 
 
 def _control(options: Namespace, report: Report) -> Result:
     loaded = load(options.config, os.environ)
-    journal = the_journal(
-        options.journal, options.config, loaded.runbook.window.name, loaded.digest,
-        rehearsal=options.rehearse,
-    )  # fmt: skip
+    journal = chosen_journal(options, loaded)
     state = fold(entries_of(journal)) if exists(journal) else WindowState()
     if state.seq == 0:
         return Result(3, "no window is open: `optibid-console run` opens one")
@@ -174,17 +163,17 @@ def _step(
         again = shlex.join([paths.APP, "step", step.id, "-c", str(options.config), "--journal",
                             str(journal)])  # fmt: skip
         return Result(4, f"{gone}; {step.id} goes on on its target", (again,))
-    return _ended(state, step, ended[0])
+    return _ended(step, ended[0])
 
 
-def _ended(state: WindowState, step: Step, seen: StepState) -> Result:
+def _ended(step: Step, seen: StepState) -> Result:
     outcome = seen.outcome
     took = format_span(seen.finished_at - seen.started_at)
     why = f": {seen.reason}" if seen.reason else ""
     said = f"{step.id} {outcome.value if outcome else ''} after {took}{why}"
     if seen.status is StepStatus.UNSETTLED:
         said += "; nobody knows how it ended: `optibid-console attach` settles it"
-    return Result(_STATUSES.get(outcome, 1) if outcome else 4, said)
+    return Result(exit_status(outcome), said)
 
 
 def _what(state: WindowState, step: Step) -> list[str]:

@@ -10,15 +10,16 @@ from argparse import Namespace
 from pathlib import Path
 from types import FrameType
 
+from optibid_console.cli.chosen_journal import chosen_journal
 from optibid_console.cli.main import unexpected
 from optibid_console.cli.person import name_of
+from optibid_console.cli.sharing import BadServe, wanted_sharing
 from optibid_console.engine.serve import Asked, CannotServe, serve
-from optibid_console.engine_process import the_journal
 from optibid_console.engine_record import EngineRuns, claimed, record_for
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.passwords import take_password
-from optibid_console.journal_place import Address, Place
-from optibid_console.runbook.load import Loaded, RunbookError, load
+from optibid_console.journal_place import Address
+from optibid_console.runbook.load import RunbookError, load
 from optibid_console.source import SourceError
 
 _ENDED_BY_SIGNAL = 128 + signal.SIGTERM
@@ -64,6 +65,8 @@ def engine(options: Namespace) -> int:
         code, message = 3, str(error)
     except JournalError as error:
         code, message = error.exit_code, str(error)
+    except BadServe as error:
+        code, message = error.exit_code, str(error)
     except SourceError as error:
         code, message = 1, str(error)
     except Exception as error:
@@ -75,23 +78,18 @@ def engine(options: Namespace) -> int:
 
 def _engine(options: Namespace, starter: _Starter) -> int:
     loaded = load(options.config, os.environ)
-    journal = _journal(options, loaded)
+    journal = chosen_journal(options, loaded)
     if isinstance(journal, Address):
         loaded.secrets.also(take_password(), os.environ.get("PGPASSWORD", ""))
-    record = record_for(journal, loaded.runbook.window.name, options.config)
+    record = record_for(
+        journal, loaded.runbook.window.name, options.config, rehearsal=options.rehearse
+    )
     asked = Asked(
         name_of(options), options.t0 or "", options.take_over, options.of, options.accept_runbook,
-        options.rehearse,
+        options.rehearse, wanted_sharing(options),
     )  # fmt: skip
     with claimed(record, take_over=bool(options.take_over)):
         return asyncio.run(serve(loaded, journal, Path(record.socket), asked, starter.ready))
-
-
-def _journal(options: Namespace, loaded: Loaded) -> Place:
-    window = loaded.runbook.window.name
-    return the_journal(
-        options.journal, options.config, window, loaded.digest, rehearsal=options.rehearse
-    )
 
 
 def _end(number: int, frame: FrameType | None) -> None:

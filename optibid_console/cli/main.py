@@ -63,6 +63,12 @@ def _control(options: Namespace) -> int:
     return control(options)
 
 
+def _share(options: Namespace) -> int:
+    from optibid_console.cli.share import share
+
+    return share(options)
+
+
 def _rehearse(options: Namespace) -> int:
     from optibid_console.cli.rehearse import rehearse
 
@@ -88,9 +94,10 @@ def _verify(options: Namespace) -> int:
 
 
 def _journal(options: Namespace) -> int:
-    from optibid_console.cli.team_journal import init
+    from optibid_console.cli import team_journal
 
-    return init(options)
+    deliver = options.journal_command == "deliver"
+    return team_journal.deliver(options) if deliver else team_journal.init(options)
 
 
 def _demo(options: Namespace) -> int:
@@ -127,6 +134,7 @@ _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "run": _run, "attach": _attach, "engine": _engine, "status": _status, "demo": _demo,
     "check": _check, "probe": _probe, "verify": _verify, "action": _action, "tell": _tell,
     "rehearse": _rehearse,
+    "share": _share,
     **dict.fromkeys(("hold", "resume", "step", "skip", "jump"), _control),
     "watch": _watch,
     "journal": _journal,

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from optibid_console import __version__
+from optibid_console.cli.sharing_options import serve_options, share_options, web_options
 from optibid_console.journal_place import BadPlace, Place, place_of
 
 _EXITS = "exit status: 0 done, 1 failed, 2 bad input, 3 refused, 4 unknown"
@@ -40,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     _window(run)
     run.add_argument("--watch", action="store_true", help="only watch; starts no engine")
     _screen(run)
-    _serve(run)
+    serve_options(run)
     watch = commands.add_parser(
         "watch", help="watch a window that somebody shares, or one that runs here",
         description="Watch a window: the same screens, and nothing can be changed. A link needs "
@@ -59,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     _json(watch)
     _screen(watch)
-    _web(watch)
+    web_options(watch)
     attach = commands.add_parser(
         "attach", help="come back to a window that runs, here or on another machine", epilog=_EXITS
     )
@@ -81,6 +82,17 @@ def _parser() -> argparse.ArgumentParser:
         )
     )
     _controls(commands)
+    share = commands.add_parser(
+        "share",
+        help="make a link to watch the window with, list the links, or take one back",
+        description="Make a link for somebody to watch the running window with: the same guards "
+        "and the same journal as `share this window` in the palette. The link alone goes to "
+        "standard output; it holds a token.",
+        epilog=_EXITS,
+    )
+    share_options(share)
+    _window(share)
+    _json(share)
     rehearse = commands.add_parser(
         "rehearse",
         help="walk a whole rehearsal by itself, and say what it found",
@@ -100,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         "engine", help="run the window's engine in the foreground, without a screen", epilog=_EXITS
     )
     _window(engine)
+    serve_options(engine)
     engine.add_argument("--ready-fd", type=int, default=-1, help=argparse.SUPPRESS)
     status = commands.add_parser("status", help="say in a few lines where the window is")
     status.add_argument("where", nargs="?", default="", metavar="JOURNAL")
@@ -128,6 +141,15 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("url", type=_place, metavar="postgresql://USER@HOST/DATABASE")
     init.add_argument("--operator", default="optibid_operator", metavar="ROLE")
     init.add_argument("--observer", default="optibid_observer", metavar="ROLE")
+    deliver = journals.add_parser(
+        "deliver",
+        help="bring in what a console here recorded while it was cut off",
+        description="A rollback that was forced here while the server was away, by a console that "
+        "another one had taken the window from meanwhile, lies in a spill file here. This brings "
+        "it to the journal as one entry, beside what who drives now has recorded.",
+        epilog=_EXITS,
+    )
+    deliver.add_argument("url", type=_place, metavar="postgresql://USER@HOST/DATABASE?window=NAME")
     commands.add_parser("demo", help="a whole window on a stack that it starts itself")
     check = commands.add_parser("check", help="say whether a config can be used", epilog=_EXITS)
     _config(check)
@@ -242,42 +264,6 @@ def _name(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--as", dest="name", default="", metavar="NAME", help="who you are; $USER when not given"
     )
-
-
-def _serve(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--serve", default="", metavar="HOST:PORT",
-        help="share the window with observers at this address and show a link; port 7443 when "
-        "none is given",
-    )  # fmt: skip
-    parser.add_argument(
-        "--serve-cert", default="", metavar="FILE",
-        help="the certificate and its key (PEM) for --serve; the console's own when not given",
-    )  # fmt: skip
-    parser.add_argument(
-        "--serve-plain", nargs="?", const="loopback", default="", metavar="HOST",
-        help="without TLS: on loopback, or elsewhere when HOST names the address again",
-    )  # fmt: skip
-
-
-def _web(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--web", default="", metavar="HOST:PORT",
-        help="serve the screens to browsers there, each person with a link or token of their own",
-    )  # fmt: skip
-    parser.add_argument(
-        "--web-cert", default="", metavar="FILE",
-        help="the certificate and its key (PEM) for --web; the console's own when not given, and "
-        "none on loopback",
-    )  # fmt: skip
-    parser.add_argument(
-        "--web-plain", default="", metavar="HOST",
-        help="without TLS elsewhere than on loopback, when HOST names the address again",
-    )  # fmt: skip
-    parser.add_argument(
-        "--web-name", action="append", default=[], metavar="NAME",
-        help="a further name by which browsers reach it, say that of a proxy in front of it",
-    )  # fmt: skip
 
 
 def _screen(parser: argparse.ArgumentParser) -> None:

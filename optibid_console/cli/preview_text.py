@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from optibid_console.action_plan import PreviewStep
 from optibid_console.launch_clock import format_span
-from optibid_console.plan import Preview, PreviewStep
+from optibid_console.plan import Preview
 from optibid_console.runbook.model import StepKind
 from probes.text import one_line, plain_line
 

@@ -10,19 +10,17 @@ from argparse import Namespace
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.cli.action_report import report_for
-from optibid_console.cli.action_result import Result
-from optibid_console.cli.talk import Declined, Interrupted, Talk, with_engine
+from optibid_console.cli.failure import FAILURES, failure
+from optibid_console.cli.talk import Declined, Talk, with_engine
 from optibid_console.codec import to_plain
 from optibid_console.engine_process import the_journal
 from optibid_console.findings import Finding, Findings, findings, in_words
-from optibid_console.journal.journal import JournalError
 from optibid_console.journal.places import exists, is_rehearsal
 from optibid_console.journal_place import Place
 from optibid_console.rehearsing import mismatch
-from optibid_console.runbook.load import RunbookError, load
+from optibid_console.runbook.load import load
 from optibid_console.runbook.model import FORWARD, ROLLBACK, Action
 from optibid_console.signals import Output
-from optibid_console.source import SourceError
 from optibid_console.state import OVER, StepStatus, WindowState
 from probes.text import one_line
 
@@ -35,14 +33,8 @@ def rehearse(options: Namespace) -> int:
     report = report_for(as_json=options.json)
     try:
         return _rehearse(options)
-    except RunbookError as error:
-        result = Result(2, "\n".join(str(one) for one in error.problems))
-    except Declined as error:
-        result = Result(3, str(error))
-    except Interrupted as error:
-        result = Result(error.exit_status, "interrupted: the same command goes on from here")
-    except (SourceError, JournalError) as error:
-        result = Result(int(getattr(error, "exit_code", 1)), str(error))
+    except FAILURES as error:
+        result = failure(error, "interrupted: the same command goes on from here")
     report.result(result)
     return result.exit_status
 

@@ -23,7 +23,7 @@ def wanted_sharing(options: Namespace) -> StartSharing | None:
         if options.serve_cert or options.serve_plain:
             raise BadServe("--serve-cert and --serve-plain need --serve HOST:PORT")
         return None
-    if options.watch:
+    if getattr(options, "watch", False):
         raise BadServe("--serve shares a window that is driven: leave out --watch")
     try:
         host, _ = split_address(options.serve)
@@ -35,9 +35,19 @@ def wanted_sharing(options: Namespace) -> StartSharing | None:
 
 
 def _cert(given: str) -> str:
-    if given and not Path(given).is_file():
+    """The whole path of a certificate that can be served with. Raises `BadServe`."""
+    if not given:
+        return ""
+    if not Path(given).is_file():
         raise BadServe(f"--serve-cert {given}: no such file")
-    return str(Path(given).resolve()) if given else ""
+    from optibid_console.feed.certificate import check_dates, server_context
+
+    try:
+        server_context(given)
+        check_dates(given)
+    except SourceError as error:
+        raise BadServe(f"--serve-cert: {error}") from error
+    return str(Path(given).resolve())
 
 
 def _plain(host: str, asked: str) -> str:

@@ -19,7 +19,15 @@ from optibid_console.journal_place import Place
 from optibid_console.launch_clock import format_span
 from optibid_console.runbook.load import Loaded
 from optibid_console.signals import Output
-from optibid_console.source import CaughtUp, ControlSource, Ended, Lost, Role, SourceError
+from optibid_console.source import (
+    CaughtUp,
+    ControlSource,
+    Ended,
+    Lost,
+    Role,
+    Snapshot,
+    SourceError,
+)
 from optibid_console.state import WindowState
 
 R = TypeVar("R")
@@ -93,12 +101,16 @@ class Talk:
     async def ask(self, command: c.Command) -> str:
         """Send a command and wait until what it recorded is in `state`; gives what the engine
         said. Raises `Declined`, `EngineGone`, `SourceError`."""
+        return (await self.accepted(command)).said
+
+    async def accepted(self, command: c.Command) -> c.Accepted:
+        """As `ask`; gives the whole reply."""
         reply = await self._source.send(command)
         if isinstance(reply, c.Refused):
             raise Declined(reply.why)
         seq = reply.seq
         await self._until(lambda: self.state.seq >= seq)
-        return reply.said
+        return reply
 
     async def end_engine(self, why: str) -> bool:
         """Ask the engine to end, should nobody else need it; whether it does."""
@@ -131,6 +143,8 @@ class Talk:
                 case Output():
                     if self._caught_up:
                         self._heard(event, self.state)
+                case Snapshot():
+                    self.state = event.state
                 case Role():
                     self._role = event
                 case CaughtUp():

@@ -1,4 +1,4 @@
-"""`journal init`: the schema and the roles of a journal that a team shares."""
+"""`journal init` and `journal deliver`: a team's journal in a PostgreSQL."""
 
 from __future__ import annotations
 
@@ -39,4 +39,33 @@ def init(options: Namespace) -> int:
     where = Address(address.host, address.port, address.dbname, options.operator,
                     options=address.options)  # fmt: skip
     print(f"\nThen: optibid-console run -c config.toml --journal {where}")
+    return 0
+
+
+def deliver(options: Namespace) -> int:
+    """Bring in what lies here beside a window's journal. Raises `JournalError`."""
+    address = options.url
+    if not isinstance(address, Address):
+        print(
+            f"optibid-console: {address} is a file: what lies beside it is merged when an engine "
+            "starts; `journal deliver` takes postgresql://USER@HOST/DATABASE?window=NAME",
+            file=sys.stderr,
+        )
+        return 2
+    from optibid_console import engine_record
+    from optibid_console.journal import delivering
+    from optibid_console.journal.places import newest
+
+    named = address if address.window else newest(address)
+    assert isinstance(named, Address)
+    running = engine_record.find(named)
+    if running is not None:
+        print(
+            f"optibid-console: an engine (process {running.pid}) runs this window here, and merges "
+            "what lies here by itself once it can",
+            file=sys.stderr,
+        )
+        return 3
+    count = delivering.deliver(named, "")
+    print(f"{count} entries are in {named} now" if count else "nothing waits here for this window")
     return 0

@@ -115,7 +115,8 @@ def _loaded(config: Path) -> Loaded:
 def _watched(options: Namespace, loaded: Loaded, name: str) -> ControlSource:
     """The window's engine for who only watches, or its journal where none answers."""
     from optibid_console import engine_record
-    from optibid_console.engine_process import ANSWER_S, the_journal
+    from optibid_console.cli.chosen_journal import chosen_journal
+    from optibid_console.engine_process import ANSWER_S
     from optibid_console.feed.client import FeedSource
     from optibid_console.feed.socket_file import responds
     from optibid_console.journal.following import JournalSource
@@ -124,10 +125,7 @@ def _watched(options: Namespace, loaded: Loaded, name: str) -> ControlSource:
     if isinstance(options.journal, Address):
         journal = newest(options.journal)
     else:
-        journal = the_journal(
-            options.journal, options.config, loaded.runbook.window.name, loaded.digest,
-            rehearsal=options.rehearse,
-        )  # fmt: skip
+        journal = chosen_journal(options, loaded)
     record = engine_record.find(journal)
     if record is not None and responds(Path(record.socket), ANSWER_S):
         return FeedSource(Path(record.socket), name, "watch")

@@ -1,6 +1,6 @@
 """What an operator can ask of the engine, as frozen dataclasses.
 
-A command asks; the engine decides (`plan.permit`) and answers `Accepted` or `Refused`. What then
+A command asks; the engine decides (`permit`) and answers `Accepted` or `Refused`. What then
 happens is an entry. A file for what they are about, as in `entries`; `command` has the union of
 them all, their answers and the encoding.
 """

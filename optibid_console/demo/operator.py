@@ -12,8 +12,8 @@ from optibid_console.commands import (
 )
 from optibid_console.entries import Choice, Mark, Outcome
 from optibid_console.launch_clock import read_clock
-from optibid_console.plan import ROLLBACK, next_move
-from optibid_console.runbook.model import CheckItem, Runbook
+from optibid_console.plan import next_move
+from optibid_console.runbook.model import ROLLBACK, CheckItem, Runbook
 from optibid_console.state import ActionState, StepStatus, WindowState
 from probes.probe import Status
 from probes.text import counted

@@ -8,9 +8,11 @@ from typing import Any
 from optibid_console import entries as e
 from optibid_console.action_plan import action_plan
 from optibid_console.engine.clocks import now
-from optibid_console.engine.ledger import Ledger
+from optibid_console.engine.ledger import AGAIN_S, Ledger
 from optibid_console.engine.live_run import LiveRun
 from optibid_console.engine.running import StepRunner
+from optibid_console.journal.journal import JournalError
+from optibid_console.journal.lease import Deposed
 from optibid_console.plan import preview
 from optibid_console.rehearsing import walked_through
 from optibid_console.runbook.model import ROLLBACK, Action, Runbook, Step
@@ -41,12 +43,13 @@ class ActionRunner:
         action_run = f"{action.id}{count}"
         why = preview(state, action.id, now).why_now
         await self._ledger.record(e.ActionStarted(action.id, action_run, planned, why), by)
-        return self._spawn(action, action_run, by)
+        return self._spawn(action_run, by)
 
     def carry_on(self, under_way: ActionState) -> asyncio.Task[None] | None:
         """Go on with an action that an earlier engine left under way."""
-        action = self._runbook.action(under_way.action_id)
-        return self._spawn(action, under_way.action_run, under_way.by) if action else None
+        if self._runbook.action(under_way.action_id) is None:
+            return None
+        return self._spawn(under_way.action_run, under_way.by)
 
     async def decide(self, choice: e.Choice, reason: str, by: str) -> None:
         """Answer the failed step on which it waits."""
@@ -54,12 +57,23 @@ class ActionRunner:
         if action is None:
             return
         await self._ledger.record(e.ActionDecided(action.action_run, choice, reason), by)
-        self._choice(action.action_run).set_result((choice, reason))
+        self.decided(action.action_run, choice, reason)
 
-    def _spawn(self, action: Action, action_run: str, by: str) -> asyncio.Task[None]:
-        return asyncio.create_task(self._run(action, action_run, by))
+    def decided(self, action_run: str, choice: e.Choice, reason: str) -> None:
+        """The journal has this answer."""
+        if not self._choice(action_run).done():
+            self._choice(action_run).set_result((choice, reason))
 
-    async def _run(self, action: Action, action_run: str, by: str) -> None:
+    async def never_began(self, found: ActionState) -> None:
+        """End an action whose start was recorded though whoever started it was told otherwise:
+        by now it may be the last thing that is wanted."""
+        why = "the journal recorded its start too late: nothing of it was done; start it again"
+        await self._finish(found.action_run, e.Outcome.REFUSED, why)
+
+    def _spawn(self, action_run: str, by: str) -> asyncio.Task[None]:
+        return asyncio.create_task(self._run(action_run, by))
+
+    async def _run(self, action_run: str, by: str) -> None:
         state = self._ledger.state.actions[action_run]
         stopped_at = state.stopped_at_step
         for step_id in state.steps:
@@ -92,7 +106,8 @@ class ActionRunner:
         """One step until it is done or skipped; False when the action ends with it."""
         while True:
             if not waiting:
-                outcome = await self._steps.see_through(await self._begun(step, action_run, by))
+                live = await self._begun(step, action_run, by)
+                outcome = await self._steps.see_through(live) if live else None
                 if outcome in (e.Outcome.SUCCEEDED, e.Outcome.REHEARSED):
                     return True
                 if action_run in self._preempted:
@@ -133,13 +148,22 @@ class ActionRunner:
             self._choices[action_run] = asyncio.get_running_loop().create_future()
         return self._choices[action_run]
 
-    async def _begun(self, step: Step, action_run: str, by: str) -> LiveRun:
-        """The step's run: the one that an earlier engine left under way, or a new one."""
-        seen = self._ledger.state.step(step.id, action_run)
-        for live in self._steps.live():
-            if live.run_id == seen.run_id:
-                return live
-        return await self._steps.begin(step, by, action_run)
+    async def _begun(self, step: Step, action_run: str, by: str) -> LiveRun | None:
+        """The step's run: the one that an earlier engine left under way, or a new one, as soon as
+        the journal takes its start; None once rollback has taken the action's place."""
+        while action_run not in self._preempted:
+            seen = self._ledger.state.step(step.id, action_run)
+            for live in self._steps.live():
+                if live.run_id == seen.run_id:
+                    return live
+            try:
+                return await self._steps.begin(step, by, action_run)
+            except Deposed:
+                raise
+            except JournalError as error:
+                self._ledger.problem = str(error)
+                await asyncio.sleep(AGAIN_S)
+        return None
 
     async def _finish(self, action_run: str, outcome: e.Outcome, reason: str) -> None:
         under_way = self._ledger.state.actions[action_run]

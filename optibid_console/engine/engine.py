@@ -1,11 +1,9 @@
-"""The engine: it lives as long as the window, takes commands and carries them out."""
+"""The engine: it lives as long as the window; its parts observe, judge and act."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from optibid_console import __version__
 from optibid_console import commands as c
@@ -14,12 +12,13 @@ from optibid_console.engine.acting import ActionRunner
 from optibid_console.engine.database_watch import DatabaseWatch
 from optibid_console.engine.earlier import Earlier
 from optibid_console.engine.gating import Gatekeeper
+from optibid_console.engine.handling import CommandHandler
 from optibid_console.engine.heartbeat import Heartbeat, Scrubber
 from optibid_console.engine.judging import Judge, PulseTaker
 from optibid_console.engine.late_answers import LateAnswers
 from optibid_console.engine.lease import Attached, Lease
 from optibid_console.engine.ledger import Ledger
-from optibid_console.engine.live_run import LiveRun
+from optibid_console.engine.life import Life
 from optibid_console.engine.measures import Measures
 from optibid_console.engine.observing import Observers
 from optibid_console.engine.operations import operations_of
@@ -32,23 +31,18 @@ from optibid_console.engine.sharing import Sharing
 from optibid_console.engine.tailing import Tails
 from optibid_console.engine.telling import Telling
 from optibid_console.engine.tidying import Tidying
-from optibid_console.gates import before_step
 from optibid_console.journal import lease
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.lease import Deposed
 from optibid_console.journal.postgres_table import Identity
 from optibid_console.journal_place import Address
-from optibid_console.jumping import route
 from optibid_console.known_windows import open_windows
-from optibid_console.permit import action_gates, forced_words, permit
 from optibid_console.runbook.load import Loaded
-from optibid_console.runbook.model import ROLLBACK, Runbook, StepKind
 from optibid_console.signals import Link
 from optibid_console.source import Role
 from optibid_console.targets import without_link
 from optibid_console.targets.rehearsal import check_rehearsed
 from optibid_console.targets.target import LinkState, Target
-from optibid_console.unbacked import migrates_unbacked
 
 
 class Engine:
@@ -71,9 +65,7 @@ class Engine:
         self.ledger = ledger
         self.lease = Lease(ledger, tell)
         self.pulse = PulseTaker(ledger)
-        self._sharing = sharing
         self._presenting = presenting
-        self._runbook = runbook
         self._targets = targets
         self._observers = Observers(loaded, targets, ledger)
         self._judge = Judge(runbook, ledger, self._observers)
@@ -95,8 +87,11 @@ class Engine:
         self._telling = Telling(loaded, ledger)
         self._busy = asyncio.Lock()
         self._gates = Gatekeeper(ledger, self._observers, self._busy)
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._stop: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._life = Life()
+        self._commands = CommandHandler(
+            runbook, ledger, self.lease, self._steps, self._actions, self._gates, self._telling,
+            sharing, self._life, self._busy,
+        )  # fmt: skip
         self._links: dict[str, str] = {}
         ledger.on_found(self._found)
 
@@ -134,7 +129,7 @@ class Engine:
             self._late.run,
             self._telling.run,
             self.pulse.run,
-            Heartbeat(self.ledger).run,
+            Heartbeat(self.ledger, self.lease.settle).run,
             self._tidying.run,
             Scrubber(self.ledger).run,
             self._recall.run,
@@ -142,12 +137,12 @@ class Engine:
             *((self._presenting.run,) if self._presenting else ()),
             *(DatabaseWatch(one, self.ledger).run for one in self._databases.values()),
         ):
-            self._spawn(work())
+            self._life.spawn(work())
         try:
-            reason = await self._stop
+            reason = await self._life.over()
             await self._telling.finish()
         finally:
-            await self._end_tasks()
+            await self._life.end_tasks()
             for database in self._databases.values():
                 await database.close()
         await self._say_goodbye(reason)
@@ -155,8 +150,7 @@ class Engine:
 
     def stop(self, reason: str) -> None:
         """End the engine, soon."""
-        if not self._stop.done():
-            self._stop.set_result(reason)
+        self._life.stop(reason)
 
     def link(self, state: LinkState) -> None:
         """A target's connection changed: told at once, recorded when it is another state."""
@@ -168,11 +162,7 @@ class Engine:
         if self._links.get(state.target) != state.state:
             self._links[state.target] = state.state
             fact = e.LinkChanged(state.target, state.state, state.detail)
-            self._spawn(self.ledger.keep(fact))
-
-    def _depose(self, error: Deposed) -> None:
-        if not self._stop.done():
-            self._stop.set_exception(error)
+            self._life.spawn(self.ledger.keep(fact))
 
     async def joined(self, screen: Attached) -> Role:
         async with self._busy:
@@ -183,175 +173,11 @@ class Engine:
             try:
                 await self.lease.left(screen, clean=clean)
             except Deposed as error:
-                self._depose(error)
+                self._life.broke(error)
 
     async def handle(self, command: c.Command, screen: Attached) -> c.Reply:
         """Carry out a command of the operator's, or say why not."""
-        async with self._busy:
-            why_not = self._may_ask(command, screen) or permit(self.ledger.state, command)
-            if why_not:
-                return c.Refused(why_not)
-            try:
-                return await self._do(command, screen)
-            except Deposed as error:
-                self._depose(error)
-                return c.Refused(str(error))
-            except JournalError as error:
-                return c.Refused(
-                    f"the journal can't be written, so nothing was done: {error}"
-                    f"{_forcing(self._runbook, command)}"
-                )
-            except ValueError as error:
-                return c.Refused(str(error))
-
-    def _may_ask(self, command: c.Command, screen: Attached) -> str:
-        """Why this screen can't ask for that: one drives, a second person's only confirms."""
-        if isinstance(command, c.TakeOver):
-            return ""
-        if isinstance(command, c.ConfirmGate):
-            return self.lease.why_not_second(screen)
-        if self.lease.drives(screen):
-            return ""
-        holder = self.lease.holder_name()
-        drives = f"{holder} drives this window" if holder else "nobody drives this window"
-        return f"{drives}; this screen only watches"
-
-    # Commands
-
-    async def _do(self, command: c.Command, screen: Attached) -> c.Reply:
-        by = screen.name
-        match command:
-            case c.TakeOver(reason):
-                refused = await self.lease.take_over(screen, reason)
-                return c.Refused(refused) if refused else self._accepted()
-            case c.Leave(how):
-                await self.lease.give_back(screen, how)
-                return self._accepted()
-            case c.RunStep():
-                return await self._run_step(command, by)
-            case c.StartAction():
-                return await self._start_action(command, by)
-            case c.Decide(_, choice, reason):
-                await self._actions.decide(choice, reason, by)
-                return self._accepted()
-            case c.Abort(run_id):
-                asked = await self._steps.abort(by, run_id)
-                said = f"aborting {', '.join(asked)}" if asked else "nothing is running"
-                return self._accepted(said)
-            case c.OpenGate(gate):
-                await self._gates.ask(gate, by)
-                return self._accepted()
-            case c.CallPoll(question, gate):
-                await self._gates.call_poll(question, gate, by)
-                return self._accepted()
-            case c.TellAgain():
-                return self._accepted(f"{self._telling.again()} told again now")
-            case c.StartSharing() | c.Share() | c.Revoke() | c.StopSharing():
-                return await self._share(command, by)
-            case c.StopEngine(reason, if_idle):
-                used = self.lease.needed_besides(screen) if if_idle else ""
-                if used:
-                    return c.Refused(f"{used}: the engine goes on")
-                self.stop(f"{by}: {reason}")
-                return self._accepted("the engine ends; runs under way go on on their targets")
-            case c.CloseWindow(outcome, note):
-                await self.ledger.record(e.WindowClosed(outcome, note), by)
-                self.stop(f"the window is closed: {outcome}")
-                return self._accepted()
-            case _:
-                fact = self._fact(command, by)
-                await self.ledger.record(fact, by)
-                await self._gates.hold_after(fact, by)
-                return self._accepted()
-
-    async def _run_step(self, command: c.RunStep, by: str) -> c.Reply:
-        if await self._steps.confirm(command.step_id, by, command.note):
-            return self._accepted()
-        step = self._runbook.step(command.step_id)
-        assert step is not None  # permit has looked
-        await self._gates.passed(before_step(self._runbook, step.id), by)
-        again = "" if step.kind is StepKind.MANUAL else command.note
-        live = await self._steps.begin(step, by, reason=again)
-        if step.kind is StepKind.MANUAL:
-            await self._steps.confirm(step.id, by, command.note)
-        self._see_through(live)
-        return self._accepted()
-
-    async def _start_action(self, command: c.StartAction, by: str) -> c.Reply:
-        action = self._runbook.action(command.action_id)
-        assert action is not None  # permit has looked
-        if command.forced and action.id == ROLLBACK:
-            self.ledger.force(action.id)
-        while command.forced and (locked := migrates_unbacked(self.ledger.state, action)):
-            fact = e.BackupOverridden(locked[0].database, locked[0].id, command.reason)
-            await self.ledger.record(fact, by)
-        await self._gates.passed(action_gates(self.ledger.state, action), by)
-        self._keep(await self._actions.start(action, by, time.time()))
-        return self._accepted(f"{action.title} started")
-
-    async def _share(
-        self, command: c.StartSharing | c.Share | c.Revoke | c.StopSharing, by: str
-    ) -> c.Reply:
-        sharing = self._sharing
-        if sharing is None:
-            return c.Refused("this engine can't share its window")
-        match command:
-            case c.StartSharing(address, cert, plain):
-                at = await sharing.start(address, cert, plain, by)
-                return self._accepted(f"observers are listened for at {at}")
-            case c.Share(name, hours):
-                link = await sharing.share(name, hours, by)
-                return c.Accepted(f"a link for {name.strip()}", self.ledger.state.seq, link)
-            case c.Revoke(name):
-                await sharing.revoke(name, by)
-            case c.StopSharing(reason):
-                await sharing.stop(reason, by)
-        return self._accepted()
-
-    def _fact(self, command: c.Command, by: str) -> e.Fact:
-        """The fact that a command which only records something becomes."""
-        state = self.ledger.state
-        match command:
-            case c.SkipStep(step_id, reason):
-                return e.StepSkipped(step_id, reason)
-            case c.Jump(step_id, reason):
-                way = route(state, step_id)
-                return e.Jumped(step_id, reason, way.skipped, way.again, way.kept)
-            case c.Settle(step_id, run_id, outcome, reason):
-                return e.StepSettled(step_id, run_id, outcome, reason)
-            case c.Hold(reason):
-                return e.Held(reason)
-            case c.Resume(note):
-                assert state.hold is not None  # permit has looked
-                return e.Resumed(round(time.time() - state.hold.since, 3), note)
-            case c.SetT0(t0, reason):
-                return e.T0Set(t0, reason)
-            case c.MarkItem(item_id, mark, note):
-                return e.ItemMarked(item_id, mark, note)
-            case c.WriteNote(subject, text):
-                return e.NoteWritten(subject, text)
-            case c.AssertCriterion(criterion_id, verdict, reason):
-                return e.CriterionAsserted(criterion_id, verdict, reason)
-            case c.ConfirmGate(gate, note):
-                return e.GateConfirmed(gate, note)
-            case c.DecideGate(gate, decision, reason):
-                return e.GateDecided(gate, decision, reason)
-            case c.CastVote(poll_id, role, vote, note):
-                return e.VoteCast(poll_id, role, vote, note, self._gates.sight())
-            case c.ClosePoll(poll_id):
-                return e.PollClosed(poll_id, state.polls[poll_id].tally())
-            case c.StartEscalation(reason):
-                return e.EscalationStarted(reason)
-            case c.AcknowledgeEscalation(rung, note):
-                return e.EscalationAcknowledged(rung, note)
-            case c.EndEscalation(reason):
-                return e.EscalationEnded(reason)
-        raise ValueError(f"{type(command).__name__} isn't known here")
-
-    def _accepted(self, said: str = "") -> c.Accepted:
-        return c.Accepted(said, self.ledger.state.seq)
-
-    # Life
+        return await self._commands.handle(command, screen)
 
     def _take_up(self) -> None:
         """Go on with what an earlier engine left under way."""
@@ -361,50 +187,40 @@ class Engine:
             live = self._steps.reattach(run)
             mine = in_action is not None and run.step_id in in_action.steps
             if live is not None and not mine:
-                self._see_through(live)
+                self._life.spawn(self._steps.see_through(live))
         if in_action is not None:
             task = self._actions.carry_on(in_action)
             if task is not None:
-                self._keep(task)
+                self._life.keep(task)
 
     def _found(self, entry: e.Entry) -> None:
         """Go on with what was committed, though its answer was lost and nothing came of it."""
         state = self.ledger.state
+        if self._life.is_over or isinstance(entry.fact, e.Unread):
+            return  # the next engine takes it up
         match entry.fact:
             case e.StepStarted(run_id=run_id) if run_id in state.runs:
+                in_action = state.action()
                 live = self._steps.reattach(state.runs[run_id])
-                if live is not None:
-                    self._see_through(live)
-            case e.ActionStarted():
+                mine = in_action is not None and state.runs[run_id].step_id in in_action.steps
+                if live is not None and not mine:  # else its action comes to it
+                    self._life.spawn(self._steps.see_through(live))
+            case e.ActionStarted(action_id=action_id):
                 under_way = state.action()
-                task = self._actions.carry_on(under_way) if under_way is not None else None
-                if task is not None:
-                    self._keep(task)
+                if under_way is None:
+                    return
+                if action_id != self.ledger.forced:
+                    self._life.spawn(self._actions.never_began(under_way))
+                elif task := self._actions.carry_on(under_way):
+                    self._life.keep(task)
+            case e.ActionDecided(action_run, choice, reason):
+                self._actions.decided(action_run, choice, reason)
+            case e.OperatorTook():
+                self.lease.found(entry.fact)
             case e.WindowClosed(outcome=outcome):
-                self.stop(f"the window is closed: {outcome}")
-
-    def _see_through(self, live: LiveRun) -> None:
-        self._spawn(self._steps.see_through(live))
-
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
-        self._keep(asyncio.create_task(work))
-
-    def _keep(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        """A part of the engine that breaks ends the engine with its error, never silently."""
-        self._tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None and not self._stop.done():
-            self._stop.set_exception(error)
-
-    async def _end_tasks(self) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+                self._life.stop(f"the window is closed: {outcome}")
+            case fact:
+                self._life.spawn(self._gates.hold_after(fact, entry.actor))
 
     async def _say_goodbye(self, reason: str) -> None:
         left = [run.step_id for run in self.ledger.state.active_runs()]
@@ -414,12 +230,3 @@ class Engine:
             await self.ledger.record(e.EngineStopped(reason))
         except JournalError as error:
             self.ledger.problem = str(error)
-
-
-def _forcing(runbook: Runbook, command: c.Command) -> str:
-    """How an action that the journal stands in the way of goes on without it; rollback can."""
-    if not isinstance(command, c.StartAction) or command.action_id != ROLLBACK:
-        return ""
-    action = runbook.action(ROLLBACK)
-    words = forced_words(action) if action else ""
-    return f"; type {words!r} to do it and record it in a spill file"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from optibid_console import entries as e
 from optibid_console.engine.ledger import CONSOLE, Ledger
 from optibid_console.engine.observing import Observers
 from optibid_console.gates import gate_of, hold_reason, judge, newly_due
+from optibid_console.journal.journal import JournalError, JournalSilent
+from optibid_console.journal.lease import Deposed
 from optibid_console.state import GateSeen
 from optibid_console.units import format_value
 
@@ -37,9 +40,18 @@ class Gatekeeper:
         """Ask the gate that is next, and say which have timed out."""
         if not newly_due(self._ledger.state, now):
             return
+        with suppress(JournalSilent):  # then it looks again in a moment
+            await self._ledger.unless_silent(self._say(now))
+
+    async def _say(self, now: float) -> None:
         async with self._busy:
             for fact in newly_due(self._ledger.state, now):
-                await self._ledger.keep(fact)
+                try:
+                    await self._ledger.record(fact)
+                except Deposed:
+                    raise
+                except JournalError:
+                    return  # whoever is asked meanwhile must not wait for it
                 await self.hold_after(fact, CONSOLE)
 
     async def ask(self, key: str, by: str) -> None:
@@ -78,7 +90,7 @@ class Gatekeeper:
         state = self._ledger.state
         reason = hold_reason(state, state.runbook, fact) if state.runbook else ""
         if reason and state.hold is None:
-            await self._ledger.keep(e.Held(reason), by)
+            await self._ledger.keep_soon(e.Held(reason), by)
 
     def sight(self) -> Mapping[str, str]:
         """What the console shows at this moment: panels' values and criteria's verdicts."""

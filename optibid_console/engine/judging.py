@@ -149,7 +149,7 @@ class PulseTaker:
             if loop.time() - told_at < 1.0:
                 continue
             self.worst_ms = max(self.worst_ms, worst_ms)
-            problem = self._ledger.problem
+            problem = self._ledger.problem or self._ledger.silence()
             self._ledger.signal(Pulse(time.time(), round(worst_ms, 1), not problem, problem))
             worst_ms, told_at = 0.0, loop.time()
 

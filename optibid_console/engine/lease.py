@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
@@ -10,6 +11,7 @@ from optibid_console import entries as e
 from optibid_console.engine.ledger import Ledger
 from optibid_console.gates import same_person
 from optibid_console.journal.journal import JournalError
+from optibid_console.journal.lease import Deposed
 from optibid_console.source import Role
 
 
@@ -40,6 +42,9 @@ class Lease:
         self._holder = ""
         self._unused_epoch = 0
         """The epoch that the engine got with the journal, until its first operator has it."""
+        self._owed: tuple[str, str, str] | None = None
+        """Who took it, why and from whom, while the journal can't be told."""
+        self._settling = asyncio.Lock()
 
     def begin(self, epoch: int) -> None:
         """The engine holds the journal with this epoch; 0: with none of its own."""
@@ -55,7 +60,7 @@ class Lease:
         """A screen came; it drives when it wants to and nobody else does."""
         self._screens[screen.id] = screen
         if screen.want == "drive" and not self._holder and self._ledger.state.closed is None:
-            with suppress(JournalError):  # then it watches, and the header says why
+            with suppress(Deposed):  # the heartbeat ends the engine
                 await self._give(screen, "")
         return self.role_of(screen.id)
 
@@ -63,7 +68,7 @@ class Lease:
         """A screen went; the window goes on."""
         self._screens.pop(screen.id, None)
         if screen.id == self._holder:
-            self._holder = ""
+            self._holder, self._owed = "", None
             how = "left the window running" if clean else "connection lost"
             self._tell_all()
             await self._ledger.keep_soon(e.OperatorLeft(screen.name, how))
@@ -81,9 +86,16 @@ class Lease:
     async def give_back(self, screen: Attached, how: str) -> None:
         """The holder leaves on purpose."""
         if screen.id == self._holder:
-            self._holder = ""
+            self._holder, self._owed = "", None
             await self._ledger.record(e.OperatorLeft(screen.name, how), screen.name)
             self._tell_all()
+
+    def found(self, fact: e.OperatorTook) -> None:
+        """It is in the journal after all."""
+        if fact.epoch == self._unused_epoch:
+            self._unused_epoch = 0
+        if self._owed == (fact.operator, fact.reason, fact.previous):
+            self._owed = None
 
     def drives(self, screen: Attached) -> bool:
         return screen.id == self._holder
@@ -120,11 +132,29 @@ class Lease:
         return Role(screen_id == self._holder, holder.name, since, round(holder.stalled_s(), 1))
 
     async def _give(self, screen: Attached, reason: str) -> None:
-        previous = self.holder_name()
-        epoch = self._unused_epoch or self._ledger.state.epoch + 1
-        await self._ledger.record(e.OperatorTook(screen.name, epoch, reason, previous), screen.name)
-        self._holder = screen.id
-        self._unused_epoch = 0
+        """It drives from now on, also while the journal is away: somebody must be able to force
+        the rollback. Nothing else is done before the journal knows."""
+        before, self._holder = self._holder, screen.id
+        self._owed = (screen.name, reason, self._name(before))
+        try:
+            await self._ledger.unless_silent(self.settle())
+        except Deposed:
+            self._holder, self._owed = before, None
+            raise
+        except JournalError as error:
+            self._ledger.problem = str(error)
+
+    async def settle(self) -> None:
+        """Record who drives, if the journal doesn't know yet. Raises `JournalError`."""
+        async with self._settling:
+            if self._owed is None:
+                return
+            name, reason, previous = owed = self._owed
+            epoch = self._unused_epoch or self._ledger.state.epoch + 1
+            await self._ledger.record(e.OperatorTook(name, epoch, reason, previous), name)
+            self._unused_epoch = 0
+            if self._owed is owed:
+                self._owed = None
 
     def _tell_all(self) -> None:
         for screen_id in self._screens:

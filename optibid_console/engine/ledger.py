@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from optibid_console.codec import from_plain, to_plain
 from optibid_console.entries import Entry, Fact, NoteWritten, RunbookAccepted, WindowOpened
 from optibid_console.journal.chain import Verified
-from optibid_console.journal.journal import JournalError
+from optibid_console.journal.journal import JournalError, JournalSilent
 from optibid_console.journal.lease import Deposed
 from optibid_console.journal.spill import check
 from optibid_console.journal.spilling import SpillingJournal
@@ -21,9 +21,12 @@ from optibid_console.runbook.secrets import Secrets
 from optibid_console.signals import Signal
 from optibid_console.state import WindowState
 
+T = TypeVar("T")
+
 CONSOLE = "console"
 """The actor of what nobody asked for."""
-_AGAIN_S = 1.0
+AGAIN_S = 1.0
+"""How soon what must be recorded is tried again, in seconds."""
 _SOON_S = 1.0
 """For what must not wait: so long a journal may take that is slow, in seconds."""
 
@@ -80,7 +83,44 @@ class Ledger:
         # whoever asked may be cancelled: the entry is then whole or absent, and never untold
         recording = asyncio.create_task(self._record(clean, actor))
         recording.add_done_callback(_retrieve)
-        return await asyncio.shield(recording)
+        try:
+            return await asyncio.shield(recording)
+        except asyncio.CancelledError:
+            recording.add_done_callback(self._came_late)
+            raise
+
+    async def unless_silent(self, work: Coroutine[Any, Any, T]) -> T:
+        """What `work` gives; a journal that doesn't answer holds it up for `patience_s` at most.
+
+        Raises `JournalSilent` then. `work` is cancelled; what it had sent may be committed later,
+        and is told to the finders.
+        """
+        task = asyncio.create_task(work)
+        try:
+            while True:
+                left_s = self._journal.patience_s - self._journal.silent_s()
+                await asyncio.wait({task}, timeout=max(left_s, 0.02))
+                if task.done():
+                    return task.result()
+                if said := self.silence():
+                    raise JournalSilent(said)
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    def silence(self) -> str:
+        """That the journal owes an answer for too long, and since when; empty when it doesn't."""
+        silent_s = self._journal.silent_s()
+        if silent_s < self._journal.patience_s:
+            return ""
+        return f"the journal doesn't answer, since {silent_s:.1f} s"
+
+    def _came_late(self, recording: asyncio.Task[Entry]) -> None:
+        """It is in the journal, and whoever wanted it has gone."""
+        if not recording.cancelled() and recording.exception() is None:
+            for finder in self._finders:
+                finder(recording.result())
 
     async def _record(self, clean: Fact, actor: str) -> Entry:
         async with self._lock:
@@ -125,9 +165,18 @@ class Ledger:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    def force(self, action_id: str) -> None:
-        """Let this action go on in a spill file, should the journal not be writable."""
-        self._journal.force(action_id)
+    @property
+    def forced(self) -> str:
+        """The action that may go on in a spill file; empty: none."""
+        return self._journal.forced
+
+    async def force(self, action_id: str) -> None:
+        """Let this action go on in a spill file, should the journal not be writable. What it was
+        sent before it went away is then a part of the window. Raises `JournalError`."""
+        await self._journal.force(action_id)
+        async with self._lock:
+            await self._find(self._journal.head()[0] - self.state.seq)
+            self.problem = self._journal.problem or self.problem
 
     async def beat(self) -> None:
         """Hold the journal for another while; bring what waits in a spill into it.
@@ -176,13 +225,14 @@ class Ledger:
             except Deposed:
                 raise
             except JournalError:
-                await asyncio.sleep(_AGAIN_S)
+                await asyncio.sleep(AGAIN_S)
 
     async def keep_soon(self, fact: Fact, actor: str = CONSOLE) -> None:
         """Commit something that must not wait for the journal: at once, or in the background
         as soon as the journal takes it. Raises `Deposed`."""
         recording = asyncio.create_task(self.record(fact, actor))
-        await asyncio.wait({recording}, timeout=_SOON_S)
+        waits_s = max(min(_SOON_S, self._journal.patience_s - self._journal.silent_s()), 0.0)
+        await asyncio.wait({recording}, timeout=waits_s)
         if recording.done():
             try:
                 recording.result()

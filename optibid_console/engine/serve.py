@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import signal
 import time
 from collections.abc import Callable
@@ -14,16 +15,18 @@ from typing import TYPE_CHECKING
 
 from optibid_console import paths
 from optibid_console.codec import to_plain
+from optibid_console.commands import StartSharing
 from optibid_console.engine.engine import Engine
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.measures import last_measured
 from optibid_console.engine.opening import opening
 from optibid_console.engine.presenting import Presenting
-from optibid_console.engine.sharing import Sharing
+from optibid_console.engine.sharing import CannotShare, Sharing, check
 from optibid_console.entries import RunbookAccepted
 from optibid_console.feed.attendance import Attendance
 from optibid_console.feed.hub import Hub
 from optibid_console.feed.server import FeedServer
+from optibid_console.feed.snapshot import Snapshots
 from optibid_console.journal.journal import Journal, JournalBusy, JournalError
 from optibid_console.journal.lease import (
     Deposed,
@@ -46,6 +49,11 @@ from optibid_console.targets.target import LinkState
 
 if TYPE_CHECKING:
     from optibid_console.journal.postgres import PostgresJournal
+
+
+DELIVER_S = 10.0
+"""So long an engine that was deposed tries to tell what it did while it was cut off, in seconds."""
+log = logging.getLogger(__name__)
 
 
 class CannotServe(Exception):
@@ -71,6 +79,8 @@ class Asked:
     """Whether to go on with a runbook that has changed."""
     rehearsal: bool = False
     """Whether the window is a rehearsal: nothing is changed in it."""
+    sharing: StartSharing | None = None
+    """How the window is shared from the start; None: as it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +140,8 @@ async def _serve(
     ledger = Ledger(journal, hub, loaded.secrets)
     await ledger.restore()
     changed = _check_window(ledger, loaded, asked)
+    if asked.sharing is not None and ledger.state.seq == 0:
+        await _can_be_shared(asked.sharing)
     before = await journal.lease()
     lease = await journal.acquire(asked.by, this_engine(), asked.take_over, asked.take_over_of)
     await journal.recover()
@@ -152,17 +164,21 @@ async def _serve(
         loaded, ledger, targets, tell, sharing,
         journal=(team.address, team.identity) if team else None, presenting=presenting,
     )  # fmt: skip
-    server = FeedServer(socket_path, hub, journal, engine, attendance)
+    snapshots = Snapshots(lambda: ledger.state)
+    server = FeedServer(socket_path, hub, journal, engine, attendance, snapshots)
     _end_on_signals(engine)
     reason = "the engine broke"
     try:
         await _begin(engine, before, lease, asked.take_over)
         await server.start(replace=bool(asked.take_over))
         await sharing.resume()
+        if asked.sharing is not None:
+            await sharing.begin(asked.sharing, asked.by)
         on_ready()
         reason = await engine.run()
         await _give_back(journal)
     except Deposed as deposed:
+        await _deliver(journal, team, asked.by)
         await sharing.hand_over()
         await server.hand_over(Role(False, deposed.holder, deposed.since))
         raise
@@ -181,6 +197,20 @@ async def _team_of(place: Place, journal: Journal) -> _Team | None:
     if isinstance(place, Address) and isinstance(journal, PostgresJournal):
         return _Team(place, await journal.identity(), journal)
     return None
+
+
+async def _deliver(journal: SpillingJournal, team: _Team | None, by: str) -> None:
+    """What was recorded here while this engine was cut off goes to who drives now; what can't
+    waits, and screens here say so."""
+    if team is None or not journal.spills:
+        return
+    from optibid_console.journal.delivering import deliver
+
+    try:
+        async with asyncio.timeout(DELIVER_S):
+            await asyncio.to_thread(deliver, team.address, by)
+    except (JournalError, TimeoutError) as error:
+        log.warning("the spill isn't delivered: %s", error)
 
 
 async def _begin(engine: Engine, before: Lease, lease: Lease, reason: str) -> None:
@@ -219,6 +249,14 @@ def _check_window(ledger: Ledger, loaded: Loaded, asked: Asked) -> tuple[str, ..
             3,
         )
     return tuple(changed)
+
+
+async def _can_be_shared(wanted: StartSharing) -> None:
+    """A new window that is to be shared isn't opened where it can't be."""
+    try:
+        await check(wanted)
+    except CannotShare as error:
+        raise CannotServe(f"--serve: {error}", 2) from error
 
 
 async def _open_window(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import socket
 import ssl
 import time
 
 from optibid_console import entries as e
+from optibid_console.commands import StartSharing
 from optibid_console.engine.ledger import Ledger
 from optibid_console.feed import certificate
 from optibid_console.feed.attendance import Attendance
@@ -17,6 +19,7 @@ from optibid_console.feed.hub import Hub
 from optibid_console.feed.link import (
     Link,
     joined,
+    means,
     new_token,
     same_hash,
     split_address,
@@ -24,7 +27,13 @@ from optibid_console.feed.link import (
 )
 from optibid_console.feed.listener import ObserverListener, Pass, Reader
 from optibid_console.feed.snapshot import Snapshots
+from optibid_console.journal.journal import JournalError
 from optibid_console.source import SourceError
+from probes.text import one_line
+
+log = logging.getLogger(__name__)
+
+_HOUR_S = 3600.0
 
 
 class CannotShare(ValueError):
@@ -57,8 +66,28 @@ class Sharing:
         if fact != started:  # another certificate: links from before don't fit any more
             await self._ledger.keep(fact)
 
+    async def begin(self, wanted: StartSharing, by: str) -> None:
+        """`engine --serve`: listen there, unless an earlier engine's links go on. A window that is
+        under way goes on without observers too: why is in the journal and in the log."""
+        started = self._ledger.state.sharing.started
+        if started is not None:
+            if not means(wanted.address, started.address):
+                log.warning("observers' links are for %s: they go on there, not at %s; stop "
+                            "sharing first", started.address, wanted.address)  # fmt: skip
+            return
+        try:
+            await self.start(wanted.address, wanted.cert, wanted.plain, by)
+        except (CannotShare, JournalError) as error:
+            log.warning("this window isn't shared: %s", error)
+            await self._ledger.keep(e.SharingStopped(str(error)))
+
     async def start(self, address: str, cert: str, plain: str, by: str) -> str:
         """Listen from now on; gives the address. Raises `CannotShare`, `JournalError`."""
+        try:
+            if cert:
+                await asyncio.to_thread(certificate.check_dates, cert)
+        except SourceError as error:
+            raise CannotShare(str(error)) from error
         fact = await self._listen(address, cert, plain)
         try:
             await self._ledger.record(fact, by)
@@ -68,20 +97,26 @@ class Sharing:
         return fact.address
 
     async def share(self, name: str, hours: float, by: str) -> str:
-        """Make a link; only what is given back holds its token. Raises `JournalError`."""
-        started = self._ledger.state.sharing.started
-        assert started is not None  # permit has looked
+        """Make a link; only what is given back holds its token.
+
+        Raises `CannotShare` when there is one for `name` that still lasts, and `JournalError`.
+        """
+        now, name, sharing = time.time(), name.strip(), self._ledger.state.sharing
+        assert sharing.started is not None  # permit has looked
+        link = sharing.links.get(name)
+        if link is not None and link.expires_at > now:
+            raise CannotShare(f"there is a link for {name} already: revoke it first")
         token = new_token()
-        expires_at = round(time.time() + hours * 3600, 3)
-        await self._ledger.record(e.WatchShared(name.strip(), token_hash(token), expires_at), by)
-        host, port = split_address(started.address)
-        return Link(_reached(host), port, token, started.fingerprint).text()
+        expires_at = round(now + hours * _HOUR_S, 3)
+        await self._ledger.record(e.WatchShared(name, token_hash(token), expires_at), by)
+        host, port = split_address(sharing.started.address)
+        return Link(_reached(host), port, token, sharing.started.fingerprint).text()
 
     async def revoke(self, name: str, by: str) -> None:
         """Raises `JournalError`: then the link goes on."""
         await self._ledger.record(e.WatchRevoked(name), by)
         if self._listener is not None:
-            await self._listener.turn_away(name, "this link was revoked")
+            await self._listener.turn_away(name, f"your link was taken back by {one_line(by, 60)}")
 
     async def stop(self, reason: str, by: str) -> None:
         """Raises `JournalError`: then it goes on."""
@@ -112,30 +147,46 @@ class Sharing:
         return Pass(found.name, found.expires_at)
 
     async def _listen(self, address: str, cert: str, plain: str) -> e.SharingStarted:
-        try:
-            host, port = split_address(address)
-        except ValueError as error:
-            raise CannotShare(str(error)) from error
-        if plain and plain != host:
-            raise CannotShare(f"without TLS is asked for {plain}, but the address is {host}")
-        context: ssl.SSLContext | None = None
-        fingerprint = ""
-        try:
-            if not plain:
-                context, fingerprint = await asyncio.to_thread(certificate.server_context, cert)
-            door = await asyncio.to_thread(open_doorway, host, port)
-        except SourceError as error:
-            raise CannotShare(str(error)) from error
-        except OSError as error:
-            why = error.strerror or str(error)
-            raise CannotShare(f"observers can't be listened for at {address}: {why}") from error
+        door, context, fingerprint = await _opened(address, cert, plain)
         snapshots = Snapshots(lambda: self._ledger.state)
         listener = ObserverListener(
             self._hub, self._journal, self.admit, self._attendance, snapshots
         )
         await listener.start(door, context)
         self._listener = listener
+        host, _ = split_address(address)
         return e.SharingStarted(joined(host, _port(door)), fingerprint, cert, plain)
+
+
+async def check(wanted: StartSharing) -> None:
+    """That a window could be shared so, before there is one. Raises `CannotShare`."""
+    door, _, _ = await _opened(wanted.address, wanted.cert, wanted.plain)
+    door.close()
+
+
+async def _opened(
+    address: str, cert: str, plain: str
+) -> tuple[Doorway, ssl.SSLContext | None, str]:
+    """A listening door, how it speaks TLS, and its certificate's fingerprint. Raises
+    `CannotShare`."""
+    try:
+        host, port = split_address(address)
+    except ValueError as error:
+        raise CannotShare(str(error)) from error
+    if plain and plain != host:
+        raise CannotShare(f"without TLS is asked for {plain}, but the address is {host}")
+    context: ssl.SSLContext | None = None
+    fingerprint = ""
+    try:
+        if not plain:
+            context, fingerprint = await asyncio.to_thread(certificate.server_context, cert)
+        door = await asyncio.to_thread(open_doorway, host, port)
+    except SourceError as error:
+        raise CannotShare(str(error)) from error
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise CannotShare(f"observers can't be listened for at {address}: {why}") from error
+    return door, context, fingerprint
 
 
 def _port(door: Doorway) -> int:

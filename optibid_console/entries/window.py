@@ -70,6 +70,19 @@ class SpillMerged:
 
 
 @dataclass(frozen=True, slots=True)
+class SpillDelivered:
+    """A console that was cut off, and deposed meanwhile, had gone on by itself. What it recorded
+    is kept as evidence: what it says was done was done, but it moves nothing in this window."""
+
+    holder: str
+    """Who drove there."""
+    host: str
+    path: str
+    entries: tuple[str, ...]
+    """In their order, as they were sealed there: `Entry.to_plain` as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorTook:
     """Somebody holds the window's lease from now on."""
 
@@ -122,6 +135,7 @@ WindowFact = (
     | RunbookAccepted
     | SpillOpened
     | SpillMerged
+    | SpillDelivered
     | OperatorTook
     | OperatorLeft
     | T0Set

@@ -28,18 +28,55 @@ def server_context(given: str = "") -> tuple[ssl.SSLContext, str]:
     path = Path(given) if given else own_certificate()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    pem = ""
     try:
-        context.load_cert_chain(path, password=lambda: "")  # never asks at a terminal
         pem = path.read_text()
-        first = pem[pem.index("-----BEGIN CERTIFICATE-----") :]
-        der = ssl.PEM_cert_to_DER_cert(first[: first.index("-----END CERTIFICATE-----") + 25])
+        der = _first(pem)
+        context.load_cert_chain(path, password=lambda: "")  # never asks at a terminal
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
         raise SourceError(
-            f"{path} can't be used as certificate: {why}; it has to be a PEM file with the "
-            "certificate and its key without a password"
+            f"{path} can't be used as certificate: {_why_not(pem, error)}; it has to be a PEM file "
+            "with the certificate and its key without a password"
         ) from error
     return context, fingerprint(der)
+
+
+def check_dates(given: str) -> None:
+    """Who gives a certificate wants one that is valid now: libraries and proxies refuse others.
+    Blocks. Raises `SourceError`."""
+    from cryptography import x509
+
+    try:
+        certificate = x509.load_der_x509_certificate(_first(Path(given).read_text()))
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{given} can't be read as certificate: {error}") from error
+    now = datetime.datetime.now(datetime.UTC)
+    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if not begins <= now <= ends:
+        how = f"expired on {ends:%Y-%m-%d}" if now > ends else f"is valid from {begins:%Y-%m-%d} on"
+        raise SourceError(f"{given} {how}: give a certificate that is valid now")
+
+
+def _first(pem: str) -> bytes:
+    """The first certificate of a PEM file, as DER. Raises `ValueError`."""
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    if begin not in pem or end not in pem:
+        raise ValueError("there is no certificate in it")
+    first = pem[pem.index(begin) :]
+    return ssl.PEM_cert_to_DER_cert(first[: first.index(end) + len(end)])
+
+
+def _why_not(pem: str, error: Exception) -> str:
+    """What OpenSSL doesn't say: it calls most of it `PEM lib`."""
+    if not isinstance(error, ssl.SSLError):
+        return getattr(error, "strerror", None) or str(error)
+    if "PRIVATE KEY-----" not in pem:
+        return "there is no key in it"
+    if "ENCRYPTED" in pem:
+        return "its key has a password"
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return "the key in it belongs to another certificate"
+    return error.strerror or str(error)
 
 
 def client_context() -> ssl.SSLContext:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optibid_console.commands import Command, Refused, Reply
+from optibid_console.feed.messages import Answer, Asked, Hello
 from optibid_console.feed.reading import (
     GREETING_S,
     MAX_MESSAGE_BYTES,
     FeedReader,
     closed_errors,
 )
-from optibid_console.feed.wire import Answer, Asked, Hello, encode_command
+from optibid_console.feed.wire import encode_command
 from optibid_console.source import SourceError
 
 if TYPE_CHECKING:
@@ -111,8 +112,9 @@ class FeedSource(FeedReader):
 
     def _hello(self) -> Hello:
         return Hello(
-            self.name, self._want, self._seq, self._life, self._signals_after, self._take_over
-        )
+            self.name, self._want, self._seq, self._life, self._signals_after, self._take_over,
+            snapshot=not self._seq,
+        )  # fmt: skip
 
     def _handed_over(self) -> None:
         self._want = "watch"  # deposed: it doesn't drive by itself again

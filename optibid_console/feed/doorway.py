@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
+import ipaddress
 import socket
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 
 MAX_CONNECTIONS = 400
 """Open connections, greeted or not: file descriptors are the journal's and the targets' too."""
 MAX_FROM_ONE = 300
 """Of one address: many observers come through one office's gateway."""
-FIRST_DELAY_S = 0.5
-MOST_DELAY_S = 8.0
-FORGET_S = 300.0
-MAX_KNOWN = 4_096
-log = logging.getLogger(__name__)
+AT_ONCE = 256
+A_SECOND = 64.0
+"""New connections: each costs the engine's loop a handshake. Who is closed comes again later."""
 
 
 class Doorway(socket.socket):
@@ -28,8 +25,9 @@ class Doorway(socket.socket):
         self._most_from_one = most_from_one
         self._inside: Counter[str] = Counter()
         self._count = 0
+        self._credit, self._accepted_at = float(AT_ONCE), time.monotonic()
         self.turned_away = 0
-        """How many were closed because too many were inside."""
+        """How many were closed because too many were inside, or came at once."""
 
     @property
     def inside(self) -> int:
@@ -39,14 +37,24 @@ class Doorway(socket.socket):
         """As `socket.accept`; who is too many is closed, and asyncio told that it went away."""
         accepted, address = super().accept()
         one = _Inside(self.family, self.type, self.proto, fileno=accepted.detach())
-        one.door, one.address = self, str(address[0])
+        one.door, one.address = self, origin(str(address[0]))
         self._count += 1
         self._inside[one.address] += 1
-        if self._count > self._most or self._inside[one.address] > self._most_from_one:
+        many = self._count > self._most or self._inside[one.address] > self._most_from_one
+        if many or self._too_soon():
             self.turned_away += 1
             one.close()
             raise ConnectionAbortedError
         return one, address
+
+    def _too_soon(self) -> bool:
+        now = time.monotonic()
+        earned = (now - self._accepted_at) * A_SECOND
+        self._credit, self._accepted_at = min(self._credit + earned, float(AT_ONCE)), now
+        if self._credit < 1:
+            return True
+        self._credit -= 1
+        return False
 
     def left(self, address: str) -> None:
         self._count -= 1
@@ -88,23 +96,15 @@ def open_doorway(
     return door
 
 
-class Strikes:
-    """Who failed to greet is answered later each time, and logged; forgotten after a while."""
-
-    def __init__(self) -> None:
-        self._known: OrderedDict[str, tuple[int, float]] = OrderedDict()
-
-    async def failed(self, address: str, why: str) -> None:
-        """Log it and let time pass. `why` must not quote what was sent."""
-        now = time.monotonic()
-        count, at = self._known.pop(address, (0, now))
-        count = 1 if now - at > FORGET_S else count + 1
-        self._known[address] = (count, now)
-        if len(self._known) > MAX_KNOWN:
-            self._known.popitem(last=False)
-        if count & (count - 1) == 0:  # the 1st, 2nd, 4th, …: a flood doesn't fill the disk
-            log.warning("observer from %s turned away: %s (%d times)", address, why, count)
-        await asyncio.sleep(min(FIRST_DELAY_S * 2.0 ** min(count - 1, 10), MOST_DELAY_S))
-
-    def came_in(self, address: str) -> None:
-        self._known.pop(address, None)
+def origin(address: str) -> str:
+    """Who counts as one: an IPv4 address, or an IPv6 network of 64 bits, for whoever has one
+    has all its addresses (RFC 6177)."""
+    try:
+        known = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(known, ipaddress.IPv4Address):
+        return address
+    if known.ipv4_mapped is not None:
+        return str(known.ipv4_mapped)
+    return str(ipaddress.ip_network((known, 64), strict=False))

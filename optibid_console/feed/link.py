@@ -102,3 +102,9 @@ def split_address(text: str) -> tuple[str, int]:
     if parts.path or parts.query or parts.fragment or parts.username is not None or not text:
         raise ValueError(f"{text!r} is no HOST:PORT")
     return parts.hostname or "0.0.0.0", port
+
+
+def means(wanted: str, address: str) -> bool:
+    """Whether who asks for the first address (port 0: any) means the second one."""
+    (host, port), (other, at) = split_address(wanted), split_address(address)
+    return host == other and port in (0, at)

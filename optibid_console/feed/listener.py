@@ -21,11 +21,11 @@ from websockets.typing import Subprotocol
 from optibid_console import __version__
 from optibid_console.entries import Entry
 from optibid_console.feed.attendance import Attendance
-from optibid_console.feed.doorway import Doorway, Strikes
+from optibid_console.feed.caller import Caller
+from optibid_console.feed.doorway import Doorway
+from optibid_console.feed.fan_out import FanOut
 from optibid_console.feed.hub import Hub
-from optibid_console.feed.snapshot import Snapshots
-from optibid_console.feed.watcher import BUFFER_BYTES, Watcher
-from optibid_console.feed.wire import (
+from optibid_console.feed.messages import (
     HANDED_OVER,
     SUBPROTOCOL,
     TURNED_AWAY,
@@ -33,9 +33,11 @@ from optibid_console.feed.wire import (
     SnapshotPart,
     Welcome,
     WireError,
-    decode_hello,
-    encode,
 )
+from optibid_console.feed.snapshot import Snapshots
+from optibid_console.feed.strikes import Strikes
+from optibid_console.feed.watcher import BUFFER_BYTES, Watcher
+from optibid_console.feed.wire import decode_hello, encode
 from optibid_console.source import CaughtUp, Ended
 
 GREETING_S = 5.0
@@ -90,6 +92,7 @@ class ObserverListener:
         self._watchers: set[Watcher] = set()
         self._connections: set[ServerConnection] = set()
         self._strikes = Strikes()
+        self._fan_out = FanOut(hub)
         self._server: Server | None = None
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -111,7 +114,9 @@ class ObserverListener:
             origins=[None],  # no page of a browser has business here
             server_header=None,
             logger=_protocol_log,
+            create_connection=Caller,
         )
+        self._fan_out.start()
         self._sweeping = asyncio.create_task(self._sweep())
 
     @property
@@ -127,6 +132,7 @@ class ObserverListener:
         if self._sweeping is not None:
             self._sweeping.cancel()
             await asyncio.gather(self._sweeping, return_exceptions=True)
+        await self._fan_out.close()
         watchers = list(self._watchers)
         for one in watchers:
             if code == 1000:
@@ -159,7 +165,7 @@ class ObserverListener:
             now = time.time()
             over = [one for one in self._watchers if one.expires_at <= now]
             closing: list[Awaitable[None]] = [
-                one.close(TURNED_AWAY, "this link has expired") for one in over
+                one.close(TURNED_AWAY, "your link has expired") for one in over
             ]
             await asyncio.gather(*closing, return_exceptions=True)
 
@@ -228,7 +234,7 @@ class ObserverListener:
                 return
         finally:
             self._watchers.discard(watcher)
-            self._hub.detach(watcher.outbox)
+            self._fan_out.remove(watcher.outbox)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -248,7 +254,9 @@ class ObserverListener:
         watcher.outbox.mark(head)
         watcher.outbox.control(encode(CaughtUp(head)))
         known = hello.signals_after if hello.life == self._hub.life else 0
-        self._hub.attach(watcher.outbox, signals_after=known)
+        self._hub.give_recent(watcher.outbox, known)
+        watcher.outbox.joined = self._hub.numbered
+        self._fan_out.add(watcher.outbox)
         self._announce()
 
     def _announce(self) -> None:

@@ -7,6 +7,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from optibid_console.feed.link import Link, same_hash
+from optibid_console.feed.messages import SUBPROTOCOL, TURNED_AWAY, Hello
 from optibid_console.feed.reading import (
     GREETING_S,
     MAX_MESSAGE_BYTES,
@@ -15,7 +16,6 @@ from optibid_console.feed.reading import (
     TurnedAway,
     closed_errors,
 )
-from optibid_console.feed.wire import SUBPROTOCOL, TURNED_AWAY, Hello
 from optibid_console.source import FeedDelay, SourceError
 
 if TYPE_CHECKING:

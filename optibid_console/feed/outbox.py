@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from optibid_console.feed.wire import Frame, encode
+from optibid_console.feed.messages import Frame
+from optibid_console.feed.wire import encode
 from optibid_console.signals import Missed
 
 T = TypeVar("T")
@@ -83,8 +84,14 @@ class Outbox:
         while self._bytes > self._limit:
             pushed = (self._bulky if self._bulky.items else self._small).pop()
             self._bytes -= len(pushed.data)
-            self._missed_signals += 1
+            self._missed_signals += pushed.signals
             self._missed_lines += pushed.lines
+
+    def missed(self, signals: int, lines: int) -> None:
+        """So many were never put in here: it is told before the next signal."""
+        self._missed_signals += signals
+        self._missed_lines += lines
+        self._filled.set()
 
     def entry(self, seq: int, frame: Frame) -> None:
         """The entry `seq` is there, and this is its frame."""
@@ -100,7 +107,7 @@ class Outbox:
     async def next(self) -> Mark | Frame:
         """What the screen is to get next; waits for it."""
         while True:
-            found = self._take()
+            found = self.take()
             if found is not None:
                 return found
             self._filled.clear()
@@ -110,7 +117,8 @@ class Outbox:
             finally:
                 self._idle = False
 
-    def _take(self) -> Mark | Frame | None:
+    def take(self) -> Mark | Frame | None:
+        """What is next; None: nothing waits."""
         signals = self._small if self._small.place() < self._bulky.place() else self._bulky
         kept: _Lane[Mark] | _Lane[Frame] = self._control
         if self._marks.place() < self._control.place():
@@ -120,7 +128,7 @@ class Outbox:
         if self._missed_signals:
             missed = Missed(self._missed_signals, self._missed_lines)
             self._missed_signals = self._missed_lines = 0
-            return encode(missed)
+            return replace(encode(missed), signals=missed.signals, lines=missed.lines)
         if not signals.items:
             return None
         frame = signals.pop()

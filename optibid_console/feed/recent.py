@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 
-from optibid_console.feed.wire import Frame
+from optibid_console.feed.messages import Frame
 from optibid_console.signals import (
     CostSampled,
     Link,

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from websockets.exceptions import ConnectionClosed
 
+from optibid_console.feed.messages import Frame, Hello, SnapshotPart
 from optibid_console.feed.outbox import Mark, Outbox
-from optibid_console.feed.wire import Frame, Hello, encode
+from optibid_console.feed.wire import encode
 from optibid_console.journal.journal import Journal, JournalError
 from optibid_console.source import Role
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
 
     from optibid_console.feed.hub import Hub
+    from optibid_console.feed.snapshot import Snapshots
 
 PING_EVERY_S = 2.0
 STALLED_AFTER_S = 1.0
@@ -39,6 +41,7 @@ class Attached:
         self.outbox = Outbox()
         self.ws = ws
         self._sent = hello.after
+        self._snapshot = hello.snapshot
         self._pinged_at: float | None = None
 
     def stalled_s(self) -> float:
@@ -53,13 +56,22 @@ class Attached:
         self.role = role
         self.outbox.control(encode(role))
 
-    async def pump(self, hub: Hub, journal: Journal) -> None:
-        """Send what waits, until `Ended` was sent or the connection is gone."""
+    async def pump(self, hub: Hub, journal: Journal, snapshots: Snapshots | None = None) -> None:
+        """Send what waits, until `Ended` was sent or the connection is gone.
+
+        `snapshots`: for a screen that comes while the journal can't be read.
+        """
         try:
             while True:
                 item = await self.outbox.next()
                 if isinstance(item, Mark):
-                    await self._entries(item.seq, hub, journal)
+                    try:
+                        await self._entries(item.seq, hub, journal)
+                    except JournalError:
+                        if snapshots is None or self._sent or not self._snapshot:
+                            raise
+                        await self._send_snapshot(item.seq, snapshots)
+                        await self._entries(item.seq, hub, journal)
                     continue
                 await self.ws.send(item.data, text=item.text)
                 if item.last:
@@ -86,6 +98,12 @@ class Attached:
                 await asyncio.sleep(PING_EVERY_S)
         except ConnectionClosed:
             return
+
+    async def _send_snapshot(self, head: int, snapshots: Snapshots) -> None:
+        seq, parts = await snapshots.at(head)
+        for i, part in enumerate(parts):
+            await self.ws.send(encode(SnapshotPart(seq, i, len(parts), part)).data, text=False)
+        self._sent = seq
 
     async def _entries(self, upto: int, hub: Hub, journal: Journal) -> None:
         while self._sent < upto:

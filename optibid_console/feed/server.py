@@ -21,18 +21,17 @@ from optibid_console.commands import Command, Refused, Reply, TakeOver
 from optibid_console.feed import socket_file
 from optibid_console.feed.attendance import Attendance
 from optibid_console.feed.hub import Hub
-from optibid_console.feed.screen import Attached
-from optibid_console.feed.wire import (
+from optibid_console.feed.messages import (
     HANDED_OVER,
     Answer,
     Frame,
     Hello,
     Welcome,
     WireError,
-    decode_command,
-    decode_hello,
-    encode,
 )
+from optibid_console.feed.screen import Attached
+from optibid_console.feed.snapshot import Snapshots
+from optibid_console.feed.wire import decode_command, decode_hello, encode
 from optibid_console.journal.journal import Journal
 from optibid_console.source import CaughtUp, Ended, Role
 
@@ -73,7 +72,9 @@ class FeedServer:
         journal: Journal,
         controller: Controller | None = None,
         attendance: Attendance | None = None,
+        snapshots: Snapshots | None = None,
     ) -> None:
+        self._snapshots = snapshots
         self._attendance = attendance or Attendance(hub)
         self.path = path
         self._hub = hub
@@ -217,7 +218,7 @@ class FeedServer:
 
     async def _converse(self, screen: Attached) -> None:
         tasks = [
-            asyncio.create_task(screen.pump(self._hub, self._journal)),
+            asyncio.create_task(screen.pump(self._hub, self._journal, self._snapshots)),
             asyncio.create_task(screen.watch()),
         ]
         try:

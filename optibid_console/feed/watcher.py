@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
+from optibid_console.feed.messages import Frame
 from optibid_console.feed.outbox import Mark, Outbox
-from optibid_console.feed.wire import Frame, encode, websocket_frame
+from optibid_console.feed.wire import encode
 from optibid_console.journal.journal import JournalError
 
 if TYPE_CHECKING:
     from websockets.asyncio.server import ServerConnection
 
     from optibid_console.entries import Entry
+    from optibid_console.feed.fan_out import Batch
     from optibid_console.feed.hub import Hub
     from optibid_console.feed.listener import Reader
 
@@ -33,27 +35,34 @@ log = logging.getLogger(__name__)
 
 
 class WatcherOutbox(Outbox):
-    """Writes straight to the connection as long as nothing waits and the observer keeps up: a
-    frame is made once for all, and costs no task to wake. Else as any outbox."""
+    """A batch is written straight to the connection as long as nothing waits and the observer
+    keeps up: it is made once for all, and costs no task to wake. Else as any outbox."""
 
     def __init__(self, ws: ServerConnection, sent: int) -> None:
         super().__init__(BACKLOG_BYTES)
         self._ws = ws
         self.sent = sent
         """The last entry that was written."""
+        self.joined = 0
+        """The last signal that was published before it joined."""
 
-    def signal(self, frame: Frame) -> None:
-        if self._at_once():
-            self._ws.transport.write(websocket_frame(frame))
-        else:
-            super().signal(frame)
+    def batch(self, batch: Batch) -> None:
+        """What was published, in order; what it has already is left out."""
+        due = not batch.first_entry or batch.first_entry == self.sent + 1
+        new = not batch.first_signal or batch.first_signal > self.joined
+        if batch.data and due and new and self._at_once():
+            self._ws.transport.write(batch.data)
+            self.sent = batch.last_entry or self.sent
+            return
+        for seq, frame in batch.frames:
+            if seq:
+                self.mark(seq)
+            elif frame is not None and (new or frame.number > self.joined):
+                self.signal(frame)
 
-    def entry(self, seq: int, frame: Frame) -> None:
-        if seq == self.sent + 1 and self._at_once():
-            self._ws.transport.write(websocket_frame(frame))
-            self.sent = seq
-        else:
-            self.mark(seq)
+    def give_up(self) -> None:
+        """Close the connection; the observer comes back from the entry where it was."""
+        self._ws.transport.abort()
 
     def _at_once(self) -> bool:
         # whole frames between those of `websockets`, as its `broadcast` does it

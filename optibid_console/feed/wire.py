@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from optibid_console.codec import canonical, from_plain, to_plain
@@ -17,11 +17,22 @@ from optibid_console.commands import (
     Accepted,
     Command,
     Refused,
-    Reply,
     command_from_plain,
     command_to_plain,
 )
 from optibid_console.entries import Entry, entry_from_plain, kind_of
+from optibid_console.feed.messages import (
+    MAX_NAME,
+    VERSION,
+    Answer,
+    Asked,
+    Frame,
+    Hello,
+    Message,
+    SnapshotPart,
+    Welcome,
+    WireError,
+)
 from optibid_console.signals import (
     CostSampled,
     Link,
@@ -39,15 +50,6 @@ from optibid_console.source import CaughtUp, Ended, Role
 
 T = TypeVar("T")
 
-VERSION = 1
-"""Of the protocol: the number in `hello` and `welcome`."""
-SUBPROTOCOL = f"optibid-feed.{VERSION}"
-"""What observers speak, as it is asked for in the WebSocket's handshake (RFC 6455 1.9)."""
-TURNED_AWAY = 4003
-"""The close code for a link that is unknown, revoked or expired."""
-HANDED_OVER = 4001
-"""The close code of an engine that was deposed: another one has the window."""
-MAX_NAME = 64
 _SMALL: Mapping[str, type[Any]] = {
     kind_of(one): one
     for one in (
@@ -61,86 +63,6 @@ _SMALL: Mapping[str, type[Any]] = {
         Missed,
     )
 }
-
-
-class WireError(ValueError):
-    """A frame that isn't a message of this protocol; the message says what is wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One encoded message, made once for all screens."""
-
-    data: bytes
-    text: bool
-    number: int = 0
-    """The signal's number; 0 for what is no signal."""
-    lines: int = 0
-    bulky: bool = False
-    last: bool = False
-    """Nothing comes after it."""
-    close_code: int = 1000
-    """With what the connection is closed after the last one (RFC 6455 7.4)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hello:
-    """A screen's greeting."""
-
-    name: str
-    want: str
-    """`drive` or `watch`."""
-    after: int = 0
-    """The last entry that it has."""
-    life: str = ""
-    """The engine's life in which it was attached before, and the last signal it has of it."""
-    signals_after: int = 0
-    take_over: str = ""
-    """Why this screen takes the window from who drives it; empty: it doesn't."""
-    token: str = field(default="", repr=False)
-    """An observer's."""
-    snapshot: bool = False
-    """Whether the state will do in place of the entries of a long window."""
-
-
-@dataclass(frozen=True, slots=True)
-class Welcome:
-    """The engine's answer to a greeting."""
-
-    screen: str
-    life: str
-    """A random name for this life of the engine: signal numbers count within it."""
-    version: str = ""
-    pid: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A command with the number under which its reply comes."""
-
-    id: int
-    command: Command
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The reply to command `id`."""
-
-    id: int
-    reply: Reply
-
-
-@dataclass(frozen=True, slots=True)
-class SnapshotPart:
-    """A part of the state after entry `seq` (`feed.snapshot`); the entries after it follow."""
-
-    seq: int
-    part: int
-    of: int
-    data: bytes
-
-
-Message = SnapshotPart | Welcome | Entry | Signal | Role | CaughtUp | Ended | Answer
 
 
 # Screen → engine
@@ -321,26 +243,6 @@ def _text(value: Any) -> Frame:
 
 def _binary(head: dict[str, Any], data: bytes, number: int, lines: int) -> Frame:
     return Frame(_dump(head) + b"\n" + data, False, number, lines, bulky=True)
-
-
-def websocket_frame(frame: Frame) -> bytes:
-    """The bytes of a server's WebSocket frame (RFC 6455 5.2): the same for each observer, so
-    the last one is kept."""
-    global _framed
-    if _framed[0] is not frame:
-        size = len(frame.data)
-        head = bytes([0x81 if frame.text else 0x82])
-        if size < 126:
-            head += bytes([size])
-        elif size < 1 << 16:
-            head += b"\x7e" + size.to_bytes(2, "big")
-        else:
-            head += b"\x7f" + size.to_bytes(8, "big")
-        _framed = (frame, head + frame.data)
-    return _framed[1]
-
-
-_framed: tuple[Frame, bytes] = (Frame(b"", True), b"")
 
 
 def _short(value: object) -> str:

@@ -9,12 +9,7 @@ from optibid_console.changed import changed
 from optibid_console.folding.gates import asked_anew
 from optibid_console.folding.register import on
 from optibid_console.runbook.model import ROLLBACK
-from optibid_console.state import (
-    ActionState,
-    GateSeen,
-    StepStatus,
-    WindowState,
-)
+from optibid_console.state import ActionState, GateSeen, StepStatus, WindowState
 from optibid_console.undone import undone_by
 
 

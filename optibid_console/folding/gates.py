@@ -7,10 +7,7 @@ from typing import Any
 from optibid_console import entries as e
 from optibid_console.changed import changed
 from optibid_console.folding.register import on
-from optibid_console.state import (
-    GateSeen,
-    WindowState,
-)
+from optibid_console.state import GateSeen, WindowState
 
 
 def asked_anew(s: WindowState, entry: e.Entry, step_ids: tuple[str, ...]) -> WindowState:

@@ -5,13 +5,7 @@ from __future__ import annotations
 from optibid_console import entries as e
 from optibid_console.changed import changed
 from optibid_console.folding.register import on
-from optibid_console.state import (
-    Escalation,
-    ItemState,
-    Note,
-    Poll,
-    WindowState,
-)
+from optibid_console.state import Escalation, ItemState, Note, Poll, WindowState
 
 
 @on(e.ItemMarked)
@@ -22,7 +16,9 @@ def _(s: WindowState, entry: e.Entry, f: e.ItemMarked) -> WindowState:
 
 @on(e.NoteWritten)
 def _(s: WindowState, entry: e.Entry, f: e.NoteWritten) -> WindowState:
-    return changed(s, notes=s.notes.add(Note(f.subject, f.text, entry.actor, entry.at)))
+    notes = s.notes.add(Note(f.subject, f.text, entry.actor, entry.at))
+    seen = bool(s.delivered) and entry.actor == s.operator
+    return changed(s, notes=notes, delivered="" if seen else s.delivered)
 
 
 @on(e.PollCalled)

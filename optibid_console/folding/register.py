@@ -6,11 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from optibid_console import entries as e
-from optibid_console.state import (
-    FOLDS,
-    Fold,
-    WindowState,
-)
+from optibid_console.state import FOLDS, Fold, WindowState
 
 F = TypeVar("F")
 

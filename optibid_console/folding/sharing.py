@@ -5,11 +5,7 @@ from __future__ import annotations
 from optibid_console import entries as e
 from optibid_console.changed import changed
 from optibid_console.folding.register import on
-from optibid_console.state import (
-    SharedLink,
-    SharingState,
-    WindowState,
-)
+from optibid_console.state import SharedLink, SharingState, WindowState
 
 
 @on(e.SharingStarted)

@@ -12,14 +12,7 @@ from optibid_console.folding.databases import backup_recorded, migration_begins,
 from optibid_console.folding.gates import asked_anew
 from optibid_console.folding.register import on
 from optibid_console.persistent import Grown
-from optibid_console.state import (
-    ACTIVE,
-    Artifact,
-    RunState,
-    StepState,
-    StepStatus,
-    WindowState,
-)
+from optibid_console.state import ACTIVE, Artifact, RunState, StepState, StepStatus, WindowState
 
 _ENDED = {
     e.Outcome.SUCCEEDED: StepStatus.DONE,

@@ -5,12 +5,10 @@ from __future__ import annotations
 from optibid_console import entries as e
 from optibid_console.changed import changed
 from optibid_console.codec import from_plain
+from optibid_console.delivered import in_words
 from optibid_console.folding.register import on
 from optibid_console.runbook.model import Runbook
-from optibid_console.state import (
-    Hold,
-    WindowState,
-)
+from optibid_console.state import Hold, Note, WindowState
 
 
 @on(e.WindowOpened)
@@ -61,6 +59,12 @@ def _(s: WindowState, entry: e.Entry, f: e.SpillOpened) -> WindowState:
 @on(e.SpillMerged)
 def _(s: WindowState, entry: e.Entry, f: e.SpillMerged) -> WindowState:
     return changed(s, spill="")
+
+
+@on(e.SpillDelivered)
+def _(s: WindowState, entry: e.Entry, f: e.SpillDelivered) -> WindowState:
+    said = in_words(f)
+    return changed(s, delivered=said, notes=s.notes.add(Note("window", said, f.holder, entry.at)))
 
 
 @on(e.OperatorTook)

@@ -84,7 +84,7 @@ class JournalWatch:
         self._opened = True
         try:
             while not self._closing.is_set():
-                role = self._role_of(await journal.held())
+                role = self._role_of(await journal.held(), await self._unmerged())
                 if role != self._told:
                     self._told = role
                     yield role
@@ -115,11 +115,20 @@ class JournalWatch:
             case OperatorTook() | EngineStarted():
                 self.handed_over = False
 
-    def _role_of(self, now: Held) -> Role:
+    async def _unmerged(self) -> str:
+        """What waits on this machine to be brought into the journal, and how."""
+        place = self._place
+        if not isinstance(place, Address):
+            return ""
+        from optibid_console.journal import delivering
+
+        return await asyncio.to_thread(lambda: delivering.said(place, delivering.waiting(place)))
+
+    def _role_of(self, now: Held, unmerged: str) -> Role:
         self.lease_holder = now.lease.holder
         holder = "" if self.handed_over else now.lease.holder
         silent_s = round(now.beat_age_s) if now.beat_age_s > SILENT_S and holder else 0
-        return Role(False, holder, now.lease.taken_at, silent_s, elsewhere=True)
+        return Role(False, holder, now.lease.taken_at, silent_s, True, unmerged)
 
     async def _wait(self, journal: SqliteJournal | PostgresJournal) -> None:
         news = asyncio.create_task(journal.news(BEAT_S))

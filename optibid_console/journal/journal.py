@@ -26,8 +26,16 @@ class JournalAway(JournalError):
     """The server of the journal can't be reached: it goes on by itself once it can."""
 
 
+class JournalSilent(JournalError):
+    """The journal hasn't answered for too long: what it was asked may be done, or not."""
+
+
 class Journal(Protocol):
     """Appends and reads; an entry that `append` returned survives a power cut."""
+
+    @property
+    def patience_s(self) -> float:
+        """A journal that owes an answer for so long, in seconds, counts as silent."""
 
     async def append(self, actor: str, fact: Fact | Unread, mono: float | None = None) -> Entry:
         """Seal the next entry and commit it. `mono` is in seconds; None: this moment's.
@@ -69,5 +77,15 @@ class Journal(Protocol):
 
     async def release(self) -> None:
         """Give it back. Does nothing when another engine holds it."""
+
+    def silent_s(self) -> float:
+        """For how long it has owed an answer, in seconds; 0: it owes none."""
+
+    def give_up(self) -> None:
+        """Wait no longer: what it was asked fails now, where that can be."""
+
+    def doubtful(self) -> tuple[Entry, ...]:
+        """Entries right behind the head that were sent when the journal went away: only it
+        knows whether they are in it, until it is back."""
 
     async def close(self) -> None: ...

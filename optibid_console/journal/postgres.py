@@ -17,10 +17,14 @@ from optibid_console.journal.journal import JournalAway, JournalError
 from optibid_console.journal.lease import Deposed, EngineId, Held, Lease
 from optibid_console.journal.postgres_link import CONNECT_S, LIMIT_S, Connection
 from optibid_console.journal.postgres_schema import CHANNEL
-from optibid_console.journal.worker import Worker
+from optibid_console.journal.worker import Owing, Worker
 from optibid_console.journal_place import Address
+from optibid_console.launch_clock import format_span
 
 T = TypeVar("T")
+
+PATIENCE_S = 1.0
+"""A server that owes an answer for so long doesn't answer, as far as a person is concerned."""
 
 
 class PostgresJournal:
@@ -41,6 +45,11 @@ class PostgresJournal:
         self._token, self._epoch = "", -1
         self._away = ""
         """Why the server can't be reached; empty while it can, as far as is known."""
+        self._away_since = 0.0
+        """On the monotonic clock."""
+        self._owes = Owing()
+        self._was_cut = False
+        """Whether the last connection was given up because nothing was said over it."""
         self._doubtful: tuple[Entry, ...] = ()
         """What was sent when the connection was lost: committed or not, only the server knows."""
         self._late: tuple[Entry, ...] = ()
@@ -60,6 +69,10 @@ class PostgresJournal:
             raise
         return journal
 
+    @property
+    def patience_s(self) -> float:
+        return PATIENCE_S
+
     async def append(self, actor: str, fact: Fact | Unread, mono: float | None = None) -> Entry:
         at, mono = time.time(), time.monotonic() if mono is None else float(mono)
 
@@ -70,7 +83,7 @@ class PostgresJournal:
         try:
             return await self._do("written", work)
         except JournalAway:
-            if was_away:
+            if was_away or self._was_cut:
                 raise
         # a server that restarted, or ended this session, is back at once: nobody need notice
         return await self._do("written", work, dials=True)
@@ -102,7 +115,8 @@ class PostgresJournal:
         journal = self.address.window
 
         def work(db: Connection) -> None:
-            postgres_table.beat(db, journal, self._token, self._epoch)
+            if postgres_table.beat(db, journal, self._token, self._epoch) > self._head[0]:
+                self._take_delivered(db)
 
         await self._do("written", work, dials=True)
 
@@ -130,6 +144,17 @@ class PostgresJournal:
             return postgres_table.Identity(*row)
 
         return await self._do("read", work)
+
+    def silent_s(self) -> float:
+        return 0.0 if self._away else self._owes.for_s
+
+    def give_up(self) -> None:
+        if self._owes.for_s and not self._away:
+            self._cut()
+
+    def doubtful(self) -> tuple[Entry, ...]:
+        sent = self._doubtful or self._late
+        return sent if self._away and sent and sent[0].prev == self._head[1] else ()
 
     async def show(self, now: present.Present) -> None:
         """Let who follows the journal alone see what is true now."""
@@ -179,7 +204,7 @@ class PostgresJournal:
             raise
         except JournalError:
             late, self._late = self._late, ()
-            if not (late and self._settle(db, late)):
+            if not (late and self._settle(db, late)) and not self._take_delivered(db):
                 raise
             return self._append(db, at, mono, actor, fact)
         return entry
@@ -187,6 +212,8 @@ class PostgresJournal:
     def _append_sealed(self, db: Connection, entries: tuple[Entry, ...]) -> None:
         if not entries:
             return
+        if entries[0].prev != self._head[1] and self._late:
+            self._settle(db, self._late)  # a frozen server has committed it after all
         if entries[0].prev != self._head[1]:
             raise JournalError(f"{self.address} went on meanwhile: these entries don't follow it")
         self._doubtful = entries
@@ -218,6 +245,12 @@ class PostgresJournal:
     def _insert_one(self, db: Connection, entry: Entry, plain: Any = None) -> None:
         postgres_table.append(db, self.address.window, self._token, self._epoch, entry, plain)
 
+    def _take_delivered(self, db: Connection) -> bool:
+        """Go on behind what a deposed console delivered; whether there is something."""
+        before = self._head
+        self._head = postgres_table.delivered(db, self.address.window, before)
+        return self._head != before
+
     def _look(self, db: Connection) -> None:
         """Where the journal is, with a new connection."""
         journal = self.address.window
@@ -245,6 +278,7 @@ class PostgresJournal:
 
     def _connected(self) -> Connection:
         if self._db is None:
+            self._was_cut = False
             db = postgres_link.connect(self.address, writable=self._writable)
             self._line = postgres_link.line_of(db)
             self._db = db
@@ -275,15 +309,17 @@ class PostgresJournal:
         limit_s: float = LIMIT_S,
     ) -> T:  # fmt: skip
         """`dials`: look for a server that is away. Who holds no lease always does."""
+        self._check_away(dials)  # also while somebody else looks for the server
         async with self._turn:
-            if self._away and self._token and not dials:
-                raise JournalAway(self._away)
+            self._check_away(dials)
             timer = asyncio.get_running_loop().call_later(
                 limit_s + (CONNECT_S if self._db is None else 0), self._cut
             )
             try:
-                result = await self._thread.do(lambda: self._worked(what, work))
+                with self._owes:
+                    result = await self._thread.do(lambda: self._worked(what, work))
             except JournalAway as error:
+                self._away_since = self._away_since if self._away else time.monotonic()
                 self._away = str(error)
                 raise
             finally:
@@ -291,7 +327,13 @@ class PostgresJournal:
             self._away = ""
             return result
 
+    def _check_away(self, dials: bool) -> None:
+        if self._away and self._token and not dials:
+            away_s = format_span(time.monotonic() - self._away_since)
+            raise JournalAway(f"{self._away} (away for {away_s})")
+
     def _cut(self) -> None:
         """A server that is frozen, or behind a dead link, says nothing: stop waiting for it."""
         if self._line is not None:
+            self._was_cut = True
             postgres_link.cut(self._line)

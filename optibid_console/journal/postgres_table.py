@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from optibid_console.codec import canonical, from_plain, to_plain
-from optibid_console.entries import GENESIS, Entry, Plain
+from optibid_console.entries import GENESIS, Entry, Plain, SpillDelivered, kind_of, seal
 from optibid_console.journal import file
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.lease import (
@@ -66,7 +66,12 @@ SELECT name FROM {SCHEMA}.journals ORDER BY rehearsal, EXISTS (
 LIMIT 1
 """
 _ADD = f"INSERT INTO {SCHEMA}.journals (name, title, rehearsal) VALUES (%s, %s, %s)"
+_DELIVER = (
+    f"INSERT INTO {SCHEMA}.entries (journal, {_COLUMNS}) "
+    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
+)
 _PIECE = 500
+_TRIES = 50
 
 
 IDENTITY = """
@@ -103,6 +108,36 @@ def append(
         raise Deposed(lease(db, journal)[0])
     if not added:
         raise taken(journal, entry)
+
+
+def deliver(db: Connection, journal: str, at: float, fact: SpillDelivered) -> Entry:
+    """Commit what a deposed console did, with no lease, behind whatever is the last entry then.
+
+    Raises `JournalError`, `psycopg.Error`.
+    """
+    for _ in range(_TRIES):
+        seq, prev = head(db, journal)
+        entry = seal(seq + 1, at, time.monotonic(), fact.holder or "somebody", fact, prev)
+        row = file.row_of(entry)
+        try:
+            with db.transaction():
+                db.execute(_DELIVER.encode(), (journal, *row))
+                db.execute(b"SELECT pg_notify(%s, %s)", (CHANNEL, f"{journal} {entry.seq}"))
+        except psycopg.errors.UniqueViolation:
+            continue  # who drives was quicker
+        return entry
+    raise JournalError(f"the journal {journal} goes on too fast: try again")
+
+
+def delivered(db: Connection, journal: str, after: tuple[int, str]) -> tuple[int, str]:
+    """The head, where nothing came after `after` but what deposed consoles delivered; else
+    `after`."""
+    kind = kind_of(SpillDelivered)
+    for row in read(db, journal, after[0], _PIECE):
+        if row[4] != kind or row[6] != after[1] or file.digest(row) != row[7]:
+            break
+        after = (row[0], row[7])
+    return after
 
 
 def taken(journal: str, entry: Entry) -> JournalError:
@@ -196,12 +231,17 @@ def acquire(
         return lease(db, journal)[0]
 
 
-def beat(db: Connection, journal: str, token: str, epoch: int) -> None:
-    """Say that the holder lives, by the server's clock. Raises `Deposed`, `psycopg.Error`."""
-    query = f"UPDATE {SCHEMA}.journals SET beat_at = {_NOW}, beat_boot_s = %s WHERE {_MINE}"
-    done = db.execute(query.encode(), (boot_clock_s(), journal, token, epoch, epoch))
-    if done.rowcount == 0:
+def beat(db: Connection, journal: str, token: str, epoch: int) -> int:
+    """Say that the holder lives, by the server's clock; gives the last entry's number. Raises
+    `Deposed`, `psycopg.Error`."""
+    query = (
+        f"UPDATE {SCHEMA}.journals SET beat_at = {_NOW}, beat_boot_s = %s WHERE {_MINE} "
+        f"RETURNING (SELECT coalesce(max(seq), 0) FROM {SCHEMA}.entries WHERE journal = name)"
+    )
+    done = db.execute(query.encode(), (boot_clock_s(), journal, token, epoch, epoch)).fetchone()
+    if done is None:
         raise Deposed(lease(db, journal)[0])
+    return int(done[0])
 
 
 def release(db: Connection, journal: str, token: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from optibid_console.feed.wire import WireError, decode
+from optibid_console.feed.messages import WireError
+from optibid_console.feed.wire import decode
 from optibid_console.journal.journal import JournalAway, JournalError
 from optibid_console.journal.lease import SILENT_S
 from optibid_console.signals import (

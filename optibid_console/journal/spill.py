@@ -58,8 +58,11 @@ class Spill:
         self._fd = fd
 
     @classmethod
-    def create(cls, journal: Path, first: Callable[[Path], Entry]) -> tuple[Spill, Entry]:
-        """Make one, with the first entry that `first` makes for its path, where that can be.
+    def create(
+        cls, journal: Path, first: Callable[[Path], Entry], before: Sequence[Entry] = ()
+    ) -> tuple[Spill, Entry]:
+        """Make one, with the entries `before` and the one that `first` makes for its path, where
+        that can be.
 
         Raises `JournalError`.
         """
@@ -75,7 +78,8 @@ class Spill:
                 continue
             try:
                 entry = first(path)
-                spill.append(entry)
+                for one in (*before, entry):
+                    spill.append(one)
                 durable.sync_directory(path.parent)
             except OSError as error:
                 problems.append(f"{path}: {error.strerror}")

@@ -59,9 +59,30 @@ class SpillingJournal:
         """Why the journal can't be written; empty while it can, as far as is known."""
         return self._spilling or self._damage
 
-    def force(self, action_id: str) -> None:
-        """Let the next run of this action go on in a spill, should the journal not take it."""
+    @property
+    def patience_s(self) -> float:
+        return self._journal.patience_s
+
+    @property
+    def forced(self) -> str:
+        """The action that may go on in a spill; empty: none."""
+        return self._forced_action
+
+    async def force(self, action_id: str) -> None:
+        """Let the next run of this action go on in a spill, should the journal not take it.
+
+        What the journal was sent before it went away is in the spill too, as it was sealed: when
+        it is back, both are one chain, whether it had committed that or not.
+        """
         self._forced_action = action_id
+        left_s = max(self.patience_s - self.silent_s(), 0.0)
+        giving_up = asyncio.get_running_loop().call_later(left_s, self._leave_silent)
+        try:
+            async with self._lock:
+                if self._spill is None and self._journal.doubtful():
+                    await self._open("the journal went away before it answered")
+        finally:
+            giving_up.cancel()
 
     async def append(self, actor: str, fact: Fact | Unread, mono: float | None = None) -> Entry:
         async with self._lock:
@@ -75,13 +96,25 @@ class SpillingJournal:
                     if not self._forced_action:
                         raise
                     self._check(fact, str(error))
-                    await self._open(str(error))
+                    sent = await self._open(str(error))
+                    again = [one for one in sent if (one.actor, one.fact) == (actor, fact)]
+                    if again:
+                        return again[0]
             self._check(fact, self.problem)
             entry = self._next(actor, fact, mono)
             assert self._spill is not None
             await self._write(self._spill.append, entry)
             self._aside.append(entry)
             return entry
+
+    @property
+    def spills(self) -> bool:
+        """Whether something waits in a spill of this engine's."""
+        return self._spill is not None
+
+    def _leave_silent(self) -> None:
+        if self.silent_s() > self.patience_s / 2:
+            self._journal.give_up()
 
     async def mend(self) -> list[Entry]:
         """Bring what is in the spill into the journal; gives the entries that are new.
@@ -92,27 +125,29 @@ class SpillingJournal:
             if self._spill is None:
                 return []
             self._check_whole()
-            path = self._spill.path
-            merged = await self._merged_before()
-            if not merged:
-                merged = await self._merge(path)
+            merged = await self._merge(self._spill.path)
             await self._in_thread(self._spill.remove)
             self._spill, self._aside, self._spilling = None, [], ""
             self._forced_action, self._forced_runs = "", set()
             return merged[-1:]
 
     async def _merge(self, path: Path) -> list[Entry]:
-        merged = spill.merging(self._aside, self._journal.head(), path, time.time())
-        if merged[0] is not self._aside[0]:
-            raise JournalError(f"{self._path} went on without this engine: {path} waits")
+        """Bring in what the journal hasn't; all of it may be there, when the connection was lost
+        as it was committed, and the first ones, when they were sent before there was a spill."""
+        aside = self._aside
+        found = await self._journal.read(aside[0].seq - 1, len(aside) + 1)
+        known = sum(one.hash == mine.hash for one, mine in zip(found, aside, strict=False))
+        if known == len(aside) and len(found) > known:
+            return found
+        if known != len(found):
+            raise JournalError(
+                f"the journal went on without this engine, and {path} waits: end this engine and "
+                "start it again, then its entries are merged behind the others"
+            )
+        left = aside[known:]
+        merged = spill.merging(left, (left[0].seq - 1, left[0].prev), path, time.time())
         await self._journal.append_sealed(merged)
         return merged
-
-    async def _merged_before(self) -> list[Entry]:
-        """What the journal has, when the connection to it was lost as it committed the spill."""
-        last = self._aside[-1]
-        found = await self._journal.read(last.seq - 1, 2)
-        return found if len(found) == 2 and found[0].hash == last.hash else []
 
     async def scrub(self) -> None:
         """Read a piece of the journal's file again. Once it is damaged nothing is appended to
@@ -173,6 +208,15 @@ class SpillingJournal:
     async def release(self) -> None:
         await self._journal.release()
 
+    def silent_s(self) -> float:
+        return 0.0 if self._spill else self._journal.silent_s()
+
+    def give_up(self) -> None:
+        self._journal.give_up()
+
+    def doubtful(self) -> tuple[Entry, ...]:
+        return () if self._spill else self._journal.doubtful()
+
     async def close(self) -> None:
         self._thread.end()
         # the last connection to close folds the -wal into the file: that is the journal's
@@ -197,13 +241,22 @@ class SpillingJournal:
         moment = time.monotonic() if mono is None else float(mono)
         return sealed(seq + 1, time.time(), moment, actor, fact, prev)
 
-    async def _open(self, why: str) -> None:
-        def first(path: Path) -> Entry:
-            return self._next("console", SpillOpened(str(path), why), None)
+    async def _open(self, why: str) -> tuple[Entry, ...]:
+        """Begin a spill; gives what the journal was sent and may have, which is in it too."""
+        sent = self._journal.doubtful()
+        head = (sent[-1].seq, sent[-1].hash) if sent else self.head()
 
-        opened, entry = await self._write(Spill.create, self._path, first)
-        self._spill, self._aside = opened, [entry]
+        def first(path: Path) -> Entry:
+            fact = SpillOpened(str(path), why)
+            return sealed(head[0] + 1, time.time(), time.monotonic(), "console", fact, head[1])
+
+        opened, entry = await self._write(Spill.create, self._path, first, sent)
+        self._spill, self._aside = opened, [*sent, entry]
+        for one in sent:
+            if isinstance(one.fact, ActionStarted) and one.fact.action_id == self._forced_action:
+                self._forced_runs.add(one.fact.action_run)
         self._spilling = f"{why}; a rollback is recorded in {opened.path} meanwhile"
+        return sent
 
     async def _known(self, entries: Sequence[Entry]) -> set[_Mark]:
         """What the journal has from where a spill began, also under other numbers."""

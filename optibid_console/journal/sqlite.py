@@ -14,11 +14,14 @@ from optibid_console.journal import file, lease_table
 from optibid_console.journal.explaining import explain
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.lease import Deposed, EngineId, Held, Lease, standing_here
-from optibid_console.journal.worker import Worker
+from optibid_console.journal.worker import Owing, Worker
 
 __all__ = ["JournalError", "SqliteJournal"]
 
 T = TypeVar("T")
+
+PATIENCE_S = file.BUSY_S + 1.0
+"""Longer than SQLite itself waits for another process."""
 
 _INSERT = (
     f"INSERT INTO entries SELECT {', '.join('?' * len(file.COLUMNS))} WHERE {lease_table.HOLDS}"
@@ -41,7 +44,12 @@ class SqliteJournal:
         self._db = db
         self._head = head
         self._token = ""
+        self._owes = Owing()
         self._closed = False
+
+    @property
+    def patience_s(self) -> float:
+        return PATIENCE_S
 
     @classmethod
     async def open(
@@ -114,6 +122,15 @@ class SqliteJournal:
         if token:
             await self._do("written", lambda: lease_table.release(self._db, token))
 
+    def silent_s(self) -> float:
+        return self._owes.for_s
+
+    def give_up(self) -> None:
+        """A disk that hangs can't be left."""
+
+    def doubtful(self) -> tuple[Entry, ...]:
+        return ()
+
     async def news(self, within_s: float) -> None:
         """Wait so long: a file tells nobody that it has grown."""
         await asyncio.sleep(within_s)
@@ -173,6 +190,7 @@ class SqliteJournal:
 
     async def _do(self, what: str, work: Callable[[], T]) -> T:
         try:
-            return await self._thread.do(work)
+            with self._owes:
+                return await self._thread.do(work)
         except sqlite3.Error as error:
             raise explain(self.path, what, error) from error

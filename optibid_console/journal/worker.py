@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -50,6 +51,25 @@ class Worker:
     def _tell(self, say: Callable[..., None], *given: Any) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(say, *given)
+
+
+class Owing:
+    """Since when an answer is owed: entered by each who waits for one."""
+
+    def __init__(self) -> None:
+        self._since: list[float] = []
+
+    def __enter__(self) -> None:
+        self._since.append(time.monotonic())
+
+    def __exit__(self, *raised: object) -> None:
+        # they are answered in turn: who leaves is the first that came
+        del self._since[0]
+
+    @property
+    def for_s(self) -> float:
+        """For how long the first one of them has waited, in seconds; 0: nobody waits."""
+        return time.monotonic() - self._since[0] if self._since else 0.0
 
 
 def _succeed(answer: asyncio.Future[Any], result: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from optibid_console.runbook.channel_checks import check_message_facts, is_message
+from optibid_console.runbook.checks.channels import check_message_facts, is_message
 from optibid_console.runbook.model import Runbook, Step, StepKind
 from optibid_console.runbook.positions import KeyPath
 from optibid_console.runbook.problems import Problems
@@ -52,7 +52,7 @@ def check_facts(
             problems.no_such(path, "recorded fact", name, known)
 
 
-def backup_facts(runbook: Runbook, database: str) -> tuple[str, ...]:
+def backup_facts(database: str) -> tuple[str, ...]:
     """The facts that a backup of `database` records, without their `.path`, `.sha256`, `.size`
     and `.database_size` (bytes).
 
@@ -61,13 +61,13 @@ def backup_facts(runbook: Runbook, database: str) -> tuple[str, ...]:
     return ("backup", f"backup.{database}")
 
 
-def recorded_by(runbook: Runbook, step: Step) -> tuple[str, ...]:
+def recorded_by(step: Step) -> tuple[str, ...]:
     """The facts that a step records when it has succeeded."""
     facts = [step.record] if step.record else []
     if step.artifact == "files":
         facts.append(f"{step.record}.sha256")
     if step.kind is StepKind.BACKUP:
-        prefixes = backup_facts(runbook, step.database)
+        prefixes = backup_facts(step.database)
         facts += [f"{one}.{part}" for one in prefixes for part in _OF_A_BACKUP]
     return tuple(facts)
 
@@ -77,4 +77,4 @@ def _recorded(runbook: Runbook) -> tuple[str, ...]:
         *(step for _, step in runbook.steps()),
         *(step for action in runbook.actions for step in action.steps),
     ]
-    return tuple(dict.fromkeys(fact for step in steps for fact in recorded_by(runbook, step)))
+    return tuple(dict.fromkeys(fact for step in steps for fact in recorded_by(step)))

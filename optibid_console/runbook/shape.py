@@ -11,10 +11,10 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from enum import Enum
-from functools import cache
-from typing import Any, Literal, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NewType, TypeVar, Union, get_args, get_origin
 
 from optibid_console.runbook.durations import DURATION, OFFSET, parse_duration, parse_offset
+from optibid_console.runbook.hints import empty_of, hints_of, in_words, kind_of_value
 from optibid_console.runbook.positions import KeyPath
 from optibid_console.runbook.problems import Problems, listing, nearest_of, shown
 from optibid_console.runbook.sizes import SIZE, ByteSize, parse_size
@@ -75,11 +75,6 @@ def keys_of(kind: type[Any], layout: Layout, without: tuple[str, ...] = ()) -> t
     )
 
 
-@cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
-
-
 class _Shaper:
     def __init__(self, problems: Problems, layout: Layout) -> None:
         self.problems = problems
@@ -109,11 +104,11 @@ class _Shaper:
             elif one.default is MISSING and one.default_factory is MISSING:
                 if missing_matters:
                     self.problems.add(where, f"{key} is missing")
-                values[one.name] = _empty(_hints(kind)[one.name])
+                values[one.name] = empty_of(hints_of(kind)[one.name])
         return kind(**values)
 
     def _field(self, kind: Any, one: Field[Any], value: Any, path: KeyPath) -> Any:
-        hint = _hints(kind)[one.name]
+        hint = hints_of(kind)[one.name]
         if (kind, one.name) in self.layout.offsets and not isinstance(value, Unfilled):
             made = self._text_of(value, path, OFFSET, parse_offset)
         else:
@@ -122,7 +117,7 @@ class _Shaper:
             return made
         if one.default is not MISSING:
             return one.default
-        return one.default_factory() if one.default_factory is not MISSING else _empty(hint)
+        return one.default_factory() if one.default_factory is not MISSING else empty_of(hint)
 
     def value(self, hint: Any, value: Any, path: KeyPath) -> Any:
         """The value as `hint` wants it; `None`, with a problem noted, when it can't be."""
@@ -160,12 +155,12 @@ class _Shaper:
             made = trial.value(option, value, path)
             if not trial.problems.found:
                 return made
-        return self._wrong(path, value, " or ".join(_name(one) for one in options))
+        return self._wrong(path, value, " or ".join(in_words(one) for one in options))
 
     def _list(self, hint: Any, origin: Any, value: Any, path: KeyPath) -> Any:
         arguments = get_args(hint)
         if not isinstance(value, list):
-            return self._wrong(path, value, _name(hint))
+            return self._wrong(path, value, in_words(hint))
         if origin is tuple and len(arguments) > 1 and arguments[1] is not ...:
             if len(value) != len(arguments):
                 return self._wrong(path, value, f"a list of {counted(len(arguments), 'value')}")
@@ -223,7 +218,7 @@ class _Shaper:
                 return value
             if hint is float and math.isfinite(value):
                 return float(value)
-        return self._wrong(path, value, _name(hint))
+        return self._wrong(path, value, in_words(hint))
 
     def _anything(self, value: Any, path: KeyPath) -> Any:
         if isinstance(value, Mapping):
@@ -239,7 +234,7 @@ class _Shaper:
         return self._wrong(path, value, "text, a number, true or false, a list or a table")
 
     def _wrong(self, path: KeyPath, value: Any, wanted: str) -> None:
-        message = f"expected {wanted}, found {_found(value)} {shown(value)}"
+        message = f"expected {wanted}, found {kind_of_value(value)} {shown(value)}"
         self.problems.add(path, message, value, (wanted,))
 
 
@@ -254,52 +249,3 @@ def _number_in(hint: Any, text: str) -> Any:
         return hint(text) if hint in (int, float) else text
     except ValueError:
         return text
-
-
-def _empty(hint: Any) -> Any:
-    """What stands in for a required value that is missing or wrong."""
-    if hint is Seconds:
-        return Seconds(0)
-    if hint in (str, int, float, bool):
-        return hint()
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        return next(iter(hint))
-    origin = get_origin(hint)
-    if origin in (tuple, list, frozenset):
-        return origin()
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return {}
-    if is_dataclass(hint) and isinstance(hint, type):
-        return hint(
-            **{
-                one.name: _empty(_hints(hint)[one.name])
-                for one in fields(hint)
-                if one.default is MISSING and one.default_factory is MISSING
-            }
-        )
-    return None
-
-
-def _name(hint: Any) -> str:
-    names = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
-    if hint is Seconds:
-        return DURATION
-    if hint in names:
-        return names[hint]
-    if get_origin(hint) is Literal:
-        return " or ".join(shown(one) for one in get_args(hint))
-    if get_origin(hint) in (tuple, list, frozenset):
-        item = get_args(hint)[0]
-        of = {str: " of texts", int: " of whole numbers", float: " of numbers"}.get(item, "")
-        return f"a list{of}"
-    return "a table"
-
-
-def _found(value: Any) -> str:
-    if isinstance(value, bool):
-        return "the value"
-    if isinstance(value, int | float):
-        return "the number"
-    if isinstance(value, str):
-        return "the text"
-    return "the list" if isinstance(value, list) else "the table" if value == {} else "the value"

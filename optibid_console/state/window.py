@@ -60,6 +60,8 @@ class WindowState:
     engine: e.EngineStarted | None = None
     spill: str = ""
     """The file in which a forced rollback is recorded while the journal is away, or empty."""
+    delivered: str = ""
+    """What a console that was cut off did by itself, until the operator has written a note."""
     operator: str = ""
     operator_since: float = 0.0
     epoch: int = 0

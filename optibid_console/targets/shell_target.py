@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
-from contextlib import (
-    AbstractAsyncContextManager,
-    AsyncExitStack,
-    aclosing,
-    asynccontextmanager,
-)
+from collections.abc import AsyncGenerator, Callable, Collection
+from contextlib import aclosing
 
 from optibid_console.runbook.model import TargetSpec
 from optibid_console.targets.follower import follow_text
-from optibid_console.targets.following import Following, Verdict, drop
+from optibid_console.targets.following import Following, Verdict
 from optibid_console.targets.inspector import cancel_text, clean_text, ended_text
 from optibid_console.targets.launcher import launch_text, run_text
+from optibid_console.targets.shell_host import CHUNK_BYTES, ShellHost, signalled
 from optibid_console.targets.shell_words import answer_in, run_name
 from optibid_console.targets.streams import Splitter
-from optibid_console.targets.talk import Ahead, Reader, Talk
+from optibid_console.targets.talk import Ahead, Talk
 from optibid_console.targets.target import (
     Ending,
     Launched,
@@ -32,16 +26,11 @@ from optibid_console.targets.target import (
     RunSpec,
     TargetError,
 )
-from optibid_console.targets.watched import watched_text
 from optibid_console.targets.wrapper import APART, Keeping
-from probes.probe import Completed, HostError
 from probes.text import one_line
 
-_CHUNK_BYTES = 256 * 1024
 _ANSWER_TIMEOUT_S = 20.0
 _CLEAN_TIMEOUT_S = 120.0
-_SHORT_COMMANDS_AT_ONCE = 4
-"""sshd allows ten sessions on a connection (MaxSessions); tails and runs need theirs."""
 
 _ENDINGS = {
     "exited": Ending.EXITED,
@@ -51,79 +40,16 @@ _ENDINGS = {
 }
 
 
-class ShellTarget(ABC):
-    """Launches, follows and ends runs, and observes, through texts for `/bin/sh`."""
+class ShellTarget(ShellHost):
+    """Launches, follows and ends runs through texts for `/bin/sh`."""
 
     def __init__(self, spec: TargetSpec) -> None:
-        self.name = spec.id
+        super().__init__(spec)
         self._run_dir = spec.run_dir
-        self._cwd = spec.cwd
         self._keeping = Keeping(spec.output_cap, spec.stderr)
         self._launched: set[str] = set()
         """Runs that were started here."""
         self._keep_days = int(spec.keep_runs // 86400)
-        self._short = asyncio.Semaphore(_SHORT_COMMANDS_AT_ONCE)
-
-    @abstractmethod
-    def _open(self, text: str) -> AbstractAsyncContextManager[Talk]:
-        """A new `/bin/sh` that reads `text` from its input, which then stays open.
-
-        Raises `LinkLost` with `sent=False` when no shell got anything.
-        """
-
-    def _unreached(self) -> str:
-        """Why nothing can be begun there just now; empty when it can."""
-        return ""
-
-    @abstractmethod
-    async def close(self) -> None:
-        """Leave nothing open. Runs go on."""
-
-    # Host
-
-    async def execute(
-        self,
-        command: str,
-        *,
-        timeout_s: float,
-        env: Mapping[str, str] | None = None,
-        max_bytes: int = 1_000_000,
-    ) -> Completed:
-        """Run a short command; it is ended when `timeout_s` is over.
-
-        Raises `HostError` (also for more than `max_bytes` of output, and when it wasn't
-        even begun in time) and `TimeoutError`.
-        """
-        began = False
-        try:
-            text = watched_text(command, env or {}, self._cwd)
-            async with asyncio.timeout(timeout_s), self._short, self._open(text) as talk:
-                began = True
-                stdout, stderr = await asyncio.gather(
-                    self._all_of(talk.stdout, max_bytes), self._all_of(talk.stderr, max_bytes)
-                )
-                status, name = _signalled(await talk.exit_status())
-        except (TargetError, ValueError) as error:
-            raise HostError(str(error)) from error
-        except TimeoutError as error:
-            why_not = "" if began else self._unreached()
-            if not why_not:
-                raise
-            raise HostError(f"{why_not}; waited {timeout_s:.2g} s") from error
-        return Completed(-signal.Signals[f"SIG{name}"] if name else status, stdout, stderr)
-
-    @asynccontextmanager
-    async def stream(self, command: str) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Chunks of what a command prints on stdout; it is ended when the context is left."""
-        async with AsyncExitStack() as stack:
-            try:
-                text = watched_text(command, {}, self._cwd)
-                talk = await stack.enter_async_context(self._open(text))
-            except (TargetError, ValueError) as error:
-                raise HostError(str(error)) from error
-            yield await stack.enter_async_context(aclosing(self._chunks(talk)))
-
-    # Target
 
     async def launch(self, spec: RunSpec) -> bool:
         text = self._launching(launch_text, spec)
@@ -185,10 +111,10 @@ class ShellTarget(ABC):
 
     async def _answer_on(self, talk: Talk, output: Ahead) -> str:
         """The first line, which answers; what was read after it is still in `output`."""
-        answer = answer_in(await output.line(_CHUNK_BYTES))
+        answer = answer_in(await output.line(CHUNK_BYTES))
         if answer:
             return answer
-        said = one_line(await self._all_of(talk.stderr, _CHUNK_BYTES), 200) or "nothing"
+        said = one_line(await self._all_of(talk.stderr, CHUNK_BYTES), 200) or "nothing"
         status = await talk.exit_status()
         raise LinkLost(f"{self.name}: /bin/sh ended with {status} and said: {said}")
 
@@ -218,7 +144,7 @@ class ShellTarget(ABC):
         size, broken = verdict.size, verdict.whole == "broken"
         if verdict.word != "exited":
             return RunEnd(_ENDINGS[verdict.word], output_bytes=size, output_broken=broken)
-        exit_status, name = _signalled(verdict.status)
+        exit_status, name = signalled(verdict.status)
         if name:
             return RunEnd(Ending.SIGNALLED, None, name, size, broken)
         return RunEnd(Ending.EXITED, exit_status, "", size, broken)
@@ -232,8 +158,6 @@ class ShellTarget(ABC):
         _, count = self._words(await self._ask(text, _CLEAN_TIMEOUT_S), 2)
         return int(count)
 
-    # What they share
-
     async def _ask(self, text: str, timeout_s: float) -> str:
         """What the text answers. Raises `LinkLost`, also when it ends without an answer:
         what it did is then unknown. `TargetError`: it can't be run there at all.
@@ -241,7 +165,7 @@ class ShellTarget(ABC):
         try:
             async with asyncio.timeout(timeout_s), self._open(text) as talk:
                 stdout, stderr = await asyncio.gather(
-                    self._all_of(talk.stdout, _CHUNK_BYTES), self._all_of(talk.stderr, _CHUNK_BYTES)
+                    self._all_of(talk.stdout, CHUNK_BYTES), self._all_of(talk.stderr, CHUNK_BYTES)
                 )
                 status = await talk.exit_status()
         except TimeoutError:
@@ -257,46 +181,3 @@ class ShellTarget(ABC):
         if len(words) != count:
             raise TargetError(f"{self.name}: expected {count} words, got: {one_line(answer)}")
         return words
-
-    async def _all_of(self, reader: Reader, max_bytes: int) -> bytes:
-        parts: list[bytes] = []
-        size = 0
-        while data := await reader.read(_CHUNK_BYTES):
-            size += len(data)
-            if size > max_bytes:
-                raise TargetError(f"{self.name}: the command printed more than {max_bytes:,} bytes")
-            parts.append(data)
-        return b"".join(parts)
-
-    async def _chunks(self, talk: Talk) -> AsyncGenerator[bytes, None]:
-        said = asyncio.create_task(_last_of(talk.stderr))
-        try:
-            while data := await talk.stdout.read(_CHUNK_BYTES):
-                yield data
-            if await talk.exit_status() in (126, 127):
-                raise HostError(f"{self.name}: {one_line(await said, 200)}")
-        except TargetError as error:
-            raise HostError(str(error)) from error
-        finally:
-            await drop(said)
-
-
-async def _last_of(reader: Reader) -> bytes:
-    said = b""
-    while data := await reader.read(_CHUNK_BYTES):
-        said = (said + data)[-2000:]
-    return said
-
-
-def _signalled(status: int) -> tuple[int, str]:
-    """An exit status as a shell gives it, and the signal's name when it means one.
-
-    A shell reports death by signal n as 128+n (POSIX.1-2017 §2.8.2). A command that
-    exits with that number by itself can't be told from it.
-    """
-    number = -status if status < 0 else status - 128
-    try:
-        name = signal.Signals(number).name.removeprefix("SIG")
-    except ValueError:
-        return status, ""
-    return status, name

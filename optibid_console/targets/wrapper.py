@@ -3,7 +3,7 @@
 The output is one stream of bytes with one numbering from 0, in the order in which the
 kernel got it: stdout and stderr are the same pipe (`TOGETHER`). Nothing that POSIX
 offers gives the order of writes to two pipes, so telling them apart (`APART`) costs order:
-stderr then goes through a second pipe, and each piece of it (at most `PIECE_BYTES`, as it
+stderr then goes through a second pipe, and each piece of it (at most 4000 bytes, as it
 was read) is written into the first one within marks that name the run (`streams.py`), by
 one write of at most 4096 bytes, which POSIX keeps whole (`PIPE_BUF`). stdout stays byte for
 byte and takes no detour. A piece of stderr arrives late by what its detour takes,
@@ -25,7 +25,6 @@ from optibid_console.targets.shell_words import PROCESSES
 
 TOGETHER = "together"
 APART = "apart"
-PIECE_BYTES = 4000
 _PARTS_KEPT = 4
 _LEAST_CAP = 1 << 20
 

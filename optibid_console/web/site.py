@@ -261,6 +261,8 @@ class Site:
         try:
             if await self._still_opens(session, request, page):
                 await page.serve(request)
+                if page.turned_away:
+                    self._doors.put_out(request.cookies.get(self._cookie, ""))
         finally:
             session.pages -= 1
             session.seen_at = self._clock()

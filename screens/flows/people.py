@@ -124,14 +124,15 @@ class People:
 
     async def _named(self, holder: str) -> str:
         """The holder's name, typed: their console answers, and nobody here sees how they are."""
+        from screens.modals.type_out import TypeOut
+
         text = (
             f"{holder}'s console answers: its last heartbeat is fresh. They may be in the middle "
             f"of something. Type {holder} to take the window from them all the same."
         )
-        typed = await self.desk.reason("Take over by force", text, "whose window it is")
-        if typed and typed != holder:
-            self.desk.stage.say(f"{holder} holds this window: nothing was done", bad=True)
-            return ""
+        typed = await self.desk.stage.ask(
+            TypeOut(self.desk.view, "Take over by force", text, holder)
+        )
         return typed or ""
 
     async def leave(self) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from textual.widgets import Input
 
+from optibid_console.action_plan import PreviewStep
 from optibid_console.launch_clock import format_span
-from optibid_console.plan import ROLLBACK, Preview, PreviewStep, preview
-from optibid_console.runbook.model import StepKind
+from optibid_console.plan import Preview, preview
+from optibid_console.runbook.model import ROLLBACK, StepKind
 from screens.lines import BLANK, Line, Span, row, sign, spans, wrapped
 from screens.modals.confirm import command_lines
 from screens.modals.sheet import Page, Sheet, heading

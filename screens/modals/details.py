@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from optibid_console import commands as c
 from optibid_console.entries import Mark, Verdict
 from optibid_console.launch_clock import format_span
-from optibid_console.plan import permit
+from optibid_console.permit import permit
 from optibid_console.state import OVER
 from optibid_console.units import format_value
 from probes.probe import Reading

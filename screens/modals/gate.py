@@ -49,7 +49,7 @@ def gate_lines(view: View, key: str, width: int, now: float) -> list[Line]:
     at, seen = judge(view.state, runbook, key, now), view.state.gates.get(key, GateSeen())
     look = glyph(GATE_LOOKS[at.standing])
     word = "passed" if seen.passed_at else at.standing.value
-    lines = [row(width, spans(Span(f"{look.drawn} {word}", look.style), _time(at, gate)))]
+    lines = [row(width, spans(Span(f"{look.drawn} {word}", look.style), _time(at)))]
     if at.refused:
         lines += wrapped(at.refused, width, "failing", "  ")
     poll = poll_of(view.state, key)
@@ -85,7 +85,7 @@ def _bullet(look: str, text: str, width: int) -> list[Line]:
     return [Line((mark, *first.spans)), *(Line((Span("   "), *one.spans)) for one in rest)]
 
 
-def _time(at: GateState, gate: Gate) -> Span:
+def _time(at: GateState) -> Span:
     if at.left_s is None:
         return Span("")
     return Span(f"  {format_span(max(at.left_s, 0.0))} left", "warn" if at.left_s < 60 else "dim")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from optibid_console.commands import CloseWindow
-from optibid_console.plan import permit
+from optibid_console.permit import permit
 from optibid_console.runbook.model import StepKind
 from screens.keys import LEAVE
 from screens.lines import Line, wrapped

@@ -11,7 +11,7 @@ from textual.widgets import Input
 from optibid_console import commands as c
 from optibid_console.entries import Outcome
 from optibid_console.launch_clock import format_span
-from optibid_console.plan import permit
+from optibid_console.permit import permit
 from optibid_console.runbook.model import Step
 from optibid_console.state import RunState, StepState
 from screens.glyphs import glyph

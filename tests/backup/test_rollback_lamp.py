@@ -13,7 +13,7 @@ from optibid_console import commands as c
 from optibid_console.plan import preview
 from optibid_console.state import WindowState
 from tests.backup.conftest import WITHIN_S, Place
-from tests.engine.conftest import Bench
+from tests.engine.bench import Bench
 from tests.servers.postgres import PostgresServer
 
 pytestmark = pytest.mark.server("postgres")

@@ -26,12 +26,15 @@ from optibid_console.entries import Entry
 from optibid_console.feed.certificate import client_context
 from optibid_console.feed.client import FeedSource
 from optibid_console.feed.link import parse_link
+from optibid_console.feed.messages import SUBPROTOCOL, Hello
 from optibid_console.feed.observer import ObserverSource
-from optibid_console.feed.wire import SUBPROTOCOL, Hello, encode_hello
+from optibid_console.feed.wire import encode_hello
 from optibid_console.source import CaughtUp
 
 OBSERVERS = 200
 PROCESSES = 4
+NICE = 10
+"""Observers run elsewhere: here their load must not stand in the operator's way."""
 SPEED = 60.0
 WATCH_S = 30.0
 BEHIND_MS = 250.0
@@ -69,7 +72,8 @@ def _in_the_demo(folder: Path, figures: Figures) -> None:
     idle = subprocess.Popen([sys.executable, str(HERE / "idle_loop.py")], env=env)
     with _ended(idle), played_demo(folder, SPEED, env, "127.0.0.1:0") as journal:
         told = {**env, "OPTIBID_LINK": (folder / "link").read_text()}
-        argv = [sys.executable, str(HERE / "watchers.py"), str(OBSERVERS // PROCESSES)]
+        argv = ["nice", "-n", str(NICE), sys.executable, str(HERE / "watchers.py"),
+                str(OBSERVERS // PROCESSES)]  # fmt: skip
         plain = {**told, "PYTHONPATH": str(HERE.parents[1])}
         watchers = [_child([*argv, f"w{i}-"], plain) for i in range(PROCESSES)]
         screen = Terminal([*CONSOLE, "attach", "--watch", str(journal)], env)

@@ -14,7 +14,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from optibid_console.feed.certificate import client_context
 from optibid_console.feed.link import parse_link
-from optibid_console.feed.wire import SUBPROTOCOL, Hello, encode_hello
+from optibid_console.feed.messages import SUBPROTOCOL, Hello
+from optibid_console.feed.wire import encode_hello
 
 
 async def joined(kind: str, number: int) -> ClientConnection:

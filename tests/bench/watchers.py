@@ -17,7 +17,8 @@ from websockets.asyncio.client import connect
 
 from optibid_console.feed.certificate import client_context
 from optibid_console.feed.link import Link, parse_link
-from optibid_console.feed.wire import SUBPROTOCOL, Hello, encode_hello
+from optibid_console.feed.messages import SUBPROTOCOL, Hello
+from optibid_console.feed.wire import encode_hello
 
 SEQ = re.compile(rb'^\{"entry":\{"seq":(\d+)')
 

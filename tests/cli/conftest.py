@@ -6,17 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from optibid_console import engine_record
-
-ROOT = Path(__file__).parents[2]
-WITHIN_S = 120
+from tests.home import WITHIN_S, own_home, until
 
 RUNBOOK = """
 [window]
@@ -84,24 +80,9 @@ class Home:
         until(lambda: not engine_record.running())
 
 
-def until(holds: Callable[[], object]) -> None:
-    """Wait for what another process does."""
-    give_up = time.monotonic() + WITHIN_S
-    while not holds():
-        assert time.monotonic() < give_up
-        time.sleep(0.05)
-
-
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
-    # not tmp_path: a socket's path has room for 107 bytes
-    with tempfile.TemporaryDirectory(prefix="oc-") as place:
-        path = Path(place)
-        (path / "run").mkdir()
-        monkeypatch.setenv("HOME", place)
-        monkeypatch.setenv("XDG_STATE_HOME", str(path / "state"))
-        monkeypatch.setenv("XDG_RUNTIME_DIR", str(path / "run"))
-        monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with own_home(monkeypatch) as path:
         monkeypatch.chdir(path)
         home = Home(path)
         yield home

@@ -16,7 +16,8 @@ from optibid_console import __version__
 from optibid_console.cli import main
 from optibid_console.cli import main as entry
 from optibid_console.cli.options import parse
-from tests.cli.conftest import RUNBOOK, WITHIN_S, until
+from tests.cli.conftest import RUNBOOK
+from tests.home import WITHIN_S, until
 
 main_module = sys.modules["optibid_console.cli.main"]
 

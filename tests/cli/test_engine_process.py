@@ -26,7 +26,7 @@ from optibid_console.feed.client import FeedSource
 from optibid_console.journal.chain import verify
 from optibid_console.journal.file import entries_of
 from optibid_console.source import CaughtUp, Ended, Lost, Role
-from tests.cli.conftest import WITHIN_S, until
+from tests.home import WITHIN_S, until
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from optibid_console.engine_process import Wanted, find_or_start
 from optibid_console.entries import Entry
 from optibid_console.feed.client import FeedSource
 from optibid_console.source import CaughtUp, Lost, SourceError
-from tests.cli.conftest import ROOT, WITHIN_S
+from tests.home import ROOT, WITHIN_S
 from tests.servers.sshd import Keys, OpenSshServer
 
 

@@ -84,7 +84,7 @@ async def test_a_spill_is_named(home: Any, journal: Any) -> None:
 
     spilling = SpillingJournal(journal, Path("a.journal"))
     await journal._do("read", lambda: journal._db.execute("PRAGMA query_only = ON"))
-    spilling.force("rollback")
+    await spilling.force("rollback")
     await spilling.append("ann", ActionStarted("rollback", "rollback1", ()))
     found = verify(home, "a.journal")
     assert found.returncode == 0

@@ -6,7 +6,8 @@ import pytest
 
 from optibid_console import commands as c
 from optibid_console import entries as e
-from optibid_console.plan import Move, next_move, permit, preview
+from optibid_console.permit import permit
+from optibid_console.plan import Move, next_move, preview
 
 
 def test_the_next_move_is_the_first_step_that_is_left(story: Any) -> None:

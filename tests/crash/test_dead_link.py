@@ -12,9 +12,9 @@ import pytest
 from optibid_console.commands import RunStep
 from optibid_console.entries import Outcome, RunEnded, RunLaunched, RunUnreachable
 from optibid_console.signals import Link, Output
-from tests.crash.conftest import Place, ssh_target
+from tests.crash.place import Place
 from tests.servers.namespaces import Cable
-from tests.servers.sshd import Keys, OpenSshServer
+from tests.servers.sshd import Keys, OpenSshServer, ssh_target
 
 pytestmark = [pytest.mark.server("sshd"), pytest.mark.server("network namespaces")]
 

@@ -19,8 +19,9 @@ from optibid_console.commands import Refused, RunStep
 from optibid_console.entries import Outcome, RunEnded, RunLaunched, StepFinished
 from optibid_console.journal.chain import verify
 from optibid_console.state import ACTIVE, StepStatus
-from tests.crash.conftest import LOCAL_AND_SSH, Place, ssh_target
-from tests.servers.sshd import Keys, OpenSshServer
+from tests.crash.conftest import LOCAL_AND_SSH
+from tests.crash.place import Place
+from tests.servers.sshd import Keys, OpenSshServer, ssh_target
 
 KILLER = """#!/bin/sh
 kill_shells_above() {{

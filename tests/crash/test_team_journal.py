@@ -33,7 +33,9 @@ from optibid_console.signals import Pulse
 from optibid_console.source import CaughtUp, Ended
 from optibid_console.state import StepStatus, WindowState
 from optibid_console.team_source import TeamSource
-from tests.crash.conftest import Attached, Place
+from tests.crash.attached import Attached
+from tests.crash.place import Place
+from tests.home import until
 from tests.servers.team import Team
 
 pytestmark = pytest.mark.server("postgres")
@@ -181,13 +183,6 @@ def closed(team: Team, opened: str) -> None:
 def has_no_journal(screen: Any) -> bool:
     pulses = [one for one in screen.events if isinstance(one, Pulse)]
     return bool(pulses) and not pulses[-1].journal_ok
-
-
-def until(true: Any) -> None:
-    ends = time.monotonic() + 40
-    while not true():
-        assert time.monotonic() < ends
-        time.sleep(0.05)
 
 
 async def test_a_window_is_given_away_taken_back_and_nothing_stops(

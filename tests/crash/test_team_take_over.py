@@ -20,10 +20,11 @@ from optibid_console.journal import places
 from optibid_console.signals import Pulse
 from optibid_console.state import ACTIVE, StepStatus
 from optibid_console.stop_points import STOP_POINTS
-from tests.crash.conftest import Place, ssh_target
+from tests.crash.place import Place
 from tests.crash.test_stop_points import AT_A_TIME
 from tests.servers.namespaces import Cable
 from tests.servers.postgres import PostgresServer
+from tests.servers.sshd import ssh_target
 from tests.servers.team import Team
 
 pytestmark = pytest.mark.server("postgres")

@@ -7,9 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,8 +21,7 @@ from optibid_console.journal.file import entries_of
 from optibid_console.journal.journal import JournalError
 from optibid_console.state import fold
 from tests.e2e.terminal import WITHIN_S, Terminal
-
-ROOT = Path(__file__).parents[2]
+from tests.home import own_home, until
 
 RUNBOOK = """
 [window]
@@ -174,24 +171,9 @@ class Home:
         assert not list(self.path.rglob("crashes/*"))
 
 
-def until(holds: Callable[[], object], within_s: float = WITHIN_S) -> None:
-    """Wait for what another process does."""
-    give_up = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
-
-
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
-    # not tmp_path: a socket's path has room for 107 bytes
-    with tempfile.TemporaryDirectory(prefix="oc-") as place:
-        path = Path(place)
-        (path / "run").mkdir()
-        monkeypatch.setenv("HOME", place)
-        monkeypatch.setenv("XDG_STATE_HOME", str(path / "state"))
-        monkeypatch.setenv("XDG_RUNTIME_DIR", str(path / "run"))
-        monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with own_home(monkeypatch) as path:
         monkeypatch.delenv("NO_COLOR", raising=False)
         monkeypatch.setenv("TERM", "xterm-256color")
         monkeypatch.chdir(path)

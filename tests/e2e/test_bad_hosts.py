@@ -13,7 +13,8 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from tests.e2e.conftest import Home, until
+from tests.e2e.conftest import Home
+from tests.home import until
 from tests.servers.ports import free_port
 from tests.servers.sshd import Keys, OpenSshServer
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from optibid_console.journal.file import FORMAT
-from tests.e2e.conftest import RUNBOOK, Home, until
+from tests.e2e.conftest import RUNBOOK, Home
 from tests.e2e.terminal import WITHIN_S
+from tests.home import until
 
 HUGE = 10_000_000
 

@@ -20,8 +20,9 @@ from optibid_console.commands import CloseWindow
 from optibid_console.feed.client import FeedSource
 from optibid_console.signals import Sampled
 from optibid_console.source import CaughtUp, Ended
-from tests.e2e.conftest import RUNBOOK, Home, until
+from tests.e2e.conftest import RUNBOOK, Home
 from tests.e2e.terminal import WITHIN_S
+from tests.home import until
 
 CHATTY = (
     RUNBOOK

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from optibid_console import engine_record
-from tests.e2e.conftest import RUNBOOK, Home, until
+from tests.e2e.conftest import RUNBOOK, Home
+from tests.home import until
 
 GIVES_BACK = {
     "\x1b[?1049l": "\x1b[?1049h",  # the screen that was there before

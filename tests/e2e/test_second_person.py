@@ -9,7 +9,8 @@ import pytest
 
 from optibid_console import engine_record
 from optibid_console import entries as e
-from tests.e2e.conftest import RUNBOOK, Home, until
+from tests.e2e.conftest import RUNBOOK, Home
+from tests.home import until
 
 PHASE = 'title = "First phase"\nat = "T-5m"\n'
 

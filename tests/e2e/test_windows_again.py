@@ -12,8 +12,9 @@ from collections.abc import Iterator
 import pytest
 
 from optibid_console import engine_record
-from tests.e2e.conftest import ROOT, RUNBOOK, Home, until
+from tests.e2e.conftest import RUNBOOK, Home
 from tests.e2e.test_engine_life import close_window, leave, start_step
+from tests.home import ROOT, until
 from tests.servers.sshd import Keys, OpenSshServer
 
 

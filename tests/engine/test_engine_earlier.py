@@ -15,7 +15,8 @@ from optibid_console import entries as e
 from optibid_console.engine import earlier
 from optibid_console.engine.earlier import measured_before
 from optibid_console.plan import preview
-from tests.engine.conftest import Bench, StartEngine
+from tests.engine.bench import Bench
+from tests.engine.conftest import StartEngine
 
 
 async def whole_window(bench: Bench) -> None:

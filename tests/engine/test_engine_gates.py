@@ -10,7 +10,8 @@ import pytest
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.state import StepStatus
-from tests.engine.conftest import Bench, Screen, StartEngine
+from tests.engine.bench import Bench, Screen
+from tests.engine.conftest import StartEngine
 
 DEPLOY = "phase:deploy"
 ACTIONS = """

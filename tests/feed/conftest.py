@@ -10,11 +10,17 @@ import pytest
 
 from optibid_console.commands import Accepted, Command, Hold, Refused, Reply, WriteNote
 from optibid_console.entries import Entry, Fact, Held, NoteWritten
+from optibid_console.feed import strikes
+from optibid_console.feed.client import FeedSource
 from optibid_console.feed.hub import Hub
+from optibid_console.feed.link import Link
+from optibid_console.feed.observer import ObserverSource
 from optibid_console.feed.screen import Attached
 from optibid_console.feed.server import FeedServer
 from optibid_console.journal.sqlite import SqliteJournal
 from optibid_console.source import Role
+from tests.feed.observing import Shared, own_state
+from tests.feed.screen import Screen
 
 
 class OneDriver:
@@ -97,3 +103,42 @@ async def window(tmp_path: Path) -> AsyncIterator[Window]:
     yield window
     await window.server.close("over")
     await journal.close()
+
+
+@pytest.fixture
+async def shared(window, tmp_path, monkeypatch):
+    own_state(tmp_path, monkeypatch)
+    monkeypatch.setattr(strikes, "FIRST_DELAY_S", 0.01)
+    monkeypatch.setattr(strikes, "MOST_DELAY_S", 0.05)
+    shared = Shared(window)
+    await shared.start()
+    yield shared
+    await shared.listener.close("over")
+
+
+@pytest.fixture
+async def watch(shared):
+    screens = []
+
+    def watch(link: Link, name: str = "bob", **more) -> Screen:
+        screens.append(Screen(ObserverSource(link, name, **more)))
+        return screens[-1]
+
+    yield watch
+    for one in screens:
+        one.task.cancel()
+        await asyncio.gather(one.task, return_exceptions=True)
+
+
+@pytest.fixture
+async def attach(window):
+    screens = []
+
+    def attach(name: str, want: str = "watch", after: int = 0) -> Screen:
+        screens.append(Screen(FeedSource(window.path, name, want, after)))
+        return screens[-1]
+
+    yield attach
+    for screen in screens:
+        screen.task.cancel()
+        await asyncio.gather(screen.task, return_exceptions=True)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from contextlib import suppress
 from pathlib import Path
 
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
 from optibid_console.feed.attendance import Attendance
-from optibid_console.feed.certificate import server_context
+from optibid_console.feed.certificate import client_context, server_context
 from optibid_console.feed.doorway import open_doorway
 from optibid_console.feed.link import Link, new_token
 from optibid_console.feed.listener import ObserverListener, Pass
+from optibid_console.feed.messages import SUBPROTOCOL
 from optibid_console.feed.snapshot import Snapshots
+
+WITHIN_S = 30
 
 
 class Shared:
@@ -52,3 +60,17 @@ class Shared:
 
 def own_state(folder: Path, monkeypatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+
+
+async def raw(link: Link, **more):
+    """A connection that isn't greeted yet."""
+    given = {"subprotocols": [SUBPROTOCOL], "compression": None, "ping_interval": None, **more}
+    return await connect(f"wss://{link.address}/", ssl=client_context(), proxy=None, **given)
+
+
+async def closed_with(ws) -> int:
+    async with asyncio.timeout(WITHIN_S):
+        with suppress(ConnectionClosed):
+            while True:
+                await ws.recv()
+    return ws.close_code

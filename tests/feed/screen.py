@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from optibid_console.entries import Entry
-from optibid_console.source import Event, Source
+from optibid_console.feed.reading import TurnedAway
+from optibid_console.source import CaughtUp, Event, Source
 
 WITHIN_S = 30
 
@@ -46,4 +47,13 @@ class Screen:
 
     async def close(self) -> None:
         await self.source.close()
-        await asyncio.wait_for(self.task, WITHIN_S)
+        with suppress(TurnedAway):  # seen by `until`
+            await asyncio.wait_for(self.task, WITHIN_S)
+
+
+def caught_up(seq: int):
+    return lambda events: CaughtUp(seq) in events
+
+
+def has_entry(seq: int):
+    return lambda events: any(isinstance(one, Entry) and one.seq >= seq for one in events)

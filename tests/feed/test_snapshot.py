@@ -44,6 +44,7 @@ def everything() -> WindowState:
         e.Told(3, "ops", "t"), e.TellingFailed(4, "ops", "t", "no way", 1),
         e.ChannelsSet({"paging": "no value"}), e.Held("why"), e.FactRecorded("a", "b"),
         e.LinkChanged("app-1", "lost", "gone"), e.Resumed(1.0),
+        e.SpillDelivered("ann", "laptop", "/a.spill", ("no entry",)),
     ):  # fmt: skip
         story.add(fact)
     return fold(story.entries)

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from optibid_console.commands import Abort, Accepted, MarkItem, Refused
 from optibid_console.entries import GENESIS, Held, Mark, seal
-from optibid_console.feed.wire import (
+from optibid_console.feed.messages import (
     Answer,
     Asked,
     Hello,
     Welcome,
     WireError,
+)
+from optibid_console.feed.wire import (
     decode,
     decode_command,
     decode_hello,

@@ -109,7 +109,7 @@ async def test_nothing_is_appended_to_a_damaged_journal_and_a_forced_rollback_is
     assert "is damaged" in journal.problem
     with pytest.raises(JournalError, match="keep the file as evidence"):
         await journal.append("ann", Held("x"))
-    journal.force("rollback")
+    await journal.force("rollback")
     spilled = await journal.append("ann", Held("x"))
     assert spilled.seq == COUNT + 2
     with pytest.raises(JournalError, match="keep the file as evidence"):

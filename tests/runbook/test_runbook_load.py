@@ -27,6 +27,7 @@ from optibid_console.runbook.positions import KeyPath
 from probes.probe import Seconds
 from screens.keys import KEYS
 from tests.runbook.small import ENVIRON, WHOLE, Kinds
+from tests.runbook.test_runbook_alternatives import LAST
 
 
 def test_the_small_runbook_is_read_whole(whole: str, load_text: Any) -> None:
@@ -58,142 +59,6 @@ def test_the_digest_is_of_what_the_journal_keeps(whole: str, load_text: Any) -> 
     assert load_text(whole.replace("Back up", "Back it up")).digest != loaded.digest
 
 
-def test_plain_values_are_filled_in_and_secrets_stay_names(whole: str, load_text: Any) -> None:
-    environ = {"RELEASE": "v1; rm -rf '/'", "PORT": "1", "DB_PASSWORD": "correct-horse"}
-    loaded = load_text(whole, environ)
-    step = loaded.runbook.step("1.1a")
-    assert step.run == (
-        "pg_dump --password \"${DB_PASSWORD}\" > 'v1; rm -rf '\\''/'\\'''_${window.stamp}"
-    )
-    assert loaded.runbook.probes["health"].settings["password"] == "${DB_PASSWORD}"
-    assert "correct-horse" not in json.dumps(to_plain(loaded.runbook))
-    assert loaded.secrets.names == {"DB_PASSWORD"}
-    assert loaded.secrets.env_for(step.run) == {"DB_PASSWORD": "correct-horse"}
-    revealed = loaded.secrets.reveal_all(loaded.runbook.probes["health"].settings)
-    assert revealed["password"] == "correct-horse"
-
-
-def test_the_version_is_known_everywhere(whole: str, load_text: Any) -> None:
-    text = whole.replace('title = "Look"', 'title = "Look at ${window.version}"')
-    assert load_text(text).runbook.step("2.1b").title == "Look at v2.4.0"
-
-
-def test_a_doubled_dollar_is_a_dollar(whole: str, load_text: Any) -> None:
-    text = whole.replace('title = "Look"', 'title = "Look at $${THIS}"')
-    text = text.replace('url = "http://localhost:1"', 'url = "http://localhost:1/$${THIS}"')
-    text = text.replace('run = "restore ', 'run = "THIS=1; echo $${THIS}; restore ')
-    loaded = load_text(text)
-    assert loaded.runbook.step("2.1b").title == "Look at ${THIS}"
-    assert loaded.runbook.step("r1").run.startswith("THIS=1; echo ${THIS-}; restore ")
-    settings = loaded.secrets.reveal_all(loaded.runbook.probes["cache"].settings)
-    assert settings["url"] == "http://localhost:1/${THIS}"
-
-
-def test_a_plain_value_cannot_name_a_secret_in_settings(whole: str, load_text: Any) -> None:
-    text = whole.replace('url = "http://localhost:1"', 'url = "http://x/${RELEASE}"')
-    environ = {"RELEASE": "${DB_PASSWORD}", "PORT": "1", "DB_PASSWORD": "correct-horse"}
-    loaded = load_text(text, environ)
-    settings = loaded.secrets.reveal_all(loaded.runbook.probes["cache"].settings)
-    assert settings["url"] == "http://x/${DB_PASSWORD}"
-
-
-def test_a_command_probe_is_shell_text(whole: str, load_text: Any) -> None:
-    probe = '[probes.disk]\nkind = "command"\non = "app-1"\nrun = "df ${RELEASE} ${DB_PASSWORD}"\n'
-    loaded = load_text(whole.replace("[panels.errors]", f"{probe}[panels.errors]"))
-    settings = loaded.runbook.probes["disk"].settings
-    assert settings["run"] == "df 'v2.4.0' \"${DB_PASSWORD}\""
-
-
-def test_a_short_secret_is_warned_of(whole: str, load_text: Any) -> None:
-    text = whole.replace('url = "http://localhost:1"', 'url = "http://x/${PIN}"')
-    environ = {"RELEASE": "v1", "PORT": "1", "DB_PASSWORD": "correct-horse", "PIN": "123"}
-    (warning,) = load_text(text, environ).warnings
-    assert "${PIN} is shorter than 4 characters" in str(warning)
-
-
-def test_an_env_file_gives_values_and_the_environment_wins(
-    whole: str, load_text: Any, tmp_path: Path
-) -> None:
-    (tmp_path / "prod.env").write_text(
-        "# values\n\nexport RELEASE=v1 # now\nPORT = '9'\n"
-        'DB_PASSWORD="a \\"b\\"\\n#c$D"\nEMPTY=\nHASH=a#b\n'
-    )
-    text = whole.replace("[environment]", '[environment]\nenv_file = "prod.env"')
-    loaded = load_text(text, {"PORT": "10"})
-    assert loaded.runbook.window.version == "v1"
-    assert loaded.runbook.probes["health"].settings["port"] == 10
-    assert loaded.secrets.reveal("${DB_PASSWORD}") == 'a "b"\n#c$D'
-
-
-def test_each_wrong_line_of_an_env_file_is_named_without_its_value(
-    whole: str, load_text: Any, tmp_path: Path
-) -> None:
-    (tmp_path / "prod.env").write_text("RELEASE=v1\nhunter2\nPW='hunter2\nPORT=1\n")
-    text = whole.replace("[environment]", '[environment]\nenv_file = "prod.env"')
-    with pytest.raises(RunbookError) as caught:
-        load_text(text, {})
-    said = [str(one) for one in caught.value.problems]
-    assert len(said) == 2, said
-    assert all(one.startswith("config.toml:8 environment.env_file: ") for one in said)
-    assert said[0].endswith("prod.env:2: not NAME=value")
-    assert "prod.env:3: PW: a quote isn't closed" in said[1]
-    assert "hunter2" not in str(caught.value)
-
-
-def test_absent_services_are_left_out(whole: str, load_text: Any) -> None:
-    book = load_text(whole.replace("[services.redis]", "")).runbook
-    assert "cache" not in book.probes
-    assert book.step("1.1a").evidence == ("health",)
-
-
-STEP = '[[phases.steps]]\nid = "x"\ntitle = "X"\nkind = "wait"\nwait_for = ["cache"]\n'
-LAST = "[[actions]]"
-
-
-def test_a_step_of_an_absent_service_is_left_out(whole: str, load_text: Any) -> None:
-    text = whole.replace(LAST, f'{STEP}service = "redis"\n{LAST}')
-    assert load_text(text).runbook.step("x") is not None
-    assert load_text(text.replace("[services.redis]", "")).runbook.step("x") is None
-
-
-def test_a_wait_for_nothing_but_absent_services_is_refused(whole: str, load_text: Any) -> None:
-    text = whole.replace(LAST, f"{STEP}{LAST}").replace("[services.redis]", "")
-    with pytest.raises(RunbookError, match=r"phases\[1\].steps\[2\].wait_for: waits only for"):
-        load_text(text)
-
-
-def test_a_criterion_on_an_absent_service_is_refused(whole: str, load_text: Any) -> None:
-    text = whole.replace("probe.health is failing", "probe.cache is failing")
-    assert load_text(text)
-    with pytest.raises(RunbookError, match=r"criteria\[0\].fail_when: judges the probe \"cache\""):
-        load_text(text.replace("[services.redis]", ""))
-
-
-def test_other_stacks_are_left_out_and_still_checked(whole: str, load_text: Any) -> None:
-    text = whole.replace('id = "1.1a"', 'id = "1.1a"\nstack = ["kubernetes", "docker-compose"]')
-    text = text.replace('path = "/var/log', 'stack = ["pm2"]\npath = "/var/log')
-    assert load_text(text).runbook.step("1.1a") is not None
-    assert "backend" not in load_text(text).runbook.tails
-    with pytest.raises(RunbookError, match='no target "app-9"'):
-        load_text(text.replace('on = "app-1"\nstack', 'on = "app-9"\nstack'))
-
-
-def test_what_is_left_out_needs_no_values_and_no_facts(whole: str, load_text: Any) -> None:
-    step = '[[phases.steps]]\nid = "k"\ntitle = "K"\nstack = ["kubernetes"]\non = "${BASTION}"\n'
-    text = whole.replace(LAST, f'{step}run = "kubectl ${{CONTEXT}} ${{kube.pod}}"\n{LAST}')
-    recorded = text.replace('stack = ["k', 'record = "kube.pod"\nstack = ["k')
-    assert load_text(recorded).runbook.step("k") is None
-    with pytest.raises(RunbookError, match="no recorded fact"):
-        load_text(text)
-    chosen = recorded.replace('"docker-compose"', '"kubernetes"')
-    with pytest.raises(RunbookError) as caught:
-        load_text(chosen)
-    assert [one.message[:24] for one in caught.value.problems] == [
-        "${BASTION} has no value;",
-        "${CONTEXT} has no value;",
-    ]
-
-
 def test_a_missing_value_is_one_problem_whatever_it_stands_for(whole: str, load_text: Any) -> None:
     text = whole.replace('at = "T+0"', 'at = "${X}"')
     text = text.replace('name = "OptiBid"', 'name = "OptiBid"\nspeed = "${X}"')
@@ -209,15 +74,6 @@ def test_a_wrong_offset_makes_no_problem_of_the_phases_after_it(whole: str, load
     with pytest.raises(RunbookError) as caught:
         load_text(whole.replace('at = "T-60m"', 'at = "60m"').replace("T+0", "T-30m"))
     assert [one.key for one in caught.value.problems] == ["phases[0].at"]
-
-
-def test_an_action_with_no_step_left_is_refused(whole: str, load_text: Any) -> None:
-    text = whole.replace('id = "1.1a"', 'id = "1.1a"\nstack = ["pm2"]')
-    with pytest.raises(RunbookError) as caught:
-        load_text(text)
-    said = str(caught.value)
-    assert 'actions[0].steps: has no step left for stack "docker-compose"' in said
-    assert 'no step records "backup.path" on stack "docker-compose"' in said
 
 
 def refused(path: Path) -> str:

@@ -31,6 +31,9 @@ class Console:
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
         await self.pilot.pause()
+        screen = self.app.screen
+        while isinstance(screen, Sheet) and not screen.query("#page"):
+            await self.pilot.pause()  # it was pushed, and isn't composed yet
 
     async def type(self, text: str) -> None:
         await self.press(*("space" if char == " " else char for char in text))

@@ -29,7 +29,7 @@ async def test_it_paints_before_the_engine_is_there() -> None:
     app = ConsoleApp(connect, "test", clock=lambda: rec.NOW)
     async with app.run_test(size=(160, 45)) as pilot:
         await pilot.pause()
-        assert "starting the engine …" in text_of(app.window.header)
+        assert "opening the window …" in text_of(app.window.header)
         await pilot.press("R")
         await pilot.pause()
         assert app.screen is app.window
@@ -194,7 +194,7 @@ async def test_ten_thousand_entries_are_taken_before_the_first_key(console: Star
 async def test_the_first_entry_may_come_late(console: Start) -> None:
     recorder = rec.opened()
     async with console(rec.Recorder(rec.T0)) as it:
-        assert "starting the engine" in it.seen("header")
+        assert "opening the window" in it.seen("header")
         it.source.push(*recorder.entries, CaughtUp(len(recorder.entries)))
         await it.settle()
         assert "1.1a verify the release tag" in it.pane("timeline")

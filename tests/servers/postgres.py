@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -104,6 +106,20 @@ class PostgresServer:
         """End it: `fast` says goodbye to its clients, `immediate` is a crash."""
         if (self.data / "postmaster.pid").exists():
             self._run("pg_ctl", "-D", str(self.data), "-w", "-m", mode, "stop")
+
+    def freeze(self) -> None:
+        """Suspend all its processes: it takes connections and says nothing."""
+        self._send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._send(signal.SIGCONT)
+
+    def _send(self, number: int) -> None:
+        pid = (self.data / "postmaster.pid").read_text().split("\n", 1)[0]
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for one in (pid, *children):
+            with suppress(ProcessLookupError):
+                os.kill(int(one), number)
 
     def restart(self) -> None:
         self.stop()

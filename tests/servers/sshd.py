@@ -59,6 +59,16 @@ class Keys:
         return replace(TargetSpec("", port=port), **given)  # type: ignore[arg-type]
 
 
+def ssh_target(path: Path, spec: TargetSpec, name: str = "there") -> str:
+    """The runbook's table of an SSH host that shares this machine's files: its runs, and where
+    commands start, are in `path`."""
+    return (
+        f'[targets.{name}]\nkind = "ssh"\nhost = "{spec.host}"\nport = {spec.port}\n'
+        f'user = "{spec.user}"\nidentity = "{spec.identity}"\n'
+        f'known_hosts = "{spec.known_hosts}"\nrun_dir = "{path}/runs"\ncwd = "{path}"\n'
+    )
+
+
 class OpenSshServer:
     """OpenSSH's sshd for the user who runs the tests; `prefix` may put it somewhere else."""
 

@@ -56,10 +56,6 @@ class Window:
     """Whether a person's terminal is attached as well."""
     faults: tuple[Fault, ...]
 
-    @property
-    def pauses_s(self) -> float:
-        return sum(one.pause_s for one in self.pieces)
-
     def command(self) -> str:
         """Shell text: prints numbered lines, and bytes that are no text, on stdout and stderr."""
         steps = []

@@ -18,16 +18,9 @@ import pytest
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.action_plan import action_plan
-from optibid_console.engine.engine import Engine
-from optibid_console.engine.ledger import Ledger
-from optibid_console.engine.opening import opening
-from optibid_console.journal.lease import this_engine
-from optibid_console.journal.spilling import SpillingJournal
-from optibid_console.journal.sqlite import SqliteJournal
 from optibid_console.runbook.load import load
 from optibid_console.state import ActionState
-from optibid_console.targets import open_targets
-from tests.engine.conftest import Bench, Heard
+from tests.engine.bench import Bench, driven
 from tests.servers.ports import free_port
 from tests.servers.sshd import Keys, OpenSshServer
 from tests.stacks.release import GIT_ENVIRONMENT, Checkout
@@ -163,32 +156,14 @@ class Place:
         path = self.folder / "config.toml"
         path.write_text(self.config())
         loaded = load(path, self.environment())
-        journal = await SqliteJournal.open(self.folder / "window.journal", create=True)
-        heard = Heard()
-        spilling = SpillingJournal(journal, journal.path)
-        lease = await journal.acquire("oncall-1", this_engine())
-        ledger = Ledger(spilling, heard, loaded.secrets)
-        await ledger.restore()
-        if ledger.state.seq == 0:
-            await ledger.record(opening(loaded, "", 1_800_000_000.0), "oncall-1")
-            for _, step in loaded.runbook.steps():
-                if step.id not in steps:
-                    await ledger.record(e.StepSkipped(step.id, "no part of this test"))
-        targets = open_targets(loaded.runbook, lambda state: None)
-        engine = Engine(loaded, ledger, targets, lambda who, role: None)
-        await engine.begin(lease.epoch)
-        running = asyncio.create_task(engine.run())
-        made = Window(engine, heard, journal, self.room)
-        try:
-            await engine.joined(made.driver)
+        left_out = [
+            e.StepSkipped(step.id, "no part of this test")
+            for _, step in loaded.runbook.steps()
+            if step.id not in steps
+        ]
+        journal = self.folder / "window.journal"
+        async with driven(loaded, journal, self.room, Window, first=left_out) as made:
             yield made
-        finally:
-            engine.stop("the test is over")
-            await asyncio.wait_for(running, 60)
-            for target in targets.values():
-                await target.close()
-            await journal.release()
-            await spilling.close()
 
 
 def running(place: Place) -> list[str]:
@@ -279,12 +254,6 @@ class Window(Bench):
     async def not_ready(self, said: str) -> None:
         """Wait until the rollback's lamp says this."""
         await self.until(lambda state: said in state.readiness["rollback"].missing, WITHIN_S)
-
-    async def is_ready_but_for(self, *missing: str) -> None:
-        """Wait until nothing else is missing for the rollback."""
-        await self.until(
-            lambda state: not set(state.readiness["rollback"].missing) - set(missing), WITHIN_S
-        )
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.home import live_in, own_home
 from tests.servers.postgres import DEBIAN, PostgresServer
 from tests.story.acts import Acts
 from tests.story.stage import HERE, Stage
@@ -49,9 +49,7 @@ def filled(server: PostgresServer, dbname: str, rows: int) -> None:
 @pytest.fixture
 def stage(cluster: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     """The host before its window, with v1 running; a test takes a database for it."""
-    # not tmp_path: a socket's path has room for 107 bytes
-    with tempfile.TemporaryDirectory(prefix="oc-") as place:
-        path = Path(place)
+    with own_home(monkeypatch) as path:
         in_its_home(path, monkeypatch)
         stage = Stage(path, cluster)
         yield stage
@@ -59,20 +57,15 @@ def stage(cluster: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 def in_its_home(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (path / "run").mkdir(exist_ok=True)
-    for name, value in {
-        "HOME": path, "XDG_STATE_HOME": path / "state", "XDG_RUNTIME_DIR": path / "run",
-        "PYTHONPATH": HERE.parents[1], "DB_PASSWORD": PostgresServer.password,
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, str(value))
+    live_in(path, monkeypatch)
+    monkeypatch.setenv("DB_PASSWORD", PostgresServer.password)
     monkeypatch.delenv("OPTIBID_STOP_AT", raising=False)
 
 
 @pytest.fixture(scope="session")
 def acts(cluster: PostgresServer) -> Iterator[Acts]:
     """The story played once with few rows, kept at its turning points."""
-    with tempfile.TemporaryDirectory(prefix="oc-") as place, pytest.MonkeyPatch.context() as patch:
-        path = Path(place)
+    with pytest.MonkeyPatch.context() as patch, own_home(patch) as path:
         in_its_home(path, patch)
         stage = Stage(path, cluster)
         try:

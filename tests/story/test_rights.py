@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from optibid_console.entries import Outcome
-from tests.crash.conftest import Attached
+from tests.crash.attached import Attached
 from tests.servers.postgres import PostgresServer
 from tests.story.stage import Stage, step
 

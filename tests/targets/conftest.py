@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -17,7 +18,7 @@ from optibid_console.targets.shell_target import ShellTarget
 from optibid_console.targets.ssh import SshTarget
 from optibid_console.targets.target import LinkState, RunSpec
 from tests.servers.docker import DockerServer
-from tests.servers.sshd import Keys, OpenSshServer, asyncssh_server
+from tests.servers.sshd import CuttableLink, Keys, OpenSshServer, asyncssh_server
 
 
 @pytest.fixture(scope="session")
@@ -124,3 +125,35 @@ def run_of() -> Callable[..., RunSpec]:
         return RunSpec(run_id, command, epoch, 60.0, window="w", **more)  # type: ignore[arg-type]
 
     return run_of
+
+
+RunOf = Callable[..., RunSpec]
+
+
+async def until(truth: Callable[[], object]) -> None:
+    """Wait for something on disk that nothing here is told of."""
+    async with asyncio.timeout(60):
+        while not truth():
+            await asyncio.sleep(0.01)
+
+
+def processes(word: str) -> list[int]:
+    """Processes with `word` in their arguments, zombies left out."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if word.encode() in entry.read_bytes() and int(entry.parent.name) != os.getpid():
+                found.append(int(entry.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture
+async def link(sshd: OpenSshServer, keys: Keys) -> AsyncIterator[CuttableLink]:
+    """A link to sshd that can be cut."""
+    made = CuttableLink(sshd.port)
+    await made.start()
+    keys.know(made.port)
+    yield made
+    await made.stop()

@@ -16,7 +16,7 @@ from optibid_console.engine.sending import NotTold, send
 from optibid_console.entries import ActionStarted
 from optibid_console.runbook.load import Loaded, load
 from tests.core.conftest import Story
-from tests.runbook_optibid.test_optibid_runbook import CONFIG, environment
+from tests.runbook.test_optibid_config import CONFIG, environment
 from tests.telling.test_messages import told
 
 VALUES = {

@@ -99,7 +99,7 @@ class BackupOperation:
             "size": str(artifact.size_bytes),
             "database_size": artifact.details.get("database_bytes", ""),
         }
-        for prefix in backup_facts(self._runbook, live.step.database):
+        for prefix in backup_facts(live.step.database):
             for name, value in values.items():
                 fact = f"{prefix}.{name}"
                 if value and self._ledger.state.facts.get(fact) != value:

@@ -1,0 +1,210 @@
+"""Carries out what an operator asks, when it may be done now."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from optibid_console import commands as c
+from optibid_console import entries as e
+from optibid_console.engine.acting import ActionRunner
+from optibid_console.engine.fact_of import fact_of
+from optibid_console.engine.gating import Gatekeeper
+from optibid_console.engine.lease import Attached, Lease
+from optibid_console.engine.ledger import Ledger
+from optibid_console.engine.life import Life
+from optibid_console.engine.running import StepRunner
+from optibid_console.engine.sharing import Sharing
+from optibid_console.engine.telling import Telling
+from optibid_console.gates import before_step
+from optibid_console.journal.journal import JournalError, JournalSilent
+from optibid_console.journal.lease import Deposed
+from optibid_console.permit import action_gates, forced_words, permit
+from optibid_console.runbook.model import ROLLBACK, Runbook, StepKind
+from optibid_console.unbacked import migrates_unbacked
+
+_NEEDS_NO_LEASE = c.Abort, c.Leave, c.StartAction, c.StopEngine, c.TakeOver
+"""Commands that go on though the journal doesn't know yet who drives."""
+
+
+class CommandHandler:
+    """One command at a time: whether this screen may ask, whether it is permitted, then done."""
+
+    def __init__(
+        self,
+        runbook: Runbook,
+        ledger: Ledger,
+        lease: Lease,
+        steps: StepRunner,
+        actions: ActionRunner,
+        gates: Gatekeeper,
+        telling: Telling,
+        sharing: Sharing | None,
+        life: Life,
+        busy: asyncio.Lock,
+    ) -> None:
+        """`busy`: held while a command is carried out, or a screen joins or leaves."""
+        self._runbook = runbook
+        self._ledger = ledger
+        self._lease = lease
+        self._steps = steps
+        self._actions = actions
+        self._gates = gates
+        self._telling = telling
+        self._sharing = sharing
+        self._life = life
+        self._busy = busy
+
+    async def handle(self, command: c.Command, screen: Attached) -> c.Reply:
+        """Carry out a command of the operator's, or say why not; a journal that doesn't answer
+        holds up neither it nor the next one."""
+        forced = isinstance(command, c.StartAction) and command.forced
+        if forced or isinstance(command, c.Abort | c.StopEngine | c.TakeOver):
+            return await self._handle(command, screen)
+        try:
+            if said := self._ledger.silence():
+                return c.Refused(f"{said}: nothing was done{_forcing(self._runbook, command)}")
+            return await self._ledger.unless_silent(self._handle(command, screen))
+        except JournalSilent as error:
+            return c.Refused(
+                f"{error}: nothing was started; should it have been recorded all the same, the "
+                f"window shows it{_forcing(self._runbook, command)}"
+            )
+
+    async def _handle(self, command: c.Command, screen: Attached) -> c.Reply:
+        async with self._busy:
+            why_not = self._may_ask(command, screen) or permit(self._ledger.state, command)
+            if why_not:
+                return c.Refused(why_not)
+            try:
+                if not isinstance(command, _NEEDS_NO_LEASE):
+                    await self._lease.settle()
+                return await self._do(command, screen)
+            except Deposed as error:
+                self._life.broke(error)
+                return c.Refused(str(error))
+            except JournalError as error:
+                return c.Refused(
+                    f"the journal can't be written, so nothing was done: {error}"
+                    f"{_forcing(self._runbook, command)}"
+                )
+            except ValueError as error:
+                return c.Refused(str(error))
+
+    def _may_ask(self, command: c.Command, screen: Attached) -> str:
+        """Why this screen can't ask for that: one drives, a second person's only confirms."""
+        if isinstance(command, c.TakeOver):
+            return ""
+        if isinstance(command, c.ConfirmGate):
+            return self._lease.why_not_second(screen)
+        if self._lease.drives(screen):
+            return ""
+        holder = self._lease.holder_name()
+        drives = f"{holder} drives this window" if holder else "nobody drives this window"
+        return f"{drives}; this screen only watches"
+
+    async def _do(self, command: c.Command, screen: Attached) -> c.Reply:
+        by = screen.name
+        match command:
+            case c.TakeOver(reason):
+                refused = await self._lease.take_over(screen, reason)
+                return c.Refused(refused) if refused else self._accepted()
+            case c.Leave(how):
+                await self._lease.give_back(screen, how)
+                return self._accepted()
+            case c.RunStep():
+                return await self._run_step(command, by)
+            case c.StartAction():
+                return await self._start_action(command, by)
+            case c.Decide(_, choice, reason):
+                await self._actions.decide(choice, reason, by)
+                return self._accepted()
+            case c.Abort(run_id):
+                asked = await self._steps.abort(by, run_id)
+                said = f"aborting {', '.join(asked)}" if asked else "nothing is running"
+                return self._accepted(said)
+            case c.OpenGate(gate):
+                await self._gates.ask(gate, by)
+                return self._accepted()
+            case c.CallPoll(question, gate):
+                await self._gates.call_poll(question, gate, by)
+                return self._accepted()
+            case c.TellAgain():
+                return self._accepted(f"{self._telling.again()} told again now")
+            case c.StartSharing() | c.Share() | c.Revoke() | c.StopSharing():
+                return await self._share(command, by)
+            case c.StopEngine(reason, if_idle):
+                used = self._lease.needed_besides(screen) if if_idle else ""
+                if used:
+                    return c.Refused(f"{used}: the engine goes on")
+                self._life.stop(f"{by}: {reason}")
+                return self._accepted("the engine ends; runs under way go on on their targets")
+            case c.CloseWindow(outcome, note):
+                await self._ledger.record(e.WindowClosed(outcome, note), by)
+                self._life.stop(f"the window is closed: {outcome}")
+                return self._accepted()
+            case _:
+                fact = fact_of(command, self._ledger.state, time.time(), self._gates.sight)
+                await self._ledger.record(fact, by)
+                await self._gates.hold_after(fact, by)
+                return self._accepted()
+
+    async def _run_step(self, command: c.RunStep, by: str) -> c.Reply:
+        if await self._steps.confirm(command.step_id, by, command.note):
+            return self._accepted()
+        step = self._runbook.step(command.step_id)
+        assert step is not None  # permit has looked
+        await self._gates.passed(before_step(self._runbook, step.id), by)
+        again = "" if step.kind is StepKind.MANUAL else command.note
+        live = await self._steps.begin(step, by, reason=again)
+        if step.kind is StepKind.MANUAL:
+            await self._steps.confirm(step.id, by, command.note)
+        self._life.spawn(self._steps.see_through(live))
+        return self._accepted()
+
+    async def _start_action(self, command: c.StartAction, by: str) -> c.Reply:
+        action = self._runbook.action(command.action_id)
+        assert action is not None  # permit has looked
+        if command.forced and action.id == ROLLBACK:
+            await self._ledger.force(action.id)
+            under_way = self._ledger.state.action()
+            if under_way is not None and under_way.action_id == action.id:
+                return self._accepted(f"{action.title} started")  # as it had been sent before
+        await self._lease.settle()
+        while command.forced and (locked := migrates_unbacked(self._ledger.state, action)):
+            fact = e.BackupOverridden(locked[0].database, locked[0].id, command.reason)
+            await self._ledger.record(fact, by)
+        await self._gates.passed(action_gates(self._ledger.state, action), by)
+        self._life.keep(await self._actions.start(action, by, time.time()))
+        return self._accepted(f"{action.title} started")
+
+    async def _share(
+        self, command: c.StartSharing | c.Share | c.Revoke | c.StopSharing, by: str
+    ) -> c.Reply:
+        sharing = self._sharing
+        if sharing is None:
+            return c.Refused("this engine can't share its window")
+        match command:
+            case c.StartSharing(address, cert, plain):
+                at = await sharing.start(address, cert, plain, by)
+                return self._accepted(f"observers are listened for at {at}")
+            case c.Share(name, hours):
+                link = await sharing.share(name, hours, by)
+                return c.Accepted(f"a link for {name.strip()}", self._ledger.state.seq, link)
+            case c.Revoke(name):
+                await sharing.revoke(name, by)
+            case c.StopSharing(reason):
+                await sharing.stop(reason, by)
+        return self._accepted()
+
+    def _accepted(self, said: str = "") -> c.Accepted:
+        return c.Accepted(said, self._ledger.state.seq)
+
+
+def _forcing(runbook: Runbook, command: c.Command) -> str:
+    """How an action that the journal stands in the way of goes on without it; rollback can."""
+    if not isinstance(command, c.StartAction) or command.action_id != ROLLBACK:
+        return ""
+    action = runbook.action(ROLLBACK)
+    words = forced_words(action) if action else ""
+    return f"; type {words!r} to do it and record it in a spill file"

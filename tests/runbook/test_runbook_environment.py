@@ -1,0 +1,94 @@
+"""`${NAME}`: plain values are filled in, secrets stay names, and an env file gives both."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from optibid_console.codec import to_plain
+from optibid_console.runbook.load import RunbookError
+
+
+def test_plain_values_are_filled_in_and_secrets_stay_names(whole: str, load_text: Any) -> None:
+    environ = {"RELEASE": "v1; rm -rf '/'", "PORT": "1", "DB_PASSWORD": "correct-horse"}
+    loaded = load_text(whole, environ)
+    step = loaded.runbook.step("1.1a")
+    assert step.run == (
+        "pg_dump --password \"${DB_PASSWORD}\" > 'v1; rm -rf '\\''/'\\'''_${window.stamp}"
+    )
+    assert loaded.runbook.probes["health"].settings["password"] == "${DB_PASSWORD}"
+    assert "correct-horse" not in json.dumps(to_plain(loaded.runbook))
+    assert loaded.secrets.names == {"DB_PASSWORD"}
+    assert loaded.secrets.env_for(step.run) == {"DB_PASSWORD": "correct-horse"}
+    revealed = loaded.secrets.reveal_all(loaded.runbook.probes["health"].settings)
+    assert revealed["password"] == "correct-horse"
+
+
+def test_the_version_is_known_everywhere(whole: str, load_text: Any) -> None:
+    text = whole.replace('title = "Look"', 'title = "Look at ${window.version}"')
+    assert load_text(text).runbook.step("2.1b").title == "Look at v2.4.0"
+
+
+def test_a_doubled_dollar_is_a_dollar(whole: str, load_text: Any) -> None:
+    text = whole.replace('title = "Look"', 'title = "Look at $${THIS}"')
+    text = text.replace('url = "http://localhost:1"', 'url = "http://localhost:1/$${THIS}"')
+    text = text.replace('run = "restore ', 'run = "THIS=1; echo $${THIS}; restore ')
+    loaded = load_text(text)
+    assert loaded.runbook.step("2.1b").title == "Look at ${THIS}"
+    assert loaded.runbook.step("r1").run.startswith("THIS=1; echo ${THIS-}; restore ")
+    settings = loaded.secrets.reveal_all(loaded.runbook.probes["cache"].settings)
+    assert settings["url"] == "http://localhost:1/${THIS}"
+
+
+def test_a_plain_value_cannot_name_a_secret_in_settings(whole: str, load_text: Any) -> None:
+    text = whole.replace('url = "http://localhost:1"', 'url = "http://x/${RELEASE}"')
+    environ = {"RELEASE": "${DB_PASSWORD}", "PORT": "1", "DB_PASSWORD": "correct-horse"}
+    loaded = load_text(text, environ)
+    settings = loaded.secrets.reveal_all(loaded.runbook.probes["cache"].settings)
+    assert settings["url"] == "http://x/${DB_PASSWORD}"
+
+
+def test_a_command_probe_is_shell_text(whole: str, load_text: Any) -> None:
+    probe = '[probes.disk]\nkind = "command"\non = "app-1"\nrun = "df ${RELEASE} ${DB_PASSWORD}"\n'
+    loaded = load_text(whole.replace("[panels.errors]", f"{probe}[panels.errors]"))
+    settings = loaded.runbook.probes["disk"].settings
+    assert settings["run"] == "df 'v2.4.0' \"${DB_PASSWORD}\""
+
+
+def test_a_short_secret_is_warned_of(whole: str, load_text: Any) -> None:
+    text = whole.replace('url = "http://localhost:1"', 'url = "http://x/${PIN}"')
+    environ = {"RELEASE": "v1", "PORT": "1", "DB_PASSWORD": "correct-horse", "PIN": "123"}
+    (warning,) = load_text(text, environ).warnings
+    assert "${PIN} is shorter than 4 characters" in str(warning)
+
+
+def test_an_env_file_gives_values_and_the_environment_wins(
+    whole: str, load_text: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "prod.env").write_text(
+        "# values\n\nexport RELEASE=v1 # now\nPORT = '9'\n"
+        'DB_PASSWORD="a \\"b\\"\\n#c$D"\nEMPTY=\nHASH=a#b\n'
+    )
+    text = whole.replace("[environment]", '[environment]\nenv_file = "prod.env"')
+    loaded = load_text(text, {"PORT": "10"})
+    assert loaded.runbook.window.version == "v1"
+    assert loaded.runbook.probes["health"].settings["port"] == 10
+    assert loaded.secrets.reveal("${DB_PASSWORD}") == 'a "b"\n#c$D'
+
+
+def test_each_wrong_line_of_an_env_file_is_named_without_its_value(
+    whole: str, load_text: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "prod.env").write_text("RELEASE=v1\nhunter2\nPW='hunter2\nPORT=1\n")
+    text = whole.replace("[environment]", '[environment]\nenv_file = "prod.env"')
+    with pytest.raises(RunbookError) as caught:
+        load_text(text, {})
+    said = [str(one) for one in caught.value.problems]
+    assert len(said) == 2, said
+    assert all(one.startswith("config.toml:8 environment.env_file: ") for one in said)
+    assert said[0].endswith("prod.env:2: not NAME=value")
+    assert "prod.env:3: PW: a quote isn't closed" in said[1]
+    assert "hunter2" not in str(caught.value)

@@ -1,0 +1,131 @@
+"""The keys of actions: what they ask, how a rollback is typed out, and the ways on from a stop."""
+
+from __future__ import annotations
+
+from optibid_console import commands as c
+from optibid_console import entries as e
+from optibid_console.signals import Pulse
+from tests.screens import recording as rec
+from tests.screens.conftest import Start, text_of
+
+
+async def test_rollback_is_typed_out_before_it_is_sent(console: Start) -> None:
+    async with console(rec.tripped()) as it:
+        await it.press("R")
+        await it.type("rolback")
+        await it.press("enter")
+        assert it.source.sent == []
+        await it.press(*["backspace"] * 7)
+        await it.type("rollback")
+        await it.press("enter")
+        assert await it.sent() == [c.StartAction("rollback", "rollback")]
+
+
+async def test_without_a_journal_rollback_goes_after_a_second_word_and_nothing_else_does(
+    console: Start,
+) -> None:
+    async with console(rec.tripped()) as it:
+        it.source.push(Pulse(rec.NOW, 0.1, False, "the disk is full"))
+        await it.settle()
+        await it.press("R")
+        await it.type("rollback")
+        await it.press("enter")
+        assert "Nothing can be recorded now: the disk is full." in it.sheet()
+        await it.type("rollback")
+        await it.press("enter")
+        assert it.source.sent == []
+        await it.type(" without journal")
+        await it.press("enter")
+        assert await it.sent() == [
+            c.StartAction("rollback", "rollback without journal", forced=True)
+        ]
+
+
+async def test_where_the_sheet_does_not_fit_its_end_is_shown_before_anything_goes(
+    console: Start,
+) -> None:
+    recorder = rec.tripped()
+    missing = e.ReadinessChanged("rollback", False, ("disk to restore: 3 GB free",))
+    recorder.add(missing, actor="console")
+    async with console(recorder, size=(80, 20)) as it:
+        await it.press("R")
+        assert "Why now" in it.sheet()
+        assert "What it costs" not in it.sheet()
+        pinned = it.app.screen.query_one("#sheet-pinned")
+        assert "not ready: disk to restore: 3 GB free" in text_of(pinned)
+        await it.type("rollback")
+        await it.press("enter")
+        assert it.source.sent == []
+        assert "What it costs" in it.sheet()
+        await it.press("enter")
+        assert await it.sent() == [c.StartAction("rollback", "rollback")]
+
+
+async def test_a_rollback_with_nothing_to_undo_says_so_once(console: Start) -> None:
+    async with console(rec.opened()) as it:
+        await it.press("R")
+        lines = it.sheet_lines()
+        assert lines[0] == ("Nothing to do: nothing was done in this window that it would undo.")
+        assert sum("nothing was done" in one for one in lines) == 1
+        assert "What is not ready" in lines
+        assert not it.app.screen.query("#sheet-input")
+
+
+async def test_a_step_done_by_hand_in_an_action_is_confirmed_with_enter(console: Start) -> None:
+    async with console(rec.waiting_for_a_person()) as it:
+        assert "enter confirm" in it.seen("footer")
+        assert "R.4 tell the stakeholders" in it.seen("banner")
+        assert "to confirm" in it.pane("timeline")
+        await it.press("q")
+        assert "R.4 waits until a person confirms it" in it.sheet()
+        await it.press("escape", "enter")
+        assert "you say that it is done" in it.sheet()
+        await it.type("told")
+        await it.press("enter")
+        assert await it.sent() == [c.RunStep("R.4", "told")]
+
+
+async def test_enter_in_the_run_pane_confirms_too_and_elsewhere_does_not(console: Start) -> None:
+    async with console(rec.waiting_for_a_person()) as it:
+        assert "done by hand" in it.pane("run")
+        await it.press("5", "enter")
+        assert "you say that it is done" not in it.sheet()
+        await it.press("escape", "4", "enter")
+        assert "you say that it is done" in it.sheet()
+
+
+async def test_abort_names_the_run_and_asks(console: Start) -> None:
+    recorder = rec.good_day()
+    run_id = rec.list_runs(recorder)[-1]
+    async with console(recorder) as it:
+        await it.press("x")
+        assert "2.1b on app-1" in it.sheet()
+        await it.press("enter")
+        assert await it.sent() == [c.Abort(run_id)]
+
+
+async def test_abort_with_nothing_running_does_nothing_and_says_so(console: Start) -> None:
+    async with console(rec.migrated()) as it:
+        await it.press("x")
+        assert it.said() == ["nothing is running: there is nothing to abort"]
+
+
+async def test_an_action_that_stopped_offers_the_ways_on(console: Start) -> None:
+    async with console(rec.rolling_back(stopped=True)) as it:
+        text = it.sheet()
+        assert "could not connect to server" in text
+        assert "R.2 is required: it can't be skipped" in text
+        await it.press("enter")
+        assert it.source.sent == [], "the first line only looks"
+        await it.press("enter", "down", "enter")
+        await it.type("the server is up")
+        await it.press("enter")
+        assert await it.sent() == [c.Decide("act-1", e.Choice.RETRY, "the server is up")]
+
+
+async def test_a_required_step_of_an_action_cannot_be_skipped(console: Start) -> None:
+    async with console(rec.rolling_back(stopped=True)) as it:
+        await it.press("down", "down", "enter")
+        assert it.source.sent == []
+        await it.press("down", "enter", "enter")
+        assert await it.sent() == [c.Decide("act-1", e.Choice.STOP)]
