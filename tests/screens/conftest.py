@@ -16,7 +16,8 @@ from optibid_console.commands import Command
 from screens.app import ConsoleApp
 from screens.glyphs import use_ascii
 from screens.modals.sheet import Sheet
-from tests.screens.recording import NOW, RecordedSource, Recorder, played
+from tests.screens.recorded_source import RecordedSource, played
+from tests.screens.recording import NOW, Recorder
 
 
 @dataclass

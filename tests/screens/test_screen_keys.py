@@ -10,6 +10,7 @@ from optibid_console.commands import Refused
 from screens.modals.help import help_lines
 from tests.screens import recording as rec
 from tests.screens.conftest import Start
+from tests.screens.small_runbook import small_runbook
 
 
 async def test_enter_shows_the_exact_command_and_runs_the_next_step(console: Start) -> None:
@@ -225,7 +226,7 @@ async def test_a_person_asserts_a_criterion(console: Start) -> None:
 
 
 async def test_the_runbook_moves_keys(console: Start) -> None:
-    runbook = rec.small_runbook(keys={"hold": "f8", "rollback": "f9"})
+    runbook = small_runbook(keys={"hold": "f8", "rollback": "f9"})
     async with console(rec.tripped(runbook)) as it:
         await it.press("R")
         assert it.app.screen is it.app.window

@@ -8,6 +8,7 @@ from optibid_console.changed import changed
 from optibid_console.runbook.channels import Channel, ChannelKind, Event
 from tests.screens import recording as rec
 from tests.screens.conftest import Start
+from tests.screens.small_runbook import small_runbook
 
 
 async def test_a_note_says_what_it_is_about_in_the_runbooks_words(console: Start) -> None:
@@ -106,7 +107,7 @@ def untold() -> rec.Recorder:
         "page": Channel("page", ChannelKind.STATUS_PAGE, "https://page.example", on),
         "paging": Channel("paging", ChannelKind.APPRISE, "${PAGING_URL}", on),
     }
-    recorder = rec.migrated(rec.small_runbook(tell=channels))
+    recorder = rec.migrated(small_runbook(tell=channels))
     recorder.add(e.ChannelsSet({"paging": "no value for ${PAGING_URL}"}))
     recorder.add(e.Told(4, "chat", "OptiBid: on hold"))
     recorder.add(e.TellingFailed(4, "page", "OptiBid: on hold", "status 500 [red]", 1, 9999.0))

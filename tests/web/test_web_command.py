@@ -31,6 +31,7 @@ from optibid_console.web.site import NotAdmitted
 from tests.feed.conftest import Window
 from tests.feed.observing import Shared, own_state
 from tests.screens import recording as rec
+from tests.screens.small_runbook import small_runbook
 from tests.web.conftest import REPOSITORY, WITHIN_S, alive, closing, drawn
 
 
@@ -114,8 +115,8 @@ async def test_each_person_watches_with_a_token_of_her_own_which_nothing_shows(
         assert wrong.status_code == 403
         assert children(command.process.pid) == []
         assert (await client.post("/enter", json={"token": hers.token})).status_code == 200
-        assert rec.small_runbook().window.name in (await client.get("/window")).text
-        assert rec.small_runbook().window.name not in (await client.get("/")).text
+        assert small_runbook().window.name in (await client.get("/window")).text
+        assert small_runbook().window.name not in (await client.get("/")).text
         async with page(client, base) as ws:
             await drawn(ws, "WATCHING", "Database migration")
             (child,) = children(command.process.pid)
