@@ -5,27 +5,30 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+from textual import events
 from textual.app import App
 from textual.screen import Screen
 
 from optibid_console.signals import LogLines, Missed, Sampled
 from optibid_console.source import Ended, Event, Role, Source, SourceError
 from screens.glyphs import use_ascii
-from screens.keys import KEYS
+from screens.keys import KEYS, LEAVE
 from screens.offers import Offers
 from screens.opening import Opening
 from screens.sanitise import clean_text
 from screens.themes import DEFAULT_VARIABLES, THEMES, theme_name
+from screens.typed_ahead import TypedAhead
 from screens.view import EVERYTHING, Topic, View
 from screens.window_title import terminal_title, title_sequence
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from textual.await_complete import AwaitComplete
     from textual.command import Provider
 
     from optibid_console.commands import StartSharing
@@ -91,6 +94,7 @@ class ConsoleApp(App[None]):
         self._shown_title = ""
         self.offers = Offers(self, to_drive, sharing)
         super().__init__()
+        self.typed_ahead = TypedAhead(self, super().on_event)
         self.title = title
         self.ascii_only = ascii
         self.saves_files = saves_files
@@ -247,13 +251,36 @@ class ConsoleApp(App[None]):
 
     # What the operator's flows need (operate.Stage)
 
-    def start(self, flow: Callable[[], Awaitable[None]]) -> None:
-        """Run a flow that may ask, beside everything else."""
-        self.run_worker(_awaited(flow), group="operator")
+    def start(self, flow: Callable[[], Awaitable[None]], *, unasked: bool = False) -> None:
+        """Run a flow that may ask, beside everything else; `unasked`: no key began it."""
+        began = None if unasked else self.typed_ahead.begin()
+
+        async def run() -> None:
+            with self.typed_ahead.runs(began):
+                await flow()
+
+        self.run_worker(run(), group="operator")
 
     async def ask(self, screen: Screen[R]) -> R | None:
         self.clear_notifications()  # they would cover what is asked
-        return await self.push_screen_wait(screen)
+        answer: asyncio.Future[R | None] = asyncio.get_running_loop().create_future()
+        await self.push_screen(screen, answer.set_result)
+        self.typed_ahead.shown(screen)
+        return await answer
+
+    def waiting_for_engine(self) -> AbstractContextManager[None]:
+        return self.typed_ahead.sends()
+
+    # Keys
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key | events.Paste) and self.typed_ahead.keeps(event):
+            return
+        await super().on_event(event)
+
+    def pop_screen(self) -> AwaitComplete:
+        self.typed_ahead.answered(self.screen)
+        return super().pop_screen()
 
     def say(self, text: str, *, bad: bool = False) -> None:
         text = clean_text(text)
@@ -289,6 +316,26 @@ class ConsoleApp(App[None]):
         self.farewell = text
         self.exit()
 
+    async def action_quit(self) -> None:
+        """Ctrl+Q."""
+        self._leave_by_key()
+
+    def action_help_quit(self) -> None:
+        """Ctrl+C; in a page it copies."""
+        if self.saves_files:
+            self._leave_by_key()
+
+    def _leave_by_key(self) -> None:
+        """What `q` does, and the second time out."""
+        if isinstance(self.screen, Opening):
+            self.exit()
+        elif self.screen is self.window:
+            self.start(self.operator.people.leave)
+        elif getattr(self.screen, "sheet_title", "") == LEAVE:
+            self.exit()
+        else:
+            self.say("Esc goes back, then q leaves")
+
     def action_start_action(self, action_id: str) -> None:
         self.start(lambda: self.operator.running.start_action(action_id))
 
@@ -296,7 +343,3 @@ class ConsoleApp(App[None]):
         """Repaint what was painted in the old theme's colours."""
         if "window" in vars(self):  # it is loaded
             self.window.redraw(EVERYTHING)
-
-
-async def _awaited(flow: Callable[[], Awaitable[None]]) -> None:
-    await flow()

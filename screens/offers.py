@@ -30,7 +30,7 @@ class Offers:
             self._stop = ""
         elif stop != self._stop and app.view.drives and app.screen is app.window:
             self._stop = stop
-            app.start(ask)
+            app.start(ask, unasked=True)
         self._offer_lease()
         self._share()
 
@@ -51,11 +51,11 @@ class Offers:
         if self._to_drive and ready and self._app.screen is self._app.window:
             self._to_drive = False
             if not view.drives and view.holder and not view.ended:
-                self._app.start(self._app.operator.people.lease)
+                self._app.start(self._app.operator.people.lease, unasked=True)
 
     def _share(self) -> None:
         """What `--serve` asked for, once this screen drives."""
         app, wanted = self._app, self._sharing
         if wanted is not None and app.view.drives and app.screen is app.window:
             self._sharing = None
-            app.start(lambda: app.operator.sharing.begin(wanted))
+            app.start(lambda: app.operator.sharing.begin(wanted), unasked=True)

@@ -29,6 +29,7 @@ from optibid_console.feed.listener import ObserverListener, Pass, Reader
 from optibid_console.feed.snapshot import Snapshots
 from optibid_console.journal.journal import JournalError
 from optibid_console.source import SourceError
+from probes.text import one_line
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ class Sharing:
         """Raises `JournalError`: then the link goes on."""
         await self._ledger.record(e.WatchRevoked(name), by)
         if self._listener is not None:
-            await self._listener.turn_away(name, "this link was revoked")
+            await self._listener.turn_away(name, f"your link was taken back by {one_line(by, 60)}")
 
     async def stop(self, reason: str, by: str) -> None:
         """Raises `JournalError`: then it goes on."""

@@ -253,13 +253,14 @@ class Telling:
         over = attempt > len(delays)
         wait_s = 0.0 if over else delays[attempt - 1] * self._spread()
         message = one.message
+        if over:
+            self._given_up[message.key] = message  # first: who sees the entry can ask for it again
         await self._ledger.keep_soon(
             e.TellingFailed(
                 message.about, message.channel, message.title, why, attempt, round(wait_s, 1), over
             )
         )
         if over:
-            self._given_up[message.key] = message
             return
         due = asyncio.get_running_loop().time() + wait_s
         line.put(_Waiting(due, message.about, message, one.late, attempt, one.asked, one.repeat))

@@ -91,6 +91,9 @@ class FanOut:
         if self._waiting.waiting_bytes >= BATCH_BYTES:
             self._pressing.set()
 
+    def missed(self, signals: int, lines: int) -> None:
+        self._waiting.missed(signals, lines)
+
     async def _run(self) -> None:
         while not self._closing:
             await self._gather()

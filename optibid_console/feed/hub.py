@@ -9,6 +9,7 @@ from typing import Protocol
 from optibid_console.entries import Entry
 from optibid_console.feed.messages import Frame
 from optibid_console.feed.recent import Recent
+from optibid_console.feed.tally import Tally
 from optibid_console.feed.wire import encode
 from optibid_console.signals import Signal
 
@@ -22,6 +23,8 @@ class Receiver(Protocol):
 
     def signal(self, frame: Frame) -> None: ...
 
+    def missed(self, signals: int, lines: int) -> None: ...
+
 
 class Hub:
     """Publishing never waits and costs the same however slow a screen is."""
@@ -29,12 +32,16 @@ class Hub:
     def __init__(self) -> None:
         self.life = secrets.token_hex(8)
         """A random name for this life of the engine: signal numbers count within it."""
-        self.numbered = 0
-        """The number of the last signal."""
+        self._tally = Tally()
         self._recent = Recent()
         self._receivers: dict[Receiver, None] = {}
         self._entries: deque[tuple[int, Frame]] = deque()
         self._entries_bytes = 0
+
+    @property
+    def numbered(self) -> int:
+        """The number of the last signal."""
+        return self._tally.signals
 
     def entry(self, entry: Entry) -> None:
         """Publish an entry that the journal has committed."""
@@ -51,8 +58,8 @@ class Hub:
 
     def signal(self, signal: Signal) -> None:
         """Publish a signal: encoded once, remembered for screens that come later."""
-        self.numbered += 1
-        frame = encode(signal, self.numbered)
+        frame = encode(signal, self.numbered + 1)
+        self._tally.add(frame.lines)
         self._recent.keep(signal, frame)
         for one in self._receivers:
             one.signal(frame)
@@ -67,8 +74,14 @@ class Hub:
         self._receivers[receiver] = None
 
     def give_recent(self, receiver: Receiver, signals_after: int = 0) -> None:
-        """The recent signals above that number."""
-        for frame in self._recent.frames(signals_after):
+        """The recent signals above that number (0: it had none before). Those that aren't kept
+        any more are missed."""
+        frames = self._recent.frames(signals_after)
+        missed = self.numbered - signals_after - len(frames)
+        if signals_after and missed > 0:
+            lines = self._tally.lines_since(signals_after) - sum(one.lines for one in frames)
+            receiver.missed(missed, max(lines, 0))
+        for frame in frames:
             receiver.signal(frame)
 
     def detach(self, receiver: Receiver) -> None:

@@ -165,7 +165,7 @@ class ObserverListener:
             now = time.time()
             over = [one for one in self._watchers if one.expires_at <= now]
             closing: list[Awaitable[None]] = [
-                one.close(TURNED_AWAY, "this link has expired") for one in over
+                one.close(TURNED_AWAY, "your link has expired") for one in over
             ]
             await asyncio.gather(*closing, return_exceptions=True)
 

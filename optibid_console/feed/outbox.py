@@ -87,6 +87,12 @@ class Outbox:
             self._missed_signals += pushed.signals
             self._missed_lines += pushed.lines
 
+    def missed(self, signals: int, lines: int) -> None:
+        """So many were never put in here: it is told before the next signal."""
+        self._missed_signals += signals
+        self._missed_lines += lines
+        self._filled.set()
+
     def entry(self, seq: int, frame: Frame) -> None:
         """The entry `seq` is there, and this is its frame."""
         self.mark(seq)

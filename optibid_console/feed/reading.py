@@ -39,7 +39,8 @@ class FeedReader(ABC):
     """The entries and signals of one window, over as many connections as it takes.
 
     `events()` is iterated once. The first connection that fails raises `SourceError`;
-    one that is lost later gives `Lost` and is made again, from the last entry on.
+    one that is lost later gives `Lost` and is made again, from the last entry on. Who isn't let
+    in any more gets `TurnedAway`, also in the middle.
     """
 
     def __init__(self, name: str, after: int = 0) -> None:
@@ -84,8 +85,7 @@ class FeedReader(ABC):
                                 return
                     why = _why(ws)
                     if ws.close_code == TURNED_AWAY:
-                        yield Ended(ws.close_reason or "this link was revoked")
-                        return
+                        raise TurnedAway(ws.close_reason or "your link was taken back")
                     if ws.close_code == HANDED_OVER:
                         self._handed_over()
                         why = "another engine has this window"

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from optibid_console.feed.reading import TurnedAway
 from optibid_console.web.flow import Asleep, Flow
 from optibid_console.web.page_process import PageProcess
 
@@ -66,8 +67,16 @@ class Page:
         self._flow.sent(len(data))
         await self.socket.send_bytes(data)
 
+    @property
+    def turned_away(self) -> bool:
+        """Whether its process ended because the feed doesn't take its token any more."""
+        return self.process.exit_code == TurnedAway.exit_code
+
     async def _ended(self) -> None:
         said = self.process.said
+        if self.turned_away:
+            await self.close(self.NOT_LET_IN, f"{said[:1].upper()}{said[1:]}.")
+            return
         await self.close(self.LEFT, f"The screen ended: {said}" if said else "You left the window.")
 
     async def _listen(self) -> None:

@@ -59,6 +59,11 @@ class PageProcess(AppService):
         return one_line(lines[-1], 300) if lines else ""
 
     @property
+    def exit_code(self) -> int | None:
+        """Its exit status, once it has ended; None: it hasn't."""
+        return self._process.returncode if self._process else None
+
+    @property
     def pid(self) -> int:
         return self._process.pid if self._process else 0
 
@@ -129,6 +134,10 @@ class PageProcess(AppService):
         except (asyncio.IncompleteReadError, TimeoutError, ValueError, OSError):
             pass  # it has ended, or isn't one of ours; or the page is gone: `stop` comes
         await asyncio.wait(self._hearing, timeout=QUIT_S)
+        with contextlib.suppress(TimeoutError):  # its status says why it ended
+            async with asyncio.timeout(QUIT_S):
+                await _to_the_end(stdout)
+                await self._process.wait()
         await self.remote_close()
 
     async def _pass_on(self, stdout: asyncio.StreamReader) -> None:

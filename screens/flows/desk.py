@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Protocol, TypeGuard, TypeVar
 
 from textual.screen import Screen
@@ -27,6 +28,9 @@ class Stage(Protocol):
 
     async def ask(self, screen: Screen[R]) -> R | None:
         """Show a sheet and wait for what it gives."""
+
+    def waiting_for_engine(self) -> AbstractContextManager[None]:
+        """Around a wait for what the engine answers: keys don't wait with the flow."""
 
     def say(self, text: str, *, bad: bool = False) -> None:
         """Tell the person something in passing."""
@@ -86,7 +90,8 @@ class Desk:
             self.stage.say("read only: nothing can be sent from here", bad=True)
             return None
         try:
-            reply = await source.send(command)
+            with self.stage.waiting_for_engine():
+                reply = await source.send(command)
         except SourceError as error:
             self.stage.say(f"not sent: {error}", bad=True)
             return None

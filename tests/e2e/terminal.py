@@ -21,7 +21,7 @@ WITHIN_S = 120.0
 _LOOK_S = 0.02
 _BECOME_FOREGROUND = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-    "os.execv(sys.executable, [sys.executable, '-m', 'optibid_console', *sys.argv[1:]])"
+    "os.execv(sys.executable, [sys.executable, '-m', *sys.argv[1:]])"
 )
 
 
@@ -36,6 +36,7 @@ class Terminal:
         environ: Mapping[str, str] | None = None,
         columns: int = 120,
         rows: int = 40,
+        module: str = "optibid_console",
     ) -> None:
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
@@ -47,7 +48,7 @@ class Terminal:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _BECOME_FOREGROUND, *arguments],
+            [sys.executable, "-c", _BECOME_FOREGROUND, module, *arguments],
             cwd=cwd,
             env={"TERM": "xterm-256color", **os.environ, **(environ or {})},
             stdin=slave,

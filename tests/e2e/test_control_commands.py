@@ -15,8 +15,8 @@ from optibid_console.engine.opening import opening
 from optibid_console.journal.lease import this_engine
 from optibid_console.journal.sqlite import SqliteJournal
 from optibid_console.runbook.load import load
+from tests.e2e.actions import objects
 from tests.e2e.conftest import RUNBOOK, Home
-from tests.e2e.test_action_command import objects
 from tests.home import until
 
 MORE = """

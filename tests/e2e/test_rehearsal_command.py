@@ -10,8 +10,8 @@ import pytest
 from optibid_console import engine_record
 from optibid_console.engine.measures import file_of
 from optibid_console.journal.file import is_rehearsal
+from tests.e2e.actions import RUNBOOK, Actions, objects
 from tests.e2e.conftest import Home
-from tests.e2e.test_action_command import RUNBOOK, Actions, objects
 from tests.home import until
 
 READ = """

@@ -9,8 +9,8 @@ import pytest
 from optibid_console import engine_record
 from optibid_console.journal.file import entries_of, is_closed, is_rehearsal
 from optibid_console.state import fold
+from tests.e2e.actions import objects
 from tests.e2e.conftest import Home
-from tests.e2e.test_action_command import objects
 from tests.home import until
 
 WHOLE = """

@@ -17,8 +17,8 @@ import pytest
 from optibid_console import engine_record
 from optibid_console.feed.link import parse_link
 from optibid_console.feed.socket_file import answers
+from tests.e2e.actions import objects
 from tests.e2e.conftest import Home, until
-from tests.e2e.test_action_command import objects
 from tests.e2e.test_control_commands import opened
 from tests.e2e.test_watching import LINK, JsonLines
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -32,16 +31,6 @@ def link_on(screen) -> str:
 
     until(shown)
     return found[0]
-
-
-def told(screen, key: str, words: str) -> None:
-    """What a key says goes away by itself: press it until it is seen."""
-    for _ in range(6):
-        screen.press(key)
-        with contextlib.suppress(AssertionError):
-            screen.until(words, within_s=5.0)
-            return
-    screen.until(words)
 
 
 class JsonLines:
@@ -74,7 +63,8 @@ def test_a_link_shows_the_window_and_nothing_can_be_done_with_it(home: Home) -> 
     other = home.terminal("watch", link, "--as", "bob")
     other.until("WATCHING ann's window", "read only", "First phase")
     operator.until("2 watching")
-    told(other, "x", "this link is for watching")
+    other.press("x")
+    other.until("this link is for watching")
     operator.press("h")
     operator.until("The clock stands still")
     operator.press("waiting for the all-clear\r")
@@ -90,6 +80,28 @@ def test_a_link_shows_the_window_and_nothing_can_be_done_with_it(home: Home) -> 
     until(lambda: not engine_record.running())
     assert lines.process.wait(30) == 0
     assert "ended" in lines.lines[-1]
+
+
+@pytest.mark.slow
+def test_who_is_turned_away_while_watching_is_told_why_and_the_command_fails(home: Home) -> None:
+    journal = str(home.journal)
+    operator = home.terminal("run", "--journal", journal, "--as", "ann", "--serve", "127.0.0.1:0")
+    operator.until("A link for observers")
+    link = link_on(operator)
+    operator.press("\x1b")
+    lines = JsonLines(home, link)
+    other = home.terminal("watch", link, "--as", "bob")
+    other.until("WATCHING ann's window", "First phase")
+    until(lambda: any("caught_up" in one for one in lines.lines))
+    operator.press("\x10share")
+    operator.until("share this window")
+    operator.press("\r")
+    operator.until("Watching now", "revoke the link of observers")
+    operator.press("\x1b[B\r")
+    assert other.ends() == 3
+    assert "your link was taken back by ann" in other.raw.rpartition("\x1b[?1049l")[2]
+    assert lines.process.wait(30) == 3
+    assert "your link was taken back by ann" in lines.process.stderr.read()
 
 
 def test_watching_loads_nothing_of_engine_and_targets() -> None:

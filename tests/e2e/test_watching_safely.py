@@ -20,6 +20,7 @@ from optibid_console.entries import Entry
 from optibid_console.feed.client import FeedSource
 from optibid_console.feed.link import Link, parse_link
 from optibid_console.feed.observer import ObserverSource
+from optibid_console.feed.socket_file import responds
 from optibid_console.signals import LogLines, Output
 from optibid_console.source import CaughtUp, Ended, Source
 from tests.e2e.conftest import Home
@@ -56,7 +57,7 @@ run = "echo the secret is ${SECRET}; printf %s ${SECRET} | base64 >&2; exit 0"
 
 def socket_of(home: Home) -> str:
     """Where the engine that was started listens, once it does."""
-    until(lambda: bool(engine_record.running()) and os.path.exists(home.engine().socket))
+    until(lambda: bool(engine_record.running()) and responds(Path(home.engine().socket), 2.0))
     return home.engine().socket
 
 

@@ -138,10 +138,15 @@ items = ["The flag is blue"]
 StartEngine = Callable[[], contextlib.AbstractAsyncContextManager[Bench]]
 
 
-@pytest.fixture
-def start_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StartEngine:
-    """Starts an engine on the test's own directory; again, it goes on with the journal there."""
+@pytest.fixture(autouse=True)
+def own_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A test knows no window but its own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def start_engine(tmp_path: Path) -> StartEngine:
+    """Starts an engine on the test's own directory; again, it goes on with the journal there."""
     room = tmp_path / "room"
     room.mkdir()
     (room / "load").write_text("10\n")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from optibid_console.entries import Entry
+from optibid_console.feed.reading import TurnedAway
 from optibid_console.source import CaughtUp, Event, Source
 
 WITHIN_S = 30
@@ -46,7 +47,8 @@ class Screen:
 
     async def close(self) -> None:
         await self.source.close()
-        await asyncio.wait_for(self.task, WITHIN_S)
+        with suppress(TurnedAway):  # seen by `until`
+            await asyncio.wait_for(self.task, WITHIN_S)
 
 
 def caught_up(seq: int):

@@ -16,7 +16,7 @@ from optibid_console.feed.observer import ObserverSource
 from optibid_console.feed.reading import TurnedAway
 from optibid_console.feed.wire import encode_command, encode_hello
 from optibid_console.signals import LogLines, Presence
-from optibid_console.source import CaughtUp, Ended, FeedDelay
+from optibid_console.source import CaughtUp, FeedDelay
 from tests.feed.observing import closed_with, own_state, raw
 
 WITHIN_S = 30
@@ -62,19 +62,25 @@ async def test_who_wants_to_drive_only_watches(shared, want) -> None:
     await ws.close()
 
 
+def _never(events: list) -> bool:
+    return False
+
+
 async def test_a_revoked_link_turns_its_observers_away_and_no_others(shared, watch) -> None:
     one, other = watch(shared.link("one")), watch(shared.link("other"))
     for screen in (one, other):
         await screen.until(lambda events: any(isinstance(e, CaughtUp) for e in events))
-    await shared.listener.turn_away("one", "this link was revoked")
-    await one.until(lambda events: Ended("this link was revoked") in events)
+    await shared.listener.turn_away("one", "your link was taken back by ann")
+    with pytest.raises(TurnedAway, match=r"^your link was taken back by ann$"):
+        await one.until(_never)
     await shared.window.notes(1)
     await other.until(lambda events: any(isinstance(event, Entry) for event in events))
 
 
 async def test_a_link_that_expires_turns_away_who_watches(shared, watch) -> None:
     one = watch(shared.link("brief", lasts_s=1.0))
-    await one.until(lambda events: Ended("this link has expired") in events)
+    with pytest.raises(TurnedAway, match=r"^your link has expired$"):
+        await one.until(_never)
 
 
 async def test_the_certificate_is_checked_before_the_token_is_sent(

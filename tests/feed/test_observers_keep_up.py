@@ -9,11 +9,11 @@ import pytest
 
 from optibid_console.entries import Entry, NoteWritten
 from optibid_console.feed import doorway, listener, watcher
-from optibid_console.feed.messages import Hello
+from optibid_console.feed.messages import HANDED_OVER, Hello
 from optibid_console.feed.observer import ObserverSource
 from optibid_console.feed.snapshot import Snapshots
 from optibid_console.feed.wire import decode, encode_hello
-from optibid_console.signals import LogLines, Missed, Pulse
+from optibid_console.signals import LogLines, Missed, Presence, Pulse
 from optibid_console.source import CaughtUp, Lost, Snapshot
 from optibid_console.state import WindowState
 from tests.feed.observing import Shared, own_state, raw
@@ -90,6 +90,29 @@ async def test_an_observer_that_reads_nothing_costs_little_and_misses_no_entry(
     assert seqs == list(range(1, 61))
     assert missed > 0
     ws.transport.abort()
+
+
+async def test_who_comes_back_is_told_how_many_signals_passed_by_meanwhile(shared, watch) -> None:
+    link, hub = shared.link(), shared.window.hub
+    one = watch(link)
+    await one.until(lambda events: any(isinstance(event, CaughtUp) for event in events))
+    hub.signal(LogLines("app", b"first\n", 1))
+    await one.until(lambda events: any(isinstance(event, LogLines) for event in events))
+    await shared.listener.close("gone", code=HANDED_OVER)
+    for number in range(40):
+        hub.signal(LogLines("app", b"x" * 49_999 + b"\n", 2))
+        hub.signal(Pulse(float(number), 0.0, True))
+    await shared.restart()
+    await one.until(lambda events: any(isinstance(event, Missed) for event in events))
+    await one.until(lambda events: sum(isinstance(e, CaughtUp) for e in events) == 2)
+    hub.signal(Pulse(99.0, 0.0, True))
+    await one.until(lambda events: any(isinstance(e, Pulse) and e.at == 99.0 for e in events))
+    (missed,) = one.of(Missed)
+    lines = [event for event in one.of(LogLines) if len(event.data) > 10]
+    assert 0 < len(lines) < 40  # the newest of them
+    assert missed.lines == 2 * (40 - len(lines))
+    got = sum(isinstance(event, LogLines | Pulse | Presence) for event in one.events)
+    assert missed.signals + got == hub.numbered
 
 
 async def test_who_takes_nothing_for_long_is_let_go_and_comes_back_where_it_was(

@@ -16,7 +16,8 @@ from optibid_console.commands import Command
 from screens.app import ConsoleApp
 from screens.glyphs import use_ascii
 from screens.modals.sheet import Sheet
-from tests.screens.recording import NOW, RecordedSource, Recorder, played
+from tests.screens.recorded_source import RecordedSource, played
+from tests.screens.recording import NOW, Recorder
 
 
 @dataclass
@@ -31,6 +32,9 @@ class Console:
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
         await self.pilot.pause()
+        screen = self.app.screen
+        while isinstance(screen, Sheet) and not screen.query("#page"):
+            await self.pilot.pause()  # it was pushed, and isn't composed yet
 
     async def type(self, text: str) -> None:
         await self.press(*("space" if char == " " else char for char in text))

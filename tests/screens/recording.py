@@ -1,171 +1,25 @@
-"""A recorded window of a small runbook, and a source that plays it and keeps what is sent."""
+"""Recorded windows of a small runbook: a good day, and what can go wrong."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
 from optibid_console import entries as e
 from optibid_console.codec import to_plain
-from optibid_console.commands import Accepted, Command, Reply
 from optibid_console.runbook.model import (
     Action,
-    CheckItem,
-    CheckSection,
-    Contact,
-    Criterion,
-    PanelSpec,
-    Phase,
-    ProbeSpec,
     Runbook,
-    Rung,
     Step,
     StepKind,
-    TailSpec,
-    TargetSpec,
-    Window,
 )  # fmt: skip
-from optibid_console.signals import Link, LogLines, Output, Presence, Pulse, Sampled, Signal
-from optibid_console.source import CaughtUp, Event, Role
-from probes.probe import Reading, Seconds, Status
+from probes.probe import Reading, Status
+from tests.screens.small_runbook import s, small_actions, small_runbook
 
 T0 = 1_795_554_000.0
 """2026-11-24T21:00:00Z."""
 NOW = T0 - 42 * 60 - 17
 """T-00:42:17."""
-INJECTED = "verify [@click=app.quit]database[/] [red]now"
-
-
-def s(value: float) -> Seconds:
-    return Seconds(float(value))
-
-
-def small_runbook(**changes: object) -> Runbook:
-    """A window with every kind of thing in it."""
-    probes = {
-        name: ProbeSpec(name, kind, title=title, every=s(5), on=on)
-        for name, kind, title, on in (
-            ("backend-health", "http", "backend /health", ""),
-            ("postgres", "postgres", "postgres", "app-1"),
-            ("redis", "redis", "redis", ""),
-            ("market-ws", "websocket", "market websocket PJM", ""),
-            ("migrations-applied", "postgres", "migrations applied", "app-1"),
-            ("backup-verified", "command", "backup verified", "app-1"),
-            ("disk-space", "command", "disk to restore", "app-1"),
-        )
-    }
-    panels = {
-        "cpu": PanelSpec("cpu", "metrics", "CPU", unit="percent", warn_above=80.0),
-        "memory": PanelSpec("memory", "metrics", "memory", unit="percent", warn_above=80.0),
-        "p95": PanelSpec("p95", "prometheus", "p95 latency", unit="ms", warn_above=200.0),
-        "errors": PanelSpec("errors", "metrics", "errors", unit="ratio", fail_above=0.05),
-        "ws": PanelSpec("ws", "metrics", "websockets", unit="count"),
-    }
-    fields: dict[str, object] = {
-        "window": Window("OptiBid production", "v2.4.0"),
-        "services": ("redis",),
-        "targets": {
-            "app-1": TargetSpec("app-1", host="app-1.optibid.example", user="deploy"),
-            "local": TargetSpec("local", kind="local"),
-        },
-        "probes": probes,
-        "panels": panels,
-        "tails": {one: TailSpec(one, on="app-1", path=f"/var/log/{one}.log")
-                  for one in ("backend", "frontend", "postgres")},
-        "phases": _phases(),
-        "actions": _actions(),
-        "checklist": _checklist(),
-        "criteria": (
-            Criterion("error-rate", "Error rate exceeds 5%", "panel.errors > 0.05", s(30)),
-            Criterion("latency", "p95 latency exceeds 500 ms", "panel.p95 > 500", s(60)),
-            Criterion("health", "Health check failing", "probe.backend-health is failing", s(60)),
-            Criterion("users", "User complaints about trading"),
-        ),
-        "contacts": {
-            "lead": Contact("lead", "Deployment Lead", "Ada Byron", "+1 555 0101", "ada@x.example",
-                            "Primary on-call"),
-            "dba": Contact("dba", "Database Admin", "Edgar Codd", "+1 555 0102",
-                           group="Primary on-call"),
-        },
-        "escalation": (
-            Rung(s(900), "Notify the deployment lead", "lead"),
-            Rung(s(1800), "Escalate to the database admin", "dba"),
-        ),
-        "signoffs": ("Deployment Lead", "Database Admin"),
-    }  # fmt: skip
-    return Runbook(**{**fields, **changes})  # type: ignore[arg-type]
-
-
-def _phases() -> tuple[Phase, ...]:
-    def step(step_id: str, title: str, group: str, expected: float, **more: object) -> Step:
-        given: dict[str, object] = {"on": "app-1", "run": f"./deploy/{step_id}.sh", **more}
-        return Step(step_id, title, group, expect_duration=s(expected), **given)  # type: ignore[arg-type]
-
-    return (
-        Phase("pre", "Pre-deployment", s(-3600), None, (
-            step("1.1a", "verify the release tag", "1.1 Verify", 20),
-            step("1.2a", "back up the database", "1.2 Backup", 240, record="backup.path",
-                 evidence=("backup-verified",)),
-        )),
-        Phase("migration", "Database migration", s(-2700), None, (
-            step("2.1a", "migration status", "2.1 Apply database migrations", 5, read_only=True),
-            step("2.1b", "run migrations", "2.1 Apply database migrations", 150,
-                 run='export RELEASE="${window.version}"\n./deploy/migrate.sh --to "$RELEASE"',
-                 evidence=("migrations-applied",)),
-            step("2.1c", INJECTED, "2.1 Apply database migrations", 30, required=False),
-        )),
-        Phase("backend", "Backend deployment", s(-1800), None, (
-            step("3.1", "switch the release and restart the backend", "", 90),
-            step("3.2", "wait until healthy", "", 60, kind=StepKind.WAIT, run="", on="",
-                 wait_for=("backend-health",)),
-        )),
-        Phase("smoke", "Smoke tests", s(-300), None, (
-            step("6.1", "log in and place a test bid", "", 120, kind=StepKind.MANUAL, run="",
-                 on=""),
-        )),
-        Phase("monitor", "Post-deployment monitoring", s(0), s(3600), (
-            step("7.1", "announce the release", "", 60, kind=StepKind.MANUAL, run="", on=""),
-        )),
-    )  # fmt: skip
-
-
-def _actions() -> tuple[Action, ...]:
-    def step(step_id: str, title: str, expected: float, run: str, **more: object) -> Step:
-        return Step(step_id, title, on="app-1", run=run, expect_duration=s(expected), **more)  # type: ignore[arg-type]
-
-    return (
-        Action("backup", "Backup", "b", uses=("1.2a",)),
-        Action("migrate", "Migrate", "m", uses=("2.1b",), needs_facts=("backup.path",)),
-        Action("rollback", "Rollback", "R", ready_when=("backup-verified", "disk-space"),
-               needs_facts=("backup.path",),
-               costs="database returns to 20:05:11Z; 1,284 transactions since then are lost",
-               steps=(
-                   step("R.1", "stop the new backend", 5, "systemctl --user stop optibid-backend"),
-                   step("R.2", "restore the database", 180,
-                        'pg_restore --exit-on-error -1 -d optibid "${backup.path}"',
-                        undoes=("2.1b",)),
-                   step("R.3", "start the previous release", 30, "./deploy/previous.sh",
-                        required=False),
-               )),
-    )  # fmt: skip
-
-
-def _checklist() -> tuple[CheckSection, ...]:
-    return (
-        CheckSection("code", "1 Code readiness", "Pre-deployment checks", (
-            CheckItem("tests", "All tests pass in CI"),
-            CheckItem("review", "Code review completed and approved by two reviewers"),
-        ), "pre"),
-        CheckSection("database", "3 Database preparation", "Pre-deployment checks", (
-            CheckItem("backup", "Backup completed and verified", "backup-verified"),
-            CheckItem("extensions", "Extensions: PostGIS, TimescaleDB, uuid-ossp", "postgres"),
-            CheckItem("plan", "Rollback plan reviewed"),
-        ), "migration"),
-        CheckSection("signoff", "Sign-off", "Sign-off", (
-            CheckItem("sign-lead", "Deployment Lead", role="Deployment Lead"),
-        ), "monitor"),
-    )  # fmt: skip
 
 
 class Recorder:
@@ -365,7 +219,7 @@ def _with_a_last_step_by_hand() -> tuple[Action, ...]:
     last = Step("R.4", "tell the stakeholders", kind=StepKind.MANUAL, expect_duration=s(60))
     return tuple(
         replace(one, steps=(*one.steps, last)) if one.id == "rollback" else one
-        for one in _actions()
+        for one in small_actions()
     )
 
 
@@ -385,110 +239,3 @@ def rolling_back(runbook: Runbook | None = None, *, stopped: bool = False) -> Re
 
 def list_runs(r: Recorder) -> list[str]:
     return [one.fact.run_id for one in r.entries if isinstance(one.fact, e.StepStarted)]
-
-
-def signals(r: Recorder, now: float = NOW) -> list[Signal]:
-    """Passing facts of the good day: output, samples, logs, presence, a pulse."""
-    run_id = list_runs(r)[-1] if list_runs(r) else ""
-    made: list[Signal] = [Pulse(now, 0.4), Presence(("support", "product", "cto"))]
-    made.append(Link("app-1", "connected", "", 12.0))
-    output = (
-        b"Executing migration: 004_market_prices\n"
-        + "\x1b[32m✓\x1b[0m 003_seed_data 412 ms\n".encode()
-    )
-    made.append(Output(run_id, 0, output + b"[bold]creating[/bold] index market_prices_at_idx\n"))
-    for name, value in (
-        ("postgres", 3.0),
-        ("market-ws", 41.0),
-        ("disk-space", None),
-        ("backup-verified", None),
-    ):
-        unit = "ms" if value is not None else ""
-        made.append(
-            Sampled("probe", reading(name, Status.OK, "fine", now - 1, value=value, unit=unit))
-        )
-    late = reading("migrations-applied", Status.WARN, "004_market_prices is pending", now - 1)
-    made.append(Sampled("probe", late))
-    made.append(Sampled("probe", reading("redis", Status.OK, "PONG", now - 42)))
-    said = 'status "error": database is migrating'
-    made.append(Sampled("probe", reading("backend-health", Status.FAILING, said, now - 1)))
-    for i in range(24):
-        at = now - 48 + 2 * i
-        for panel, value, unit in (("cpu", 30.0 + i % 7 * 2, "percent"),
-                                   ("memory", 63.0, "percent"),
-                                   ("p95", 150.0 + i * 3, "ms"), ("errors", 0.004, "ratio"),
-                                   ("ws", 1204.0 - i, "count")):  # fmt: skip
-            sample = Reading(panel, Status.OK, "", at, 4.0, value, unit)
-            made.append(Sampled("panel", sample))
-    made += [
-        LogLines("backend", _log_lines("backend"), 40),
-        LogLines("postgres", _log_lines("postgres"), 40),
-    ]
-    return made
-
-
-def _log_lines(tail: str) -> bytes:
-    lines = []
-    for i in range(40):
-        moment = f"2026-11-24 20:17:{i:02}"
-        if tail == "postgres":
-            lines.append(f"{moment} UTC [81] LOG:  checkpoint complete: wrote {i * 11} buffers")
-        elif i % 9 == 4:
-            lines.append(
-                f"{moment} - main - ERROR - Health check failed: [red]database is migrating[/red]"
-            )
-        else:
-            lines.append(
-                f'{moment} - uvicorn - INFO - 10.0.0.{i}:5059 - "GET /health HTTP/1.1" 200 OK'
-            )
-    return "".join(f"{line}\n" for line in lines).encode()
-
-
-class RecordedSource:
-    """Plays events as a live engine would, and keeps the commands that are sent."""
-
-    def __init__(self, events: Iterable[Event] = (), *, reply: Reply | None = None) -> None:
-        self.name = "oncall-1"
-        self.sent: list[Command] = []
-        self.reply: Reply = Accepted() if reply is None else reply
-        self.closed = False
-        self._waiting = False
-        self.commanded = asyncio.Event()
-        self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        for event in events:
-            self.push(event)
-
-    def push(self, *events: Event) -> None:
-        for event in events:
-            self._queue.put_nowait(event)
-
-    @property
-    def drained(self) -> bool:
-        """Everything that was pushed has been asked for, and the last one been taken."""
-        return self._queue.empty() and self._waiting
-
-    def end(self) -> None:
-        self._queue.put_nowait(None)
-
-    async def events(self) -> AsyncIterator[Event]:
-        while True:
-            self._waiting = True
-            event = await self._queue.get()
-            self._waiting = False
-            if event is None:
-                return
-            yield event
-
-    async def send(self, command: Command) -> Reply:
-        self.sent.append(command)
-        self.commanded.set()
-        return self.reply
-
-    async def close(self) -> None:
-        self.closed = True
-
-
-def played(r: Recorder, *, operator: bool = True, now: float = NOW) -> list[Event]:
-    """The recording as a source gives it: entries, role, caught up, then signals."""
-    role = Role(operator, "oncall-1", T0 - 62 * 60)
-    return [*r.entries, role, CaughtUp(len(r.entries)), *signals(r, now)]

@@ -18,6 +18,8 @@ from screens.view import View
 from screens.widgets.run_pane import run_tail
 from screens.widgets.timeline import timeline_lines
 from tests.screens import recording as rec
+from tests.screens.recorded_source import played
+from tests.screens.small_runbook import small_runbook
 
 BACKUP_AT = rec.T0 - 3289
 """20:05:11Z."""
@@ -25,7 +27,7 @@ BACKUP_AT = rec.T0 - 3289
 
 def runbook() -> Runbook:
     """The usual window, its migration and its restore by the console's own steps."""
-    book = rec.small_runbook()
+    book = small_runbook()
     phases = tuple(_with_kinds(one) for one in book.phases)
     rollback = book.action("rollback")
     assert rollback is not None
@@ -67,7 +69,7 @@ def window(applied: tuple[str, ...] = (), *, backed: bool = True) -> rec.Recorde
 
 def seen(recorder: rec.Recorder) -> View:
     view = View("oncall-1", clock=lambda: rec.NOW)
-    for event in rec.played(recorder, operator=True):
+    for event in played(recorder, operator=True):
         view.take(event)
     return view
 

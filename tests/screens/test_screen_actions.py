@@ -12,6 +12,7 @@ from probes.probe import Status
 from screens.modals.sheet import Page, Sheet
 from tests.screens import recording as rec
 from tests.screens.conftest import Start
+from tests.screens.small_runbook import small_runbook
 from tests.screens.test_database_text import runbook
 
 
@@ -65,7 +66,7 @@ async def test_esc_at_the_reason_sends_nothing(console: Start) -> None:
 
 def with_own_actions(**keys: str) -> rec.Recorder:
     """The usual window, and three actions that its runbook adds, each on its key."""
-    book = rec.small_runbook()
+    book = small_runbook()
     own = (
         ("clear-cache", "Clear the cache", "f9", "redis-cli FLUSHDB ASYNC"),
         ("scale-up", "Scale the backend up", "f10", "kubectl scale --replicas=6"),
@@ -131,7 +132,7 @@ async def test_a_long_sheet_is_scrolled_by_its_page_keys(console: Start) -> None
 async def test_a_word_that_is_broken_loses_nothing(console: Start) -> None:
     digest = "964c3de2b642f8ae2a0205aee7b3283abd7ccc883b498e505096e60104074c1f"
     path = f"/srv/optibid/backups/of/this/window/{digest}/optibid_20261124_132921.dump"
-    book = rec.small_runbook()
+    book = small_runbook()
     rollback = book.action("rollback")
     assert rollback is not None
     steps = (replace(rollback.steps[0], run=f"sha256sum {path}"), *rollback.steps[1:])

@@ -13,10 +13,11 @@ from optibid_console.runbook.model import Window
 from optibid_console.runbook.secrets import Secrets
 from tests.screens import recording as rec
 from tests.screens.conftest import Start
+from tests.screens.small_runbook import small_runbook
 
 
 def given(name: str, digest: str) -> GivenRunbook:
-    changed = replace(rec.small_runbook(), window=Window("OptiBid production", name))
+    changed = replace(small_runbook(), window=Window("OptiBid production", name))
     found = GivenRunbook()
     found.take("config.toml", Loaded(changed, Secrets(), digest, Path("config.toml")))
     return found
@@ -33,7 +34,7 @@ async def test_the_banner_says_so_and_l_names_each_difference(console: Start) ->
         assert "end the engine (kill 4711; runs under way go on)" in said
         assert "run --accept-runbook" in said
         await it.press("escape")
-        book = to_plain(replace(rec.small_runbook(), window=Window("OptiBid production", "v2.5.0")))
+        book = to_plain(replace(small_runbook(), window=Window("OptiBid production", "v2.5.0")))
         recorder.add(e.RunbookAccepted("other", ("version",), book), actor="oncall-1")
         it.source.push(recorder.entries[-1])
         await it.settle()

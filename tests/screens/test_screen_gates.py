@@ -13,13 +13,14 @@ from screens.view import View
 from screens.widgets.timeline import timeline_lines
 from tests.screens import recording as rec
 from tests.screens.conftest import Start
+from tests.screens.small_runbook import small_runbook
 
 KEY = "phase:migration"
 
 
 def gated(gate: Gate, *facts: e.Fact) -> rec.Recorder:
     """A window that stands before its second phase, which has this gate."""
-    book = rec.small_runbook()
+    book = small_runbook()
     phases = tuple(replace(one, gate=gate) if one.id == "migration" else one for one in book.phases)
     recorder = rec.opened(replace(book, phases=phases))
     recorder.step("1.1a", 20)
@@ -79,7 +80,7 @@ async def test_a_watching_screen_confirms_as_a_second_person(console: Start) -> 
 
 
 async def test_a_jump_says_what_it_skips_and_asks_why(console: Start) -> None:
-    recorder = rec.opened(rec.small_runbook())
+    recorder = rec.opened(small_runbook())
     for step_id in ("1.1a", "1.2a", "2.1a", "2.1b"):
         recorder.step(step_id, 5)
     async with console(recorder) as it:
@@ -153,7 +154,7 @@ async def test_a_timeout_that_asks_is_answered_on_the_gates_sheet(console: Start
 
 
 async def test_an_actions_key_opens_its_gate_first(console: Start) -> None:
-    book = rec.small_runbook()
+    book = small_runbook()
     gate = Gate(second_person=True)
     actions = tuple(replace(one, gate=gate) if one.id == "backup" else one for one in book.actions)
     async with console(rec.opened(replace(book, actions=actions))) as it:

@@ -16,13 +16,14 @@ from screens.modals.sheet import Sheet
 from screens.window_title import title_sequence
 from tests.screens import recording as rec
 from tests.screens.conftest import Start, text_of
+from tests.screens.recorded_source import RecordedSource, played
 
 
 async def test_it_paints_before_the_engine_is_there() -> None:
     connected = asyncio.Event()
-    source = rec.RecordedSource(rec.played(rec.good_day()))
+    source = RecordedSource(played(rec.good_day()))
 
-    async def connect() -> rec.RecordedSource:
+    async def connect() -> RecordedSource:
         await connected.wait()
         return source
 
@@ -55,7 +56,7 @@ class BadRunbook(Exception):
 async def test_a_failed_connect_is_left_for_the_command_line(
     error: Exception, text: str, code: int
 ) -> None:
-    async def connect() -> rec.RecordedSource:
+    async def connect() -> RecordedSource:
         raise error
 
     app = ConsoleApp(connect, "test")

@@ -16,6 +16,7 @@ from optibid_console.source import CaughtUp, Event, FeedDelay, Lost, Role, Snaps
 from optibid_console.state import fold
 from screens.app import ConsoleApp
 from tests.screens import recording as rec
+from tests.screens.recorded_source import RecordedSource, played
 
 LINK = f"optibid://deploy-1:7443/#{'t' * 43}@{'f' * 43}"
 
@@ -25,7 +26,7 @@ class Watched:
 
     def __init__(self, events: Iterable[Event]) -> None:
         self.name = "bob"
-        self._recorded = rec.RecordedSource(events)
+        self._recorded = RecordedSource(events)
         self.push = self._recorded.push
 
     @property
@@ -44,7 +45,7 @@ def seen_from_afar(story: rec.Recorder) -> list[Event]:
     the moment."""
     left_out = (LogLines, Role)
     return [
-        *(one for one in rec.played(story) if not isinstance(one, left_out)),
+        *(one for one in played(story) if not isinstance(one, left_out)),
         Presence(("ann (support)", "bob (sales)")), FeedDelay(23.0),
     ]  # fmt: skip
 
@@ -149,9 +150,9 @@ async def test_a_snapshot_shows_the_same_window_as_its_entries() -> None:
 async def test_the_operator_shares_the_window_and_sees_the_link_once() -> None:
     story = rec.good_day()
     story.add(e.SharingStarted("deploy-1:7443", "f" * 43))
-    source = rec.RecordedSource(rec.played(story), reply=Accepted("a link", 1, LINK))
+    source = RecordedSource(played(story), reply=Accepted("a link", 1, LINK))
 
-    async def connect() -> rec.RecordedSource:
+    async def connect() -> RecordedSource:
         return source
 
     app = ConsoleApp(connect, "OptiBid", clock=lambda: rec.NOW)

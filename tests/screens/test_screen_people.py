@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from optibid_console import commands as c
 from optibid_console import entries as e
+from optibid_console.changed import changed
 from optibid_console.runbook.channels import Channel, ChannelKind, Event
 from tests.screens import recording as rec
 from tests.screens.conftest import Start
+from tests.screens.small_runbook import small_runbook
 
 
 async def test_a_note_says_what_it_is_about_in_the_runbooks_words(console: Start) -> None:
@@ -55,6 +57,17 @@ def escalated(*acknowledged: int) -> rec.Recorder:
     return recorder
 
 
+async def test_the_escalation_says_all_its_times_on_the_windows_clock(console: Start) -> None:
+    recorder = escalated()
+    async with console(recorder) as it:
+        it.app.view.state = changed(it.app.view.state, speed=24.0)
+        it.clock[0] = recorder.entries[-1].at + 100.0
+        it.app.window.tick()
+        await it.settle()
+        assert "Escalation 40:00" in it.seen("banner")
+        assert "DUE for 25:00" in it.seen("banner")
+
+
 async def test_a_acknowledges_the_next_rung_with_whom_to_call_in_sight(console: Start) -> None:
     async with console(escalated()) as it:
         banner = it.seen("banner")
@@ -94,7 +107,7 @@ def untold() -> rec.Recorder:
         "page": Channel("page", ChannelKind.STATUS_PAGE, "https://page.example", on),
         "paging": Channel("paging", ChannelKind.APPRISE, "${PAGING_URL}", on),
     }
-    recorder = rec.migrated(rec.small_runbook(tell=channels))
+    recorder = rec.migrated(small_runbook(tell=channels))
     recorder.add(e.ChannelsSet({"paging": "no value for ${PAGING_URL}"}))
     recorder.add(e.Told(4, "chat", "OptiBid: on hold"))
     recorder.add(e.TellingFailed(4, "page", "OptiBid: on hold", "status 500 [red]", 1, 9999.0))

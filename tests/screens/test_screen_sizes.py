@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from optibid_console import entries as e
+from probes.probe import Status
 from screens.keys import PANES
 from tests.screens import recording as rec
 from tests.screens.conftest import Start
+from tests.screens.small_runbook import INJECTED
 
 
 @pytest.mark.parametrize("size", [(160, 45), (120, 40)])
@@ -95,10 +97,10 @@ async def test_zoom_gives_the_pane_the_screen_and_esc_gives_it_back(console: Sta
 
 async def test_what_others_wrote_is_shown_as_it_is(console: Start) -> None:
     recorder = rec.good_day()
-    nasty = rec.reading("redis", rec.Status.FAILING, "[@click=app.quit]x[/] \x1b[2J\x07", rec.NOW)
+    nasty = rec.reading("redis", Status.FAILING, "[@click=app.quit]x[/] \x1b[2J\x07", rec.NOW)
     recorder.add(e.ProbeChanged(nasty))
     async with console(recorder, size=(200, 50)) as it:
-        assert rec.INJECTED in it.pane("timeline")
+        assert INJECTED in it.pane("timeline")
         assert "[bold]creating[/bold] index" in it.pane("run")
         it.app.window.logs.filter_by("level:error")
         await it.until(lambda: "[red]database is migrating[/red]" in it.pane("logs"))
@@ -108,7 +110,7 @@ async def test_what_others_wrote_is_shown_as_it_is(console: Start) -> None:
             assert "\x07" not in it.pane(pane)
         it.app.window.timeline.reveal("2.1c")
         await it.press("enter")
-        assert rec.INJECTED in str(it.app.screen.query_one("#sheet").border_title).replace("\\", "")
+        assert INJECTED in str(it.app.screen.query_one("#sheet").border_title).replace("\\", "")
 
 
 async def test_ascii_draws_nothing_else_of_its_own(console: Start) -> None:

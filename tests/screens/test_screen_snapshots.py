@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 from optibid_console.signals import LogLines
 from screens.app import ConsoleApp
 from tests.screens import recording as rec
+from tests.screens.recorded_source import RecordedSource, played
 
 
 @pytest.mark.parametrize(
@@ -29,10 +30,10 @@ def test_the_window_looks_as_it_did(
     snap_compare: Callable[..., bool], state: str, size: tuple[int, int]
 ) -> None:
     # Logs are left out: their title shows a rate, which is never the same twice.
-    events = [one for one in rec.played(getattr(rec, state)()) if not isinstance(one, LogLines)]
-    source = rec.RecordedSource(events)
+    events = [one for one in played(getattr(rec, state)()) if not isinstance(one, LogLines)]
+    source = RecordedSource(events)
 
-    async def connect() -> rec.RecordedSource:
+    async def connect() -> RecordedSource:
         return source
 
     app = ConsoleApp(connect, "OptiBid", clock=lambda: rec.NOW)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from optibid_console import entries as e
-from optibid_console.signals import Output
+from optibid_console.signals import Output, Pulse, Sampled
 from optibid_console.source import CaughtUp, Role
+from probes.probe import Status
 from screens.run_output import MAX_LINE, MAX_LINES, RunOutput
 from screens.view import Topic, View
 from tests.screens import recording as rec
@@ -60,10 +61,10 @@ def test_only_what_trips_before_our_eyes_rings() -> None:
 
 def test_the_same_status_waits_for_the_tick_and_a_new_one_does_not() -> None:
     view = seen(rec.good_day())
-    same = rec.reading("postgres", rec.Status.OK, "fine", rec.NOW)
-    assert view.take(rec.Sampled("probe", same)) == frozenset()
-    worse = rec.reading("postgres", rec.Status.FAILING, "refused", rec.NOW)
-    assert Topic.PROBES in view.take(rec.Sampled("probe", worse))
+    same = rec.reading("postgres", Status.OK, "fine", rec.NOW)
+    assert view.take(Sampled("probe", same)) == frozenset()
+    worse = rec.reading("postgres", Status.FAILING, "refused", rec.NOW)
+    assert Topic.PROBES in view.take(Sampled("probe", worse))
 
 
 def test_an_old_reading_is_stale_and_a_missing_one_unknown() -> None:
@@ -78,7 +79,7 @@ def test_an_old_reading_is_stale_and_a_missing_one_unknown() -> None:
 
 def test_the_clock_is_the_engines() -> None:
     view = View(clock=lambda: 1000.0)
-    view.take(rec.Pulse(1060.0, 0.1))
+    view.take(Pulse(1060.0, 0.1))
     assert view.now() == 1060.0
 
 

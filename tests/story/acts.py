@@ -9,7 +9,8 @@ import shutil
 from pathlib import Path
 
 from optibid_console.entries import Outcome
-from tests.story.stage import DBNAME, Stage, step
+from tests.story.settings import DBNAME
+from tests.story.stage import Stage, step
 
 _KEPT = ("host", "state", "run", "config.toml", "a.journal")
 

@@ -11,7 +11,7 @@ from optibid_console.source import CaughtUp, Role
 from optibid_console.state import fold
 from screens.app import ConsoleApp
 from tests.screens.conftest import text_of
-from tests.screens.recording import RecordedSource
+from tests.screens.recorded_source import RecordedSource
 from tests.story.stage import Stage
 
 

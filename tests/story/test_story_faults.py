@@ -4,36 +4,39 @@ way on that leads to the good end."""
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from optibid_console import commands as c
-from optibid_console.cli.action_result import stopped
-from optibid_console.entries import Choice, DatabaseRestored, Outcome
-from optibid_console.permit import permit
+from optibid_console.entries import Outcome
 from optibid_console.plan import preview
 from optibid_console.signals import LockWaits
-from optibid_console.state import WindowState
 from tests.crash.attached import Attached
 from tests.crash.test_broken_journal import needs_mount
 from tests.story.acts import BACKED_UP, BEFORE, DEPLOYED, Acts
-from tests.story.portrait import Portrait, differences
+from tests.story.faults import (
+    backed_up_now,
+    is_back,
+    kill_dump,
+    launched,
+    no_backup,
+    offers_a_retry_and_no_skip,
+    retried,
+    rolled_back,
+    small_disk,
+    start,
+    stops,
+    until,
+)
+from tests.story.portrait import differences
 from tests.story.shown import on_screen
-from tests.story.stage import Stage, allowed
 
 pytestmark = [
     pytest.mark.server("postgis"), pytest.mark.server("sshd"), pytest.mark.usefixtures("home"),
 ]  # fmt: skip
-
 HANGS = """
 for one; do case $one in --file=*) echo "a part of a dump" >"${one#--file=}" ;; esac; done
 case $1 in --version) exec "$real" "$@" ;; esac
@@ -41,7 +44,6 @@ echo $$ >"$(dirname "$0")/pid"
 exec sleep 60
 """
 """A pg_dump that has written something and takes its time."""
-
 BREAKS = """
 case "$*" in *--exit-on-error*) ;; *) exec "$real" "$@" ;; esac
 mkfifo "$0.said"
@@ -58,9 +60,6 @@ done <"$0.said"
 wait $!
 """
 """A pg_restore whose session the server ends once it is well into it."""
-
-
-# The backup
 
 
 async def test_a_dump_that_is_killed_is_no_backup_and_is_made_anew(acts: Acts) -> None:
@@ -94,9 +93,6 @@ async def test_a_backup_that_fills_the_disk_is_none_and_is_made_anew(acts: Acts)
     async with stage.played() as screen:  # somebody has made room
         await retried(screen, "backup1")
         backed_up_now(stage, screen.state)
-
-
-# The migration
 
 
 async def test_a_migration_that_fails_half_way_is_named_and_rolled_back(acts: Acts) -> None:
@@ -139,9 +135,6 @@ async def test_a_migration_that_waits_for_a_lock_names_who_holds_it_and_gives_up
 def blockers(screen: Attached) -> str:
     waits = [one for one in screen.events if isinstance(one, LockWaits) and one.waits]
     return " ".join(each.application for each in waits[-1].waits[0].blockers) if waits else ""
-
-
-# The rollback
 
 
 async def test_a_restore_that_breaks_in_the_middle_leaves_the_database_and_is_done_again(
@@ -234,110 +227,3 @@ async def test_a_previous_release_that_is_gone_darkens_the_lamp_and_is_unpacked_
         subprocess.run(["tar", "-xzf", kept, "-C", stage.host], check=True)
         await retried(screen, "rollback1")
     is_back(stage, acts.backed_up)
-
-
-# How it is asked, and what is asked of each
-
-
-async def start(screen: Attached, action: str) -> None:
-    reply = await screen.send(c.StartAction(action, action))
-    assert isinstance(reply, c.Accepted), reply
-
-
-async def stops(screen: Attached, step_id: str, because: str) -> str:
-    """Wait until the action under way has stopped at that step; the whole reason."""
-    await screen.until(lambda one: one.state.action() and one.state.action().stopped_at_step)
-    action = screen.state.action()
-    assert action.stopped_at_step == step_id, action
-    assert because in action.stopped_reason
-    return action.stopped_reason
-
-
-async def offers_a_retry_and_no_skip(stage: Stage, state: WindowState, said: str) -> Any:
-    """The ways on, as the engine permits them, and as they are on the screens."""
-    action = state.action()
-    ways = {one: permit(state, c.Decide(action.action_run, one, "why not")) for one in Choice}
-    assert ways == {
-        Choice.RETRY: "",
-        Choice.SKIP: f"{action.stopped_at_step} is required: it can't be skipped",
-        Choice.STOP: "",
-    }
-    assert allowed(state, c.StartAction("rollback", "rollback")) is (action.action_id == "migrate")
-    result = stopped(state, action, "again")
-    assert [one.split()[0] for one in result.way_on] == ["retry", "can't", "stop"]
-    seen = await on_screen(stage, asked=True)
-    step_id = action.stopped_at_step
-    for words in (f"{action.action_id} stopped", said, f"retry {step_id}", "can't be skipped",
-                  f"stop {action.action_id} here"):  # fmt: skip
-        assert words in seen, str.__str__(seen)
-    return seen
-
-
-async def retried(screen: Attached, action_run: str) -> None:
-    await screen.send(c.Decide(action_run, Choice.RETRY))
-    await screen.until(
-        lambda one: (
-            one.state.actions[action_run].outcome or one.state.action().stopped_at_step == ""
-        )
-    )
-    await screen.until(
-        lambda one: one.state.actions[action_run].outcome or one.state.action().stopped_at_step
-    )
-    action = screen.state.actions[action_run]
-    assert action.outcome is Outcome.SUCCEEDED, action
-
-
-async def rolled_back(stage: Stage, screen: Attached, backed_up: Portrait) -> None:
-    await start(screen, "rollback")
-    await screen.until(lambda one: one.state.action() is None)
-    action = screen.state.actions["rollback1"]
-    assert action.outcome is Outcome.SUCCEEDED, action
-    is_back(stage, backed_up)
-
-
-def launched(state: WindowState, step_id: str) -> bool:
-    run = state.runs.get(state.step(step_id, "rollback1").run_id)
-    return run is not None and run.launched
-
-
-def is_back(stage: Stage, backed_up: Portrait) -> None:
-    assert differences(backed_up, stage.portrait()) == []
-    assert stage.runs() == "v1"
-    (restored,) = stage.facts(DatabaseRestored)
-    assert stage.databases() == sorted(["optibid", restored.fact.kept_as])
-
-
-def no_backup(stage: Stage, state: WindowState, *left: str) -> None:
-    assert not state.artifacts
-    backups = stage.host / "backups"
-    assert sorted(one.name for one in backups.iterdir()) == list(left)
-    assert "no verified backup of optibid" in permit(state, c.StartAction("migrate", "migrate"))
-
-
-def backed_up_now(stage: Stage, state: WindowState) -> None:
-    made = state.artifacts["optibid"].recorded
-    assert Path(made.path).stat().st_size == made.size_bytes
-    assert allowed(state, c.StartAction("migrate", "migrate"))
-
-
-def kill_dump(stage: Stage) -> None:
-    pid = ""
-    while not pid.endswith("\n"):
-        pid = (stage.programs / "pid").read_text()
-    os.kill(int(pid), signal.SIGKILL)
-
-
-async def until(holds: Any) -> None:
-    async with asyncio.timeout(40):
-        while not holds():
-            await asyncio.sleep(0.02)
-
-
-@contextlib.contextmanager
-def small_disk(path: Path) -> Iterator[None]:
-    path.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "small", path], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", path], check=True)

@@ -18,7 +18,7 @@ from optibid_console.targets.shell_target import ShellTarget
 from optibid_console.targets.ssh import SshTarget
 from optibid_console.targets.target import LinkState, RunSpec
 from tests.servers.docker import DockerServer
-from tests.servers.sshd import Keys, OpenSshServer, asyncssh_server
+from tests.servers.sshd import CuttableLink, Keys, OpenSshServer, asyncssh_server
 
 
 @pytest.fixture(scope="session")
@@ -147,3 +147,13 @@ def processes(word: str) -> list[int]:
         except OSError:
             continue
     return found
+
+
+@pytest.fixture
+async def link(sshd: OpenSshServer, keys: Keys) -> AsyncIterator[CuttableLink]:
+    """A link to sshd that can be cut."""
+    made = CuttableLink(sshd.port)
+    await made.start()
+    keys.know(made.port)
+    yield made
+    await made.stop()

@@ -19,45 +19,12 @@ from optibid_console.engine.telling import Patience, Telling
 from optibid_console.journal.lease import this_engine
 from optibid_console.journal.spilling import SpillingJournal
 from optibid_console.journal.sqlite import SqliteJournal
-from optibid_console.runbook.channels import Channel, ChannelKind, Event
+from optibid_console.runbook.channels import Channel
 from optibid_console.runbook.load import Loaded
 from optibid_console.runbook.model import Runbook, Window
 from optibid_console.runbook.secrets import Secrets
-from optibid_console.state import WindowState
 from tests.servers.page import Page
-
-QUICK = Patience(delays_s=(0.02, 0.05, 0.05, 0.05), grace_s=0.5)
-ON = (Event.HELD, Event.WINDOW_CLOSED)
-
-
-class Silent:
-    """A hub on which nobody listens."""
-
-    def entry(self, entry: e.Entry) -> None: ...
-
-    def signal(self, signal: object) -> None: ...
-
-
-class Desk:
-    """A ledger and the telling that hears it."""
-
-    def __init__(self, ledger: Ledger, telling: Telling) -> None:
-        self.ledger = ledger
-        self.telling = telling
-
-    @property
-    def state(self) -> WindowState:
-        return self.ledger.state
-
-    async def until(self, true: Callable[[WindowState], Any]) -> WindowState:
-        async with asyncio.timeout(60):
-            while not true(self.state):
-                await self.ledger.changed()
-        return self.state
-
-
-def channel(name: str, url: str, **more: Any) -> Channel:
-    return Channel(name, ChannelKind.STATUS_PAGE, url, ON, **more)
+from tests.telling.desk import QUICK, Desk, Silent, all_entries, channel, failures
 
 
 @pytest.fixture
@@ -92,16 +59,6 @@ def desk(tmp_path: Path) -> Callable[..., contextlib.AbstractAsyncContextManager
             await spilling.close()
 
     return opened
-
-
-def failures(heard: list[e.Entry]) -> list[tuple[int, bool]]:
-    return [
-        (one.fact.attempt, one.fact.over) for one in heard if isinstance(one.fact, e.TellingFailed)
-    ]
-
-
-async def all_entries(desk: Desk) -> list[e.Entry]:
-    return await desk.ledger.read(0, 1000)
 
 
 async def test_refused_twice_then_told(desk: Any, page: Page) -> None:
@@ -252,6 +209,7 @@ async def test_a_closed_window_ends_within_the_grace_and_says_what_was_not_told(
         await one.ledger.record(e.Held("slow"), "ada")
         await one.until(lambda state: state.telling.untold)
         await one.ledger.record(e.WindowClosed("abandoned", "enough"), "ada")
+        await one.until(lambda state: len(state.telling.untold) == 2)
         begun = time.monotonic()
         await one.telling.finish()
         assert time.monotonic() - begun < 5

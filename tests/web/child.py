@@ -7,6 +7,8 @@ import signal
 import sys
 import time
 
+from tests.screens.recorded_source import RecordedSource, played
+
 
 def main() -> int:
     token = os.environ["TEST_TOKEN"]
@@ -28,7 +30,6 @@ def main() -> int:
         return 0
     from screens.app import ConsoleApp
     from tests.screens import recording as rec
-    from tests.screens.recording import RecordedSource, played
 
     async def connect() -> RecordedSource:
         return RecordedSource(played(rec.good_day(), operator=False))

@@ -15,7 +15,7 @@ def told(state: WindowState) -> str:
     return f"entry {state.seq}, {hashlib.sha256(repr(state).encode()).hexdigest()}"
 
 
-async def _tell(app: ConsoleApp) -> None:
+async def tell(app: ConsoleApp) -> None:
     app.failure = f"folded: {told(app.view.state)}"
     await _leave(app)
 
@@ -23,5 +23,5 @@ async def _tell(app: ConsoleApp) -> None:
 _leave = ConsoleApp.on_unmount
 
 if __name__ == "__main__":
-    ConsoleApp.on_unmount = _tell  # type: ignore[method-assign]
+    ConsoleApp.on_unmount = tell  # type: ignore[method-assign]
     sys.exit(main())

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from optibid_console.web import page as page_module
 from tests.servers.chromium import Chromium, Tab, chromium
 from tests.web.conftest import WITHIN_S, Served, alive
 
@@ -67,6 +68,18 @@ async def test_a_wrong_token_gets_no_process_and_says_so(browser: Chromium, serv
         await tab.run("document.getElementById('token').focus()")
         await tab.press("optibid://127.0.0.1:7000/#good@aFingerprint\r")
         await tab.until("WATCHING")
+
+
+async def test_who_is_turned_away_while_she_watches_is_told_why_and_asked_for_another_link(
+    browser: Chromium, served: Served
+) -> None:
+    async with browser.tab() as tab:
+        await tab.go(f"{served.base}/#taken-back")
+        await tab.until("it was taken back", "Use another link", of=tab.text)
+        assert "Come back" not in await tab.text()
+        assert served.site.processes == ()
+        await tab.run("document.getElementById('leave').click()")
+        await tab.until("The link or the token that you were given", of=tab.text)
 
 
 async def test_closing_the_page_ends_its_process_within_seconds(
@@ -136,6 +149,27 @@ async def test_a_page_comes_back_by_itself_after_its_connection_was_lost(
         await tab.until("undefined", of=lambda: tab.run("typeof window.theFirst"))
         await tab.until("WATCHING", "run migrations")
         assert len(served.site.processes) == 1
+
+
+@pytest.mark.slow
+async def test_a_tab_that_is_frozen_costs_nothing_and_comes_back_with_the_present(
+    browser: Chromium, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_module, "HEARTBEAT_S", 6.0)
+    async with opened(browser, served) as awake:
+        (first,) = served.site.processes
+        async with opened(browser, served) as tab:
+            (second,) = {*served.site.processes} - {first}
+            await tab.ask("Page.setWebLifecycleState", state="frozen")
+            await served.until(lambda: not alive(second), "its process goes on")
+            await served.until(lambda: served.site.processes == (first,), "the page stays open")
+            await awake.press("q")
+            await awake.until("You only watch: leaving changes nothing")
+            await tab.ask("Page.setWebLifecycleState", state="active")
+            await tab.ask("Emulation.setFocusEmulationEnabled", enabled=True)  # seen
+            await served.until(lambda: len(served.site.processes) == 2, "it stays away")
+            await tab.until("WATCHING", "run migrations")
+        assert first in served.site.processes
 
 
 async def test_who_leaves_stays_out_until_she_comes_back(browser: Chromium, served: Served) -> None:

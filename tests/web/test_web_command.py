@@ -26,11 +26,13 @@ from optibid_console.feed.link import Link, new_token
 from optibid_console.feed.observer import OtherCertificate
 from optibid_console.journal.sqlite import SqliteJournal
 from optibid_console.source import SourceError
+from optibid_console.web.page import Page
 from optibid_console.web.site import NotAdmitted
 from tests.feed.conftest import Window
 from tests.feed.observing import Shared, own_state
 from tests.screens import recording as rec
-from tests.web.conftest import REPOSITORY, WITHIN_S, alive, drawn
+from tests.screens.small_runbook import small_runbook
+from tests.web.conftest import REPOSITORY, WITHIN_S, alive, closing, drawn
 
 
 @pytest.fixture
@@ -113,8 +115,8 @@ async def test_each_person_watches_with_a_token_of_her_own_which_nothing_shows(
         assert wrong.status_code == 403
         assert children(command.process.pid) == []
         assert (await client.post("/enter", json={"token": hers.token})).status_code == 200
-        assert rec.small_runbook().window.name in (await client.get("/window")).text
-        assert rec.small_runbook().window.name not in (await client.get("/")).text
+        assert small_runbook().window.name in (await client.get("/window")).text
+        assert small_runbook().window.name not in (await client.get("/")).text
         async with page(client, base) as ws:
             await drawn(ws, "WATCHING", "Database migration")
             (child,) = children(command.process.pid)
@@ -122,9 +124,14 @@ async def test_each_person_watches_with_a_token_of_her_own_which_nothing_shows(
             limits = Path(f"/proc/{child}/limits").read_text()
             assert re.search(r"Max file size +0 ", limits)
             assert any("(ann)" in one for one in shared.attendance.presence().watching)
-            await shared.listener.turn_away("ann", "this link was revoked")
+            await shared.listener.turn_away("ann", "your link was taken back by carl")
             del shared.passes[hers.token]
-            await drawn(ws, "ENDED", "this link was revoked")
+            assert await closing(ws) == (Page.NOT_LET_IN, "Your link was taken back by carl.")
+        async with asyncio.timeout(WITHIN_S):
+            while alive(child):
+                await asyncio.sleep(0.02)
+        entered = await client.get("/entered")
+        assert entered.json() == {"entered": False}
     command.process.send_signal(signal.SIGTERM)
     said = await command.rest()
     assert command.process.returncode == 128 + signal.SIGTERM

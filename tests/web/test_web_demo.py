@@ -1,4 +1,4 @@
-"""A whole demo window, watched by three: JSON lines, a screen and a browser."""
+"""A whole demo window, watched by three: JSON lines, a terminal and a browser."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,11 +19,10 @@ from optibid_console.cli.web import FeedDoor
 from optibid_console.demo.place import Place
 from optibid_console.entries import entry_from_plain
 from optibid_console.feed.link import parse_link
-from optibid_console.feed.observer import ObserverSource
 from optibid_console.journal.sqlite import SqliteJournal
 from optibid_console.state import WindowState
 from optibid_console.web.site import Listening, Site
-from screens.app import ConsoleApp
+from tests.e2e.terminal import Terminal
 from tests.servers.chromium import Tab, chromium
 from tests.web.conftest import REPOSITORY
 from tests.web.folding_child import told
@@ -108,10 +107,16 @@ async def in_a_browser(link: str, directory: Path) -> AsyncIterator[Tab]:
         await site.close()
 
 
-async def over(app: ConsoleApp) -> None:
-    async with asyncio.timeout(WINDOW_S):
-        while not app.view.ended:
-            await asyncio.sleep(0.1)
+@contextmanager
+def in_a_terminal(link: str) -> Iterator[Terminal]:
+    terminal = Terminal(
+        "watch", link, "--as", "ann", cwd=REPOSITORY, columns=160, rows=45,
+        module="tests.web.folding_watch",
+    )  # fmt: skip
+    try:
+        yield terminal
+    finally:
+        terminal.close()
 
 
 @pytest.mark.slow
@@ -123,22 +128,21 @@ async def test_three_observers_of_a_whole_window_have_the_operator_s_state(
     links = await demo.links()
     lines = tmp_path / "lines.json"
     machine = demo.watched_by_a_machine(links["json"], lines)
-
-    async def connect() -> ObserverSource:
-        return ObserverSource(parse_link(links["screen"]), "ann")
-
-    app = ConsoleApp(connect, "demo")
-    async with in_a_browser(links["browser"], tmp_path) as tab, app.run_test(size=(160, 45)):
-        await tab.until("WATCHING demo's window", "Timeline", within_s=WINDOW_S)
-        await demo.ends()
-        await over(app)
-        assert await asyncio.to_thread(machine.wait, 30) == 0
-        await tab.until("rolled back")
-        await tab.picture(tmp_path / "window.png")
-        await tab.press("q")
-        await tab.until("Leaving closes this screen only")
-        await tab.press("\r")
-        last = await tab.until("folded", of=tab.text)
+    async with in_a_browser(links["browser"], tmp_path) as tab:
+        with in_a_terminal(links["screen"]) as terminal:
+            await tab.until("WATCHING demo's window", "Timeline", within_s=WINDOW_S)
+            await asyncio.to_thread(terminal.until, "WATCHING demo's window", "Timeline")
+            await demo.ends()
+            assert await asyncio.to_thread(machine.wait, 30) == 0
+            await tab.until("rolled back")
+            await tab.picture(tmp_path / "window.png")
+            await tab.press("q")
+            await tab.until("Leaving closes this screen only")
+            await tab.press("\r")
+            last = await tab.until("folded", of=tab.text)
+            seen = await asyncio.to_thread(terminal.until, "ENDED", "closed: rolled back")
+            terminal.press("q\r")  # one piece: Enter is for the sheet that q opens
+            assert await asyncio.to_thread(terminal.ends) == 0
 
     state = await demo.state()
     assert state.closed is not None
@@ -152,5 +156,8 @@ async def test_three_observers_of_a_whole_window_have_the_operator_s_state(
     for entry in entries:
         folded = folded.apply(entry)
     assert folded == state
-    assert app.view.state == state
+    assert told(state) in terminal.raw
+    runbook = state.runbook
+    assert runbook is not None
+    assert [one.title for one in runbook.phases if one.title[:12] not in seen] == []
     assert told(state) in " ".join(last.split())

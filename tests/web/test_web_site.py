@@ -198,7 +198,7 @@ async def test_why_a_screen_ended_is_said_in_plain_text(served: Served) -> None:
     await served.enter("taken-back")
     async with served.page() as page:
         code, why = await closing(page)
-    assert code == Page.LEFT
+    assert code == Page.NOT_LET_IN
     assert why is not None
     assert "it was taken back" in why
     assert "\x1b" not in why

@@ -2,6 +2,8 @@
 // Starts the terminal once its font is there, says why it ended, and comes back by itself.
 
 const said = document.getElementById("said");
+const again = document.getElementById("again");
+const leave = document.getElementById("leave");
 const ways = document.getElementById("ways");
 const terminal = document.getElementById("terminal");
 
@@ -18,9 +20,22 @@ function over(text, mayComeBack) {
   ways.hidden = !mayComeBack;
 }
 
+// Ends early when somebody looks again: a hidden page's timers run late, a frozen one's not at all.
+function pause(ms) {
+  return new Promise((done) => {
+    const over = () => {
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", over);
+      done();
+    };
+    const timer = setTimeout(over, ms);
+    document.addEventListener("visibilitychange", over);
+  });
+}
+
 async function comeBack() {
   for (let wait = 1000; ; wait = Math.min(wait * 2, 15000)) {
-    await new Promise((done) => setTimeout(done, wait * (0.8 + 0.4 * Math.random())));
+    await pause(wait * (0.8 + 0.4 * Math.random()));
     if (document.hidden) continue; // nobody looks: no process needs to run for it
     const answer = await fetch("/entered").then((one) => one.json()).catch(() => null);
     if (answer) {
@@ -32,8 +47,9 @@ async function comeBack() {
 
 function ended(code, reason) {
   if (code === NOT_LET_IN) {
-    over(reason, false);
-    setTimeout(() => location.replace("/"), 3000);
+    over(reason, true);
+    again.hidden = true;
+    leave.textContent = "Use another link";
   } else if (code === LEFT || code === TOO_MANY) {
     over(reason, true);
   } else {
@@ -89,8 +105,8 @@ new MutationObserver((_, observer) => {
   }
 }).observe(document.body, { attributeFilter: ["class"] });
 
-document.getElementById("again").addEventListener("click", () => location.reload());
-document.getElementById("leave").addEventListener("click", async () => {
+again.addEventListener("click", () => location.reload());
+leave.addEventListener("click", async () => {
   await fetch("/leave", { method: "POST" }).catch(() => null);
   location.replace("/");
 });

@@ -108,13 +108,13 @@ async def test_no_first_message_in_time_is_told_from_no_connection(serve):
         await connection.wait_closed()
 
     async with market(quiet) as port:
-        reading = await read(port, first={}, timeout_s=0.3)
+        reading = await read(port, first={}, timeout_s=2)
     assert reading.status is Status.FAILING
-    assert reading.summary.endswith("within 0.3 s: connected, but no first message")
+    assert reading.summary.endswith("within 2 s: connected, but no first message")
 
     port = await serve(hangs)
-    reading = await read(port, timeout_s=0.3)
-    assert reading.summary.endswith("within 0.3 s: not connected")
+    reading = await read(port, timeout_s=2)
+    assert reading.summary.endswith("within 2 s: not connected")
     assert reading.status is Status.FAILING
 
 

@@ -1,0 +1,74 @@
+"""A target that keeps what gets to it, in the place of a real one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from optibid_console.targets.target import (
+    Ending,
+    Launched,
+    OutputChunk,
+    RunEnd,
+    RunEvent,
+    RunSpec,
+)
+from probes.probe import Completed, HostError
+
+LISTING = re.compile(r'cd -- "[^"]*database/migrations" && for file in ')
+
+
+class Recording:
+    """A real target's place: it keeps what gets to it, and each run ends well at once."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.launched: list[RunSpec] = []
+        self.touched: list[str] = []
+
+    async def launch(self, spec: RunSpec) -> bool:
+        self.launched.append(spec)
+        return True
+
+    async def run(self, spec: RunSpec) -> AsyncGenerator[RunEvent, None]:
+        self.launched.append(spec)
+        yield Launched()
+        yield OutputChunk(0, b"something named\n")
+        yield RunEnd(Ending.EXITED, 0)
+
+    async def follow(self, run_id: str, offset: int) -> AsyncGenerator[OutputChunk, None]:
+        self.touched.append(run_id)
+        return
+        yield
+
+    async def ended(self, run_id: str) -> RunEnd | None:
+        self.touched.append(run_id)
+        return RunEnd(Ending.EXITED, 0)
+
+    async def cancel(self, run_id: str, grace_s: float) -> None:
+        self.touched.append(run_id)
+
+    async def clean(self, keep: Any = (), open_windows: Any = ()) -> int:
+        self.touched.append("clean")
+        return 1
+
+    async def execute(self, command: str, **given: Any) -> Completed:
+        # the probes of `with_quiet_probes`, and the listing of migration files
+        assert command == "true" or LISTING.match(command)
+        return Completed(0, b"", b"")
+
+    def stream(self, command: str) -> Any:
+        raise AssertionError(command)
+
+    async def reach(self, host: str, port: int) -> tuple[str, int]:
+        raise HostError(f"{host} isn't there")  # databases are asked, and only asked
+
+    async def knock(self, host: str, port: int) -> None:
+        return
+
+    async def reach_socket(self, path: str) -> str:
+        raise AssertionError(path)
+
+    async def close(self) -> None:
+        return
