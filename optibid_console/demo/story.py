@@ -121,6 +121,8 @@ def _told_to_end() -> Iterator[None]:
     """SIGTERM and SIGHUP end the demo as Ctrl-C does: everything is cleared up."""
 
     def interrupt(number: int, frame: object) -> None:
+        # SIGCONT comes with a hang-up, and Textual would draw on a loop that has ended by then
+        signal.signal(signal.SIGCONT, lambda number, frame: None)
         raise KeyboardInterrupt
 
     before = {one: signal.signal(one, interrupt) for one in (signal.SIGTERM, signal.SIGHUP)}
