@@ -170,6 +170,29 @@ def bodies(db: Connection, journal: str, kinds: Sequence[str]) -> list[dict[str,
     return [json.loads(row[0]) for row in db.execute(query.encode(), (journal, list(kinds)))]
 
 
+def excerpt(
+    db: Connection, journal: str, kinds: Sequence[str], most: int
+) -> list[tuple[float, str, str]]:
+    """`at`, kind and body of entries of these kinds, in order; the server ends what takes too
+    long. Raises `psycopg.Error`."""
+    query = (
+        f"SELECT at, kind, body FROM {SCHEMA}.entries WHERE journal = %s AND kind = ANY(%s) "
+        "ORDER BY seq LIMIT %s"
+    )
+    with db.transaction():
+        db.execute(b"SET LOCAL statement_timeout = 5000")
+        return db.execute(query.encode(), (journal, list(kinds), most)).fetchall()
+
+
+def before(db: Connection, journal: str, most: int) -> list[str]:
+    """The names of the other real windows with the same title, the newest first."""
+    query = (
+        f"SELECT name FROM {SCHEMA}.journals WHERE NOT rehearsal AND name <> %s AND title = "
+        f"(SELECT title FROM {SCHEMA}.journals WHERE name = %s) ORDER BY made_at DESC LIMIT %s"
+    )
+    return [str(row[0]) for row in db.execute(query.encode(), (journal, journal, most))]
+
+
 def head(db: Connection, journal: str) -> tuple[int, str]:
     """The last entry's number and hash, checked. Raises `JournalError`."""
     query = f"{_SELECT} ORDER BY seq DESC LIMIT 2"
