@@ -296,25 +296,3 @@ async def test_watch_prints_a_teams_window_as_json_without_a_config(
     assert [one["hash"] for one in entries] == [
         one.hash for one in places.entries_of(place.journal)
     ]
-
-
-async def test_a_window_knows_how_long_the_steps_of_the_one_before_took(
-    place: Any, team: Team
-) -> None:
-    engine = await place.engine("--as", "ann")
-    whole, place.journal = place.journal, places.newest(place.journal)
-    async with place.attached() as ann:
-        await ann.send(RunStep("1.1"))
-        await ann.until(lambda one: one.state.step("1.1").status is StepStatus.DONE)
-        first = ann.state.window_id
-        assert ann.state.earlier is None
-        assert isinstance(await ann.send(CloseWindow("abandoned", "again")), Accepted)
-    assert await place.end(engine, 0) == 0
-    place.journal = whole
-    engine = await place.engine("--as", "ann")
-    place.journal = places.newest(whole)
-    async with place.attached() as ann:
-        await ann.until(lambda one: one.state.earlier)
-        assert ann.state.earlier.windows == (first,)
-        assert ann.state.earlier.steps["1.1"].seconds > 0
-    assert await place.end(engine) == 0
