@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from optibid_console.entries import Entry, Fact, OperatorTook, Unread, plain_fact, seal_plain
-from optibid_console.journal import file, postgres_link, postgres_table, present
+from optibid_console.journal import entry_row, postgres_link, postgres_table, present
 from optibid_console.journal.journal import JournalAway, JournalError, JournalWentBack
 from optibid_console.journal.lease import Deposed, EngineId, Held, Lease
 from optibid_console.journal.postgres_link import CONNECT_S, LIMIT_S, Connection
@@ -96,7 +96,7 @@ class PostgresJournal:
     async def read(self, after: int, limit: int) -> list[Entry]:
         journal = self.address.window
         found = await self._do("read", lambda db: postgres_table.read(db, journal, after, limit))
-        return [file.entry_of(row) for row in found]
+        return [entry_row.entry_of(row) for row in found]
 
     def head(self) -> tuple[int, str]:
         return self._head
