@@ -73,7 +73,7 @@ def claimed(record: EngineRecord, *, take_over: bool = False) -> Iterator[None]:
                 f"another engine{who} runs the window in {record.journal}: "
                 f"`{paths.APP} attach {record.journal}` comes to it"
             )
-        time.sleep(0.02)
+        time.sleep(0.02)  # `engine` comes here before it has an event loop
     try:
         lock.write(json.dumps(to_plain(record)))
         yield

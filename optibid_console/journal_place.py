@@ -15,7 +15,7 @@ _DEFAULT_PORT = 5432
 _WINDOW = "window"
 _LIBPQ = (
     "channel_binding", "gssencmode", "host", "sslcert", "sslcrl", "sslkey", "sslmode",
-    "sslrootcert",
+    "sslrootcert", "target_session_attrs",
 )  # fmt: skip
 """What a URL's query may say besides `window` (PostgreSQL manual, 34.1.2)."""
 
@@ -42,6 +42,8 @@ class Address:
     """The journal's name in that database; empty: the one that is open, or a new one."""
     options: tuple[tuple[str, str], ...] = ()
     """libpq's keywords for the connection's security, in order."""
+    others: tuple[tuple[str, int], ...] = ()
+    """More hosts and ports of the same cluster: of its standbys."""
 
     def __str__(self) -> str:
         user = f"{quote(self.user, safe='')}@" if self.user else ""
@@ -49,21 +51,28 @@ class Address:
         socket = self.host.startswith("/")
         if socket:
             given.insert(0, ("host", self.host))
-        host = "" if socket else f"[{self.host}]" if ":" in self.host else self.host
+        hosts = "" if socket else f"{_bracketed(self.host)}:{self.port}"
+        hosts += "".join(f",{_bracketed(host)}:{port}" for host, port in self.others)
+        if socket:
+            hosts = f":{self.port}"
         if self.window:
             given.append((_WINDOW, self.window))
         query = f"?{urlencode(given, safe='/')}" if given else ""
-        return f"postgresql://{user}{host}:{self.port}/{quote(self.dbname, safe='')}{query}"
+        return f"postgresql://{user}{hosts}/{quote(self.dbname, safe='')}{query}"
 
     @property
     def server(self) -> str:
         """The database for people, without what only the connection needs."""
-        return f"{self.dbname} at {self.host}:{self.port}"
+        others = "".join(f", {host}:{port}" for host, port in self.others)
+        return f"{self.dbname} at {self.host}:{self.port}{others}"
 
     @property
     def identity(self) -> str:
         """The same text for every way in which the same journal is written."""
-        return "\0".join(("postgresql", self.host, str(self.port), self.dbname, self.window))
+        others = (f"{host}:{port}" for host, port in self.others)
+        return "\0".join(
+            ("postgresql", self.host, str(self.port), self.dbname, self.window, *others)
+        )
 
     def named(self, window: str) -> Address:
         """The journal of this name in the same database."""
@@ -87,7 +96,7 @@ def parse_address(text: str) -> Address:
     form = "postgresql://[USER@]HOST[:PORT]/DATABASE[?window=NAME]"
     try:
         parts = urlsplit(text)
-        port = parts.port or _DEFAULT_PORT
+        first, *more = (_host_and_port(one) for one in parts.netloc.rpartition("@")[2].split(","))
         given = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
         raise BadPlace(f"this PostgreSQL address can't be read: write {form}") from None
@@ -104,15 +113,30 @@ def parse_address(text: str) -> Address:
             f"{', '.join((_WINDOW, *_LIBPQ))}"
         )
     dbname = unquote(parts.path.removeprefix("/"))
-    host = unquote(parts.hostname or "") or asked.pop("host", "")
+    host = unquote(first[0]) or asked.pop("host", "")
     window = asked.pop(_WINDOW, "")
     if not host or not dbname or "/" in dbname or "," in host or parts.fragment:
-        raise BadPlace(f"a journal's address names one host and one database: write {form}")
+        raise BadPlace(f"a journal's address names a host and one database: write {form}")
+    if any(not one or "/" in one for one, _ in more) or (more and host.startswith("/")):
+        raise BadPlace(f"a journal's address names its hosts as HOST:PORT,HOST:PORT: write {form}")
+    if more:  # which of them takes entries is the server's to say
+        asked.setdefault("target_session_attrs", "read-write")
     if window and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", window):
         raise BadPlace(
             f"window={one_line(window, 40)!r}: a window's name has letters, digits, `.`, `_` "
             "and `-`, at most 100 of them"
         )
     return Address(
-        host, port, dbname, unquote(parts.username or ""), window, tuple(sorted(asked.items()))
-    )
+        host, first[1], dbname, unquote(parts.username or ""), window,
+        tuple(sorted(asked.items())), tuple(more),
+    )  # fmt: skip
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    """Raises `ValueError`."""
+    parts = urlsplit(f"//{text}")
+    return unquote(parts.hostname or ""), parts.port or _DEFAULT_PORT
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -11,6 +11,7 @@ from optibid_console.launch_clock import format_span
 from optibid_console.runbook.model import StepKind
 from optibid_console.state import DatabaseState, WindowState
 from optibid_console.units import format_bytes
+from probes.text import counted
 
 _TABLES = 6
 
@@ -52,7 +53,7 @@ def _lines(state: WindowState, name: str, now: float, newest: Cost | None) -> It
         yield f"{name} returns to its backup; what is lost was never measured"
         return
     moment = datetime.fromtimestamp(cost.since, UTC).strftime("%H:%M:%SZ")
-    amount = f"{cost.transactions:,} transaction{'' if cost.transactions == 1 else 's'}"
+    amount = counted(cost.transactions, "transaction")
     wal = format_bytes(cost.wal_bytes)
     verb = "was known last" if cost.problem else "measured"
     yield (
@@ -68,7 +69,7 @@ def _rows(cost: Cost) -> Iterator[str]:
         return
     tables = sorted(cost.rows, key=lambda one: (-sum(cost.rows[one]), one))
     said = "; ".join(f"{one} {_counts(cost.rows[one])}" for one in tables[:_TABLES])
-    more = f"; {len(tables) - _TABLES} more tables" if len(tables) > _TABLES else ""
+    more = f"; {counted(len(tables) - _TABLES, 'more table')}" if len(tables) > _TABLES else ""
     least = "at least " if cost.restarted else ""
     yield f"rows changed since: {least}{said}{more}"
 

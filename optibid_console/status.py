@@ -13,7 +13,7 @@ from optibid_console.journal_place import Place
 from optibid_console.launch_clock import format_offset, format_span, read_clock
 from optibid_console.state import WindowState
 from probes.probe import Status as ReadingStatus
-from probes.text import one_line
+from probes.text import counted, one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def lines(status: WindowStatus) -> Iterator[str]:
     engine = status.engine
     runs = f"engine {engine.pid} on {engine.host}" if engine else "no engine runs"
     yield _joined(f"operator {status.operator or 'nobody'}", runs)
-    yield _joined(f"journal {status.journal}", f"{status.entries} entries")
+    yield _joined(f"journal {status.journal}", counted(status.entries, "entry", "entries"))
 
 
 def _health(status: WindowStatus) -> Iterator[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from optibid_console.entries import Outcome
+from optibid_console.runbook.model import Runbook, StepKind
 
 if TYPE_CHECKING:
     from optibid_console.state import WindowState
@@ -36,7 +37,8 @@ def begun_since_undone(
 
 def undone_by(state: WindowState, action_run: str) -> tuple[str, ...]:
     """The phases' steps that a rollback has undone once it succeeds: begun since the last one,
-    and undone by steps of it of which at least one was done and none was skipped."""
+    and undone by steps of it of which at least one was done and none was skipped; and what only
+    looked at those."""
     runbook, under_way = state.runbook, state.actions.get(action_run)
     action = runbook.action(under_way.action_id) if runbook and under_way else None
     if runbook is None or under_way is None or action is None:
@@ -48,8 +50,26 @@ def undone_by(state: WindowState, action_run: str) -> tuple[str, ...]:
         done = state.step(step.id, action_run).outcome is Outcome.SUCCEEDED
         for undone in begun_since_undone(state, action.id, step.undoes, action_run):
             outcomes.setdefault(undone, set()).add(done)
-    return tuple(
+    gone = tuple(
         step_id
         for step_id, done in outcomes.items()
         if done == {True} and runbook.phase_of(step_id) is not None
+    )
+    return (*gone, *_looked_at(state, runbook, gone))
+
+
+def _looked_at(state: WindowState, runbook: Runbook, undone: tuple[str, ...]) -> tuple[str, ...]:
+    """The waits and the read-only steps of the phases that were begun after one of `undone`: what
+    they found healthy is gone, and what comes in its place has to be judged anew. One that
+    records a fact stays: the fact is known."""
+    started = {run.step_id: run.started_seq for run in state.runs.values()}
+    first = min((started[one] for one in undone if one in started), default=None)
+    if first is None:
+        return ()
+    return tuple(
+        step.id
+        for _, step in runbook.steps()
+        if step.id not in undone
+        and (step.kind is StepKind.WAIT or (step.read_only and not step.record))
+        and started.get(step.id, 0) > first
     )

@@ -15,7 +15,7 @@ import docker.errors
 from probes.deadline import time_left_s
 from probes.docker_api import DockerApi, find_container, find_service, name_of
 from probes.probe import Host, ProbeError, Reading, Status
-from probes.text import one_line
+from probes.text import counted, one_line
 
 Measure = Literal["", "cpu", "memory", "memory_percent"]
 UNITS: Mapping[str, str] = {"cpu": "percent", "memory": "bytes", "memory_percent": "percent"}
@@ -93,9 +93,15 @@ def judge(seen: Seen, expect: ContainerExpect, previous: Seen | None) -> tuple[S
     if expect.image and (words := _image(seen, expect.image)):
         return Status.FAILING, words
     if expect.max_restarts is not None and seen.restarts > expect.max_restarts:
-        return Status.FAILING, f"restarted {seen.restarts} times, at most {expect.max_restarts}"
+        return (
+            Status.FAILING,
+            f"restarted {counted(seen.restarts, 'time')}, at most {expect.max_restarts}",
+        )
     if previous is not None and previous.id == seen.id and seen.restarts > previous.restarts:
-        return Status.WARN, f"restarted since the last look, {seen.restarts} times in all"
+        return (
+            Status.WARN,
+            f"restarted since the last look, {counted(seen.restarts, 'time')} in all",
+        )
     health = f", {seen.health}" if seen.health else ""
     return Status.OK, f"{seen.state}{health}"
 

@@ -78,7 +78,7 @@ async def take(probe: Probe, timeout_s: float) -> Reading:
                 reading = await probe.read()
     except TimeoutError:
         return failed(f"no answer within {timeout_s:g} s")
-    except ProbeError as error:
+    except (ProbeError, HostError) as error:
         return failed(str(error))
     except Exception as error:  # a probe's bug must not end the engine; it is shown instead
         return failed(f"{type(error).__name__}: {error}")

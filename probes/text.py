@@ -41,3 +41,8 @@ def plain_line(text: str, limit: int = 500) -> str:
     text = _INVISIBLE.sub("", _ESCAPE.sub("", text[: limit * 64])).expandtabs(8)
     text = _CONTROL.sub("", text).rstrip()
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """`1 row`, `2,000 rows`, `0 entries`: a count with its noun, also where it is one."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

@@ -16,7 +16,7 @@ from textual.screen import Screen
 from optibid_console.signals import LogLines, Missed, Sampled
 from optibid_console.source import Ended, Event, Role, Source, SourceError
 from screens.glyphs import use_ascii
-from screens.keys import KEYS
+from screens.keys import KEYS, LEAVE
 from screens.offers import Offers
 from screens.opening import Opening
 from screens.sanitise import clean_text
@@ -315,6 +315,26 @@ class ConsoleApp(App[None]):
     def leave(self, text: str = "") -> None:
         self.farewell = text
         self.exit()
+
+    async def action_quit(self) -> None:
+        """Ctrl+Q."""
+        self._leave_by_key()
+
+    def action_help_quit(self) -> None:
+        """Ctrl+C; in a page it copies."""
+        if self.saves_files:
+            self._leave_by_key()
+
+    def _leave_by_key(self) -> None:
+        """What `q` does, and the second time out."""
+        if isinstance(self.screen, Opening):
+            self.exit()
+        elif self.screen is self.window:
+            self.start(self.operator.people.leave)
+        elif getattr(self.screen, "sheet_title", "") == LEAVE:
+            self.exit()
+        else:
+            self.say("Esc goes back, then q leaves")
 
     def action_start_action(self, action_id: str) -> None:
         self.start(lambda: self.operator.running.start_action(action_id))

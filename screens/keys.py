@@ -12,6 +12,8 @@ TITLES = {
     "timeline": "Timeline", "checklist": "Checklist", "logs": "Logs", "run": "Run",
     "probes": "Probes", "metrics": "Metrics",
 }  # fmt: skip
+LEAVE = "Leave"
+"""The title of the sheet of `q`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ _TOPICS: dict[type[Any], frozenset[Topic]] = {
     e.WindowOpened: EVERYTHING,
     e.FactRecorded: frozenset({Topic.HEADER}),
     e.ItemMarked: frozenset({Topic.CHECKLIST}),
-    e.NoteWritten: frozenset({Topic.TIMELINE, Topic.CHECKLIST, Topic.PROBES}),
+    e.NoteWritten: frozenset({Topic.TIMELINE, Topic.CHECKLIST, Topic.PROBES, Topic.BANNER}),
     e.ProbeChanged: frozenset({Topic.HEADER, Topic.PROBES, Topic.CHECKLIST}),
     e.BaselineTaken: frozenset({Topic.METRICS}),
     **dict.fromkeys(

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 THREE_COLUMNS = 120
 """From so many columns on, all panes are seen at once."""
+HOME = "timeline"
+"""The pane that a screen starts in, and where Esc ends."""
 SHORT = 9
 """Below so many rows, there is no pane bar and one header line."""
 
@@ -55,7 +57,7 @@ class WindowScreen(Screen[None]):
         self.metrics = MetricsPanel(id="metrics")
         self.pane_bar = PaneBar(view)
         self.footer = Footer(view)
-        self.current = "timeline"
+        self.current = HOME
         self.zoomed = False
 
     @property
@@ -201,13 +203,15 @@ class WindowScreen(Screen[None]):
         self.go_to(self.current)
 
     def action_back(self) -> None:
-        """Out of the zoom; else the pane goes back to what it shows by itself."""
+        """Out of the zoom; else the pane goes back to what it shows by itself; else back home.
+
+        Who pressed Enter on a step that runs is in the run pane, where Enter starts nothing."""
         if self.zoomed:
             self.action_zoom()
             return
         widget = self.pane(self.current)
-        if isinstance(widget, Pane):
-            widget.release()
+        if not (isinstance(widget, Pane) and widget.release()):
+            self.go_to(HOME)
         self._tell_footer()
 
     # What keys set going

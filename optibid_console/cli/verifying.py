@@ -9,7 +9,7 @@ from argparse import Namespace
 from optibid_console import paths
 from optibid_console.codec import to_plain
 from optibid_console.journal import places, spill
-from probes.text import one_line
+from probes.text import counted, one_line
 
 
 def verify(options: Namespace) -> int:
@@ -38,7 +38,8 @@ def verify(options: Namespace) -> int:
         print(f"✗ {journal}: {one_line(found.problem, 400)}")
         print(f"  whole up to {found.entries}:{found.head}")
     else:
-        print(f"✓ {journal}: {found.entries} entries, each follows the one before")
+        entries = counted(found.entries, "entry", "entries")
+        print(f"✓ {journal}: {entries}, each follows the one before")
         print(f"  head {found.entries}:{found.head}")
     for one in aside:
         print(f"{'✗' if one.problem else '!'} {one.path}: {one_line(one.said(), 400)}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from optibid_console.database.migrations import Migrations
 from optibid_console.entries import MigrationsRead, Outcome
+from probes.text import counted
 
 _NAMED = 3
 
@@ -79,7 +80,7 @@ def _left(done: Migrated) -> Iterator[str]:
         yield "the schema is as before"
         return
     count = len(done.changes)
-    yield f"{count} schema change{'s' if count > 1 else ''}" + (
+    yield counted(count, "schema change") + (
         "" if done.whole else f" ({', '.join(done.changes[:_NAMED])}{', …' * (count > _NAMED)})"
     )
 

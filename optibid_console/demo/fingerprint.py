@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from probes.text import counted
+
 _COLUMNS = """
 SELECT table_name, string_agg(column_name || ' ' || data_type, ', ' ORDER BY ordinal_position)
 FROM information_schema.columns WHERE table_schema = 'public' GROUP BY table_name
@@ -64,6 +66,6 @@ def differences(before: Fingerprint, after: Fingerprint) -> Iterator[str]:
         elif was_there.columns != is_there.columns:
             yield f"table {name}: columns were {was_there.columns}; are {is_there.columns}"
         elif was_there.rows != is_there.rows:
-            yield f"table {name}: had {was_there.rows} rows; has {is_there.rows}"
+            yield f"table {name}: had {counted(was_there.rows, 'row')}; has {is_there.rows:,}"
         else:
             yield f"table {name}: its {is_there.rows} rows are not the same"

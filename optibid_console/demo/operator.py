@@ -16,6 +16,7 @@ from optibid_console.plan import next_move
 from optibid_console.runbook.model import ROLLBACK, CheckItem, Runbook
 from optibid_console.state import ActionState, StepStatus, WindowState
 from probes.probe import Status
+from probes.text import counted
 
 ATTEMPTS = 2
 """How often a step is tried before the operator gives up."""
@@ -81,7 +82,7 @@ def _step_to_run(runbook: Runbook, state: WindowState, now: float) -> Command | 
         return None
     step = state.step(move.step_id)
     if step.status is StepStatus.FAILED and step.attempt >= ATTEMPTS:
-        raise GivenUp(f"step {move.step_id} failed {step.attempt} times: {step.reason}")
+        raise GivenUp(f"step {move.step_id} failed {counted(step.attempt, 'time')}: {step.reason}")
     return RunStep(move.step_id)
 
 

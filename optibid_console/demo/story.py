@@ -6,11 +6,12 @@ import argparse
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from optibid_console.engine_process import Wanted, find_or_start
 from optibid_console.engine_record import find
 from optibid_console.feed.client import FeedSource
 from optibid_console.feed.link import split_address
+from optibid_console.paths import APP
 from optibid_console.source import SourceError
 
 WINDOW = "OptiBid demo"
@@ -65,7 +67,9 @@ def main(argv: list[str]) -> int:
 
 
 def say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    """Say it, if there is still a terminal: one that was closed stops no clearing up."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -117,6 +121,8 @@ def _told_to_end() -> Iterator[None]:
     """SIGTERM and SIGHUP end the demo as Ctrl-C does: everything is cleared up."""
 
     def interrupt(number: int, frame: object) -> None:
+        # SIGCONT comes with a hang-up, and Textual would draw on a loop that has ended by then
+        signal.signal(signal.SIGCONT, lambda number, frame: None)
         raise KeyboardInterrupt
 
     before = {one: signal.signal(one, interrupt) for one in (signal.SIGTERM, signal.SIGHUP)}
@@ -207,13 +213,18 @@ def _on_screen(stack: Stack, given: argparse.Namespace) -> int:
 
 def _stay(stack: Stack) -> None:
     """The person left the screen but not the window: keep the stack until she ends it."""
-    say(f"demo: the window goes on; `optibid-console attach {stack.place.journal}` comes back")
+    say(f"demo: the window goes on; `{program()} attach {stack.place.journal}` comes back")
     say("demo: Ctrl-C ends it with its stack")
     try:
         while find(stack.place.journal) is not None:
             time.sleep(_LOOK_S)  # the engine is another process: there is no event to wait for
     except KeyboardInterrupt:
         say("demo: ended; nothing of it is left")
+
+
+def program() -> str:
+    """How a person calls this program: by its name where that is found, else by its path."""
+    return APP if shutil.which(APP) else sys.argv[0]
 
 
 def _not_back(stack: Stack, before: Fingerprint) -> Iterator[str]:

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -17,6 +17,7 @@ from optibid_console import paths
 from optibid_console.engine.ledger import Ledger
 from optibid_console.journal.excerpt import excerpt
 from optibid_console.journal.journal import JournalError
+from optibid_console.journal_place import Address, Place
 from optibid_console.runbook.model import Runbook, StepKind
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ MOST_WINDOWS = 5
 """The medians are of so many windows at most."""
 MOST_BYTES = 256_000_000
 """A longer journal isn't read: it would take seconds."""
+MOST_S = 30.0
+"""After so many seconds no other journal is looked into."""
 _KINDS = (
     e.WindowOpened,
     e.RunbookAccepted,
@@ -39,8 +42,10 @@ _KINDS = (
 class Earlier:
     """Looks at earlier windows once, when an engine starts."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, team: Address | None = None) -> None:
+        """`team`: the window's journal, where a team's database keeps it and those before."""
         self._ledger = ledger
+        self._team = team
 
     async def run(self) -> None:
         """Record what they measured, if that isn't known yet. A rehearsal needs it too."""
@@ -48,8 +53,11 @@ class Earlier:
         if book is None or state.closed is not None:
             return
         found = await asyncio.to_thread(
-            lambda: measured_before(book, state.window_id, journals_beside(self._ledger.path))
-        )
+            lambda: measured_before(
+                book, state.window_id,
+                [*journals_in(self._team), *journals_beside(self._ledger.path)],
+            )
+        )  # fmt: skip
         if found is not None and found != state.earlier:
             await self._ledger.keep(found)
 
@@ -81,11 +89,12 @@ def command_digest(on: str, cwd: str, run: str) -> str:
 
 
 def measured_before(
-    runbook: Runbook, window_id: str, journals: list[Path]
+    runbook: Runbook, window_id: str, journals: Sequence[Place]
 ) -> e.WindowsMeasured | None:
     """The medians of the last windows of this name, for steps that are still the same; None:
     there is nothing. Reads files: call it in a thread."""
     windows: list[_Window] = []
+    ends = time.monotonic() + MOST_S
     for path in journals[:MOST_JOURNALS]:
         window = _read(path, runbook.window.name)
         known = [one.window_id for one in windows]
@@ -93,7 +102,7 @@ def measured_before(
             continue
         if _same(window, runbook):
             windows.append(window)
-        if len(windows) == MOST_WINDOWS:
+        if len(windows) == MOST_WINDOWS or time.monotonic() > ends:
             break
     steps = _medians([_same(one, runbook) for one in windows])
     if not steps:
@@ -125,6 +134,22 @@ def _same(window: _Window, runbook: Runbook) -> dict[str, _Took]:
     return found
 
 
+def journals_in(team: Address | None) -> list[Address]:
+    """The journals of earlier windows in a team's database, the newest first; none while it is
+    away. Asks a server: call it in a thread."""
+    if team is None:
+        return []
+    from optibid_console.journal import postgres_link, postgres_table
+
+    try:
+        with postgres_link.reading(team) as db:
+            return [team.named(name) for name in
+                    postgres_table.before(db, team.window, MOST_JOURNALS)]  # fmt: skip
+    except JournalError as error:
+        log.warning("earlier windows can't be read for the estimates: %s", error)
+        return []
+
+
 def journals_beside(own: Path) -> list[Path]:
     """The journals in the windows' directory and beside the window's own, the newest first."""
     found: dict[Path, float] = {}
@@ -139,7 +164,7 @@ def journals_beside(own: Path) -> list[Path]:
     return sorted(found, key=lambda one: found[one], reverse=True)
 
 
-def _read(path: Path, name: str) -> _Window | None:
+def _read(path: Place, name: str) -> _Window | None:
     """What a journal says of a window of this name; None: it is another's, a rehearsal's, or
     can't be read, which is no reason to have no estimate at all."""
     window = _Window()
@@ -161,7 +186,7 @@ def _read(path: Path, name: str) -> _Window | None:
                 by_hand = runs.get(str(body["run_id"]), StepKind.MANUAL) == StepKind.MANUAL
                 if not by_hand:
                     _keep(window, body, restored, at)
-            time.sleep(0)  # the loop's thread may want its turn
+            time.sleep(0)  # in `to_thread`: the loop's thread may want its turn
     except (JournalError, KeyError, TypeError, ValueError, AttributeError) as error:
         log.warning("%s can't be read for the estimates: %s", path, error)
         return None

@@ -71,6 +71,7 @@ class Engine:
         self._judge = Judge(runbook, ledger, self._observers)
         self._tails = Tails(loaded, targets, ledger)
         self._databases = databases_of(loaded, ledger, targets)
+        self._team = journal[0] if journal else None
         self._own = OwnDatabase(*journal, self._databases) if journal else None
         self._steps = StepRunner(
             runbook,
@@ -121,7 +122,7 @@ class Engine:
         """
         for work in (
             Measures(self.ledger).run,
-            Earlier(self.ledger).run,
+            Earlier(self.ledger, self._team).run,
             self._observers.run,
             self._judge.run,
             self._gates.run,

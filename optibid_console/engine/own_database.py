@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import logging
 from collections.abc import Mapping
+from pathlib import Path
 
+from optibid_console import paths
 from optibid_console.engine.operations.databases import Database, DatabaseAway
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.postgres_table import IDENTITY, Identity
@@ -12,8 +16,12 @@ from optibid_console.journal_place import Address
 from probes.probe import HostError
 
 FIRST_S = 3.0
-"""An engine that starts waits so long for the databases' answers; what comes later still counts."""
+"""A window's first engine here waits so long for the databases' answers; what comes later still
+counts."""
 _AGAIN_S = 5.0
+
+
+log = logging.getLogger(__name__)
 
 
 class SameDatabase(JournalError):
@@ -30,9 +38,20 @@ class OwnDatabase:
         self._journal = journal
         self._identity = identity
         self._left = dict(databases)
+        stem = paths.beside(journal)
+        self._asked = stem.with_name(f"{stem.name}.asked")
+        """Which databases an engine of this window has waited for here, answer or not."""
 
     async def check(self) -> None:
-        """Those that answer soon. Raises `SameDatabase`."""
+        """Those that answer soon; one that an earlier engine here waited for holds up no start
+        any more. Raises `SameDatabase`."""
+        named = _digest(self._left)
+        if not self._left or await asyncio.to_thread(_text, self._asked) == named:
+            return
+        await self._wait()
+        await asyncio.to_thread(_write, self._asked, named)
+
+    async def _wait(self) -> None:
         task = asyncio.gather(*map(self._ask, tuple(self._left)))
         done, _ = await asyncio.wait({task}, timeout=FIRST_S)
         if done:
@@ -62,3 +81,24 @@ class OwnDatabase:
                 "database, best on another server"
             )
         self._left.pop(name, None)
+
+
+def _digest(databases: Mapping[str, Database]) -> str:
+    """Of what the runbook says of them: one that is changed is waited for again."""
+    said = sorted(repr(one.spec) for one in databases.values())
+    return hashlib.sha256("\0".join(said).encode()).hexdigest()
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.write_text(text)
+    except OSError as error:  # then the next start waits too
+        log.warning("%s can't be written: %s", path, error)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from optibid_console.entries import GENESIS
-from optibid_console.journal import file
+from optibid_console.journal import entry_row, file
 from optibid_console.journal.explaining import explain, is_damage
 
 _BEFORE_ALL = float("-inf")
@@ -42,7 +42,7 @@ def verify(path: Path, noted: tuple[int, str] | None = None) -> Verified:
 
 
 def walk(
-    rows: Iterable[file.Row],
+    rows: Iterable[entry_row.Row],
     noted: tuple[int, str] | None = None,
     after: tuple[int, str] = (0, GENESIS),
 ) -> Verified:
@@ -67,14 +67,14 @@ def walk(
     return Verified(good, head)
 
 
-def _problem(row: file.Row, good: int, head: str) -> str:
+def _problem(row: entry_row.Row, good: int, head: str) -> str:
     seq = row[0]
     if seq <= good:
         return f"an entry numbered {seq} was inserted before entry {good + 1}"
     if seq != good + 1:
         return f"entry {good + 1} is missing: after {good} comes {seq}"
     try:
-        whole = file.digest(row) == row[7]
+        whole = entry_row.digest(row) == row[7]
     except ValueError as error:
         return f"entry {seq} was changed: it can't be read ({error})"
     if not whole:

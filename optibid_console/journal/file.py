@@ -5,19 +5,15 @@ Everything here blocks; `journal.sqlite` runs it in a thread.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-from optibid_console.codec import canonical
-from optibid_console.entries import GENESIS, Entry, Plain, fact_from_plain, plain_fact
-from optibid_console.journal import durable
+from optibid_console.entries import Entry
+from optibid_console.journal import durable, entry_row
 from optibid_console.journal.explaining import explain, not_a_journal
 from optibid_console.journal.journal import JournalError
 
@@ -58,11 +54,7 @@ FROM entries WHERE kind = 'operator-took'
 """
 _MIGRATIONS: tuple[tuple[str, ...], ...] = ((), (_LEASE, _FIRST_LEASE))
 """What makes format n+1 of format n, n counted from 0; the first one is `_initialise`'s."""
-COLUMNS = ("seq", "at", "mono", "actor", "kind", "body", "prev", "hash")
-SELECT = f"SELECT {', '.join(COLUMNS)} FROM entries"
-Row = tuple[Any, ...]
-_DECODER = json.JSONDecoder()
-_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+SELECT = f"SELECT {', '.join(entry_row.COLUMNS)} FROM entries"
 
 
 def connect(path: Path, *, create: bool, writable: bool) -> sqlite3.Connection:
@@ -94,80 +86,11 @@ def connect(path: Path, *, create: bool, writable: bool) -> sqlite3.Connection:
     return connection
 
 
-def entry_of(row: Row) -> Entry:
-    """The entry that a row holds. Raises `JournalError` when it isn't one."""
-    seq, at, mono, actor, kind, body, prev, own = row
-    try:
-        return Entry(seq, at, mono, actor, fact_from_plain(kind, _parsed(body)), prev, own)
-    except (ValueError, TypeError) as error:
-        raise JournalError(f"entry {row[0]} of the journal can't be read: {error}") from error
-
-
-def row_of(entry: Entry, plain: Plain | None = None) -> Row:
-    """The row that holds an entry; `plain`: its `plain_fact`, where that is known already."""
-    kind, body = plain or plain_fact(entry.fact)
-    # In its own order: a runbook's panels stand on screen as they stand in its file.
-    return (
-        entry.seq, entry.at, entry.mono, entry.actor, kind, _ENCODER.encode(body), entry.prev,
-        entry.hash,
-    )  # fmt: skip
-
-
-def digest(row: Row) -> str:
-    """The hash that a row should have, over what it says. Raises `ValueError`, also for a body
-    that isn't written as it would be: other readers could find something else in it."""
-    seq, at, mono, actor, kind, text, prev, _ = row
-    try:
-        body = _parsed(text)
-        if _ENCODER.encode(body) != text:
-            raise ValueError("its body isn't as it was written")
-        said = canonical(
-            {
-                "seq": seq, "at": at, "mono": mono, "actor": actor, "kind": kind, "body": body,
-                "prev": prev,
-            }
-        )  # fmt: skip
-    except TypeError as error:
-        raise ValueError(str(error)) from error
-    return hashlib.sha256(said).hexdigest()
-
-
-def _parsed(body: str) -> Any:
-    """What a body says. Raises `ValueError`, and `TypeError` when it isn't even text."""
-    try:
-        value, end = _DECODER.raw_decode(body)
-    except RecursionError as error:
-        raise ValueError("it is nested too deep") from error
-    if end != len(body):
-        raise ValueError("there is more than one value in it")
-    return value
-
-
 def last_head(connection: sqlite3.Connection, path: Path) -> tuple[int, str]:
     """The last entry's number and hash, after checking that it is whole and follows the one
     before. Raises `JournalError`."""
-    return checked_head(list(connection.execute(f"{SELECT} ORDER BY seq DESC LIMIT 2")), str(path))
-
-
-def checked_head(rows: list[Row], where: str) -> tuple[int, str]:
-    """The same for the last two rows, the last one first."""
-    if not rows:
-        return 0, GENESIS
-    last, before = rows[0], rows[1] if len(rows) > 1 else None
-    seq, prev, own = last[0], last[6], last[7]
-    try:
-        whole = digest(last) == own
-    except ValueError:
-        whole = False
-    follows = (prev == GENESIS and seq == 1) if before is None else (
-        prev == before[7] and seq == before[0] + 1
-    )  # fmt: skip
-    if not whole or not follows:
-        raise JournalError(
-            f"{where}: its last entry ({seq}) was changed or doesn't follow the one before; "
-            "keep the file as evidence and go on with another --journal"
-        )
-    return seq, own
+    last = list(connection.execute(f"{SELECT} ORDER BY seq DESC LIMIT 2"))
+    return entry_row.checked_head(last, str(path))
 
 
 def is_closed(path: Path) -> bool:
@@ -222,7 +145,7 @@ def entries_of(path: Path) -> Iterator[Entry]:
     with closing(connect(path, create=False, writable=False)) as connection:
         try:
             for row in connection.execute(f"{SELECT} ORDER BY seq"):
-                yield entry_of(row)
+                yield entry_row.entry_of(row)
         except sqlite3.Error as error:
             raise explain(path, "read", error) from error
 

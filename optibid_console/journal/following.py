@@ -43,6 +43,8 @@ class JournalWatch:
         self.name = name
         self._place = place
         self._seq = after
+        self._hash = ""
+        """Of the last entry that was given; empty: it isn't known."""
         self._closing = asyncio.Event()
         self._opened = False
         self._told: Role | None = None
@@ -83,14 +85,20 @@ class JournalWatch:
         journal = await open_journal(self._place, writable=False)
         self._opened = True
         try:
+            if self._hash:
+                last = await journal.read(self._seq - 1, 1)
+                if [one.hash for one in last] != [self._hash]:
+                    raise JournalError(_went_back(self._place, self._seq))
             while not self._closing.is_set():
                 role = self._role_of(await journal.held(), await self._unmerged())
                 if role != self._told:
                     self._told = role
                     yield role
                 while entries := await journal.read(self._seq, _AT_ONCE):
+                    if self._hash not in ("", entries[0].prev):
+                        raise JournalError(_went_back(self._place, self._seq))
                     for entry in entries:
-                        self._seq = entry.seq
+                        self._seq, self._hash = entry.seq, entry.hash
                         yield entry
                         self._note(entry)
                 if not self._caught_up:
@@ -146,6 +154,14 @@ class JournalWatch:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._closing.wait()
+
+
+def _went_back(place: Place, seq: int) -> str:
+    return (
+        f"the journal {place} went back: entry {seq} isn't what it was, or not there any more; a "
+        "standby that didn't have it was probably promoted. Close this screen and open it again "
+        "to see what is recorded there now"
+    )
 
 
 class JournalSource(JournalWatch):

@@ -26,6 +26,10 @@ class JournalAway(JournalError):
     """The server of the journal can't be reached: it goes on by itself once it can."""
 
 
+class JournalWentBack(JournalAway):
+    """The server that answers now lacks entries that were acknowledged."""
+
+
 class JournalSilent(JournalError):
     """The journal hasn't answered for too long: what it was asked may be done, or not."""
 

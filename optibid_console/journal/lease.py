@@ -163,7 +163,7 @@ def end_silent(engine: EngineId) -> bool:
     os.kill(engine.pid, signal.SIGKILL)
     until = time.monotonic() + SILENT_S
     while is_alive(engine) and time.monotonic() < until:
-        time.sleep(0.01)
+        time.sleep(0.01)  # `serve` calls this in a thread
     return True
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optibid_console.entries import Entry
-from optibid_console.journal import chain, file, lease_table
+from optibid_console.journal import chain, entry_row, file, lease_table
 from optibid_console.journal.chain import Verified
 from optibid_console.journal.explaining import explain
 from optibid_console.journal.lease import Held, standing_here
@@ -81,7 +81,7 @@ def entries_of(place: Place) -> Iterator[Entry]:
         yield from file.entries_of(place)
         return
     with rows_after(place, -1) as rows:
-        yield from map(file.entry_of, rows)
+        yield from map(entry_row.entry_of, rows)
 
 
 def verify(place: Place, noted: tuple[int, str] | None = None) -> Verified:
@@ -136,7 +136,7 @@ def is_rehearsal(place: Place) -> bool:
 
 
 @contextmanager
-def rows_after(place: Place, seq: float) -> Iterator[Iterator[file.Row]]:
+def rows_after(place: Place, seq: float) -> Iterator[Iterator[entry_row.Row]]:
     """All rows above a number, in order, through a connection of their own: one that is kept
     would show what it remembers and not what the disk has. Raises `JournalError`."""
     if isinstance(place, Address):

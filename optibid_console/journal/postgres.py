@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import psycopg
 
 from optibid_console.entries import Entry, Fact, OperatorTook, Unread, plain_fact, seal_plain
-from optibid_console.journal import file, postgres_link, postgres_table, present
-from optibid_console.journal.journal import JournalAway, JournalError
+from optibid_console.journal import entry_row, postgres_link, postgres_table, present
+from optibid_console.journal.journal import JournalAway, JournalError, JournalWentBack
 from optibid_console.journal.lease import Deposed, EngineId, Held, Lease
 from optibid_console.journal.postgres_link import CONNECT_S, LIMIT_S, Connection
 from optibid_console.journal.postgres_schema import CHANNEL
@@ -47,6 +47,8 @@ class PostgresJournal:
         """Why the server can't be reached; empty while it can, as far as is known."""
         self._away_since = 0.0
         """On the monotonic clock."""
+        self._went_back = False
+        """Whether that is because acknowledged entries aren't there."""
         self._owes = Owing()
         self._was_cut = False
         """Whether the last connection was given up because nothing was said over it."""
@@ -94,7 +96,7 @@ class PostgresJournal:
     async def read(self, after: int, limit: int) -> list[Entry]:
         journal = self.address.window
         found = await self._do("read", lambda db: postgres_table.read(db, journal, after, limit))
-        return [file.entry_of(row) for row in found]
+        return [entry_row.entry_of(row) for row in found]
 
     def head(self) -> tuple[int, str]:
         return self._head
@@ -257,8 +259,10 @@ class PostgresJournal:
         postgres_table.lease(db, journal)  # raises where there is no such journal
         if not self._token:
             self._head = postgres_table.head(db, journal)
-        elif self._doubtful:
-            self._settle(db, self._doubtful)
+        else:
+            postgres_table.check_has(db, self.address, self._head)
+            if self._doubtful:
+                self._settle(db, self._doubtful)
         if not self._writable:
             db.execute(f"LISTEN {CHANNEL}")
 
@@ -282,7 +286,11 @@ class PostgresJournal:
             db = postgres_link.connect(self.address, writable=self._writable)
             self._line = postgres_link.line_of(db)
             self._db = db
-            self._look(db)
+            try:
+                self._look(db)
+            except JournalError:
+                self._drop()
+                raise
         return self._db
 
     def _drop(self) -> None:
@@ -321,6 +329,7 @@ class PostgresJournal:
             except JournalAway as error:
                 self._away_since = self._away_since if self._away else time.monotonic()
                 self._away = str(error)
+                self._went_back = isinstance(error, JournalWentBack)
                 raise
             finally:
                 timer.cancel()
@@ -330,7 +339,8 @@ class PostgresJournal:
     def _check_away(self, dials: bool) -> None:
         if self._away and self._token and not dials:
             away_s = format_span(time.monotonic() - self._away_since)
-            raise JournalAway(f"{self._away} (away for {away_s})")
+            kind = JournalWentBack if self._went_back else JournalAway
+            raise kind(f"{self._away} (away for {away_s})")
 
     def _cut(self) -> None:
         """A server that is frozen, or behind a dead link, says nothing: stop waiting for it."""

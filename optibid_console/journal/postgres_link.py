@@ -49,7 +49,9 @@ def connect_any(address: Address, *, writable: bool) -> Connection:
     if not writable:
         settings += " -c default_transaction_read_only=on"
     given: dict[str, Any] = {
-        "host": address.host, "port": address.port, "dbname": address.dbname,
+        "host": ",".join((address.host, *(host for host, _ in address.others))),
+        "port": ",".join((str(address.port), *(str(port) for _, port in address.others))),
+        "dbname": address.dbname,
         "gssencmode": "disable", **dict(address.options),
         "application_name": "optibid-console journal", "client_encoding": "UTF8",
         "connect_timeout": CONNECT_S, "options": settings,
@@ -57,6 +59,8 @@ def connect_any(address: Address, *, writable: bool) -> Connection:
         "keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 2,
         "tcp_user_timeout": int(LIMIT_S * 1000),
     }  # fmt: skip
+    if not writable and given.get("target_session_attrs") == "read-write":
+        given["target_session_attrs"] = "primary"  # such a session isn't read-write anywhere
     for key, value in (("user", address.user), ("password", password())):
         if value:
             given[key] = value
@@ -111,6 +115,11 @@ def explain(address: Address, what: str, error: Exception) -> JournalError:
     state = getattr(error, "sqlstate", None) or ""
     if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
         return JournalError(f"{where}; it is a standby or read only: give the primary's address")
+    if any(one in said for one in _MISTRUSTED):
+        return JournalError(
+            f"{where}; nothing was sent: check sslmode, sslrootcert (the authority that signed the "
+            "server's certificate) and that the address has a name that is in that certificate"
+        )
     # what libpq says of a connection has no SQLSTATE
     if state.startswith("28") or any(one in said for one in _DENIED):
         return JournalError(
@@ -127,6 +136,7 @@ def explain(address: Address, what: str, error: Exception) -> JournalError:
     return JournalError(f"{where}; check the server, or give another --journal")
 
 
+_MISTRUSTED = ("certificate", "server does not support SSL")
 _DENIED = (
     "authentication failed",
     "no password",

@@ -13,8 +13,8 @@ import psycopg
 
 from optibid_console.codec import canonical, from_plain, to_plain
 from optibid_console.entries import GENESIS, Entry, Plain, SpillDelivered, kind_of, seal
-from optibid_console.journal import file
-from optibid_console.journal.journal import JournalError
+from optibid_console.journal import entry_row
+from optibid_console.journal.journal import JournalError, JournalWentBack
 from optibid_console.journal.lease import (
     Deposed,
     EngineId,
@@ -32,7 +32,7 @@ from optibid_console.journal_place import Address
 
 Connection = psycopg.Connection[Any]
 
-_COLUMNS = ", ".join(file.COLUMNS)
+_COLUMNS = ", ".join(entry_row.COLUMNS)
 _NOW = "extract(epoch FROM clock_timestamp())::float8"
 _MINE = "name = %s AND token = %s AND (%s < 0 OR epoch = %s)"
 # One statement: the lease's row is locked and looked at again under that lock, so a take-over
@@ -101,7 +101,7 @@ def append(
     """Commit an entry if and only if `token` holds the lease with `epoch` (negative: with any)
     and it follows the last one. Raises `Deposed`, `JournalError`, `psycopg.Error`."""
     held, added = _row(
-        db, _APPEND, journal, token, epoch, epoch, journal, *file.row_of(entry, plain),
+        db, _APPEND, journal, token, epoch, epoch, journal, *entry_row.row_of(entry, plain),
         entry.prev, GENESIS, journal, entry.seq - 1, f"{journal} {entry.seq}",
     )  # fmt: skip
     if not held:
@@ -118,7 +118,7 @@ def deliver(db: Connection, journal: str, at: float, fact: SpillDelivered) -> En
     for _ in range(_TRIES):
         seq, prev = head(db, journal)
         entry = seal(seq + 1, at, time.monotonic(), fact.holder or "somebody", fact, prev)
-        row = file.row_of(entry)
+        row = entry_row.row_of(entry)
         try:
             with db.transaction():
                 db.execute(_DELIVER.encode(), (journal, *row))
@@ -134,7 +134,7 @@ def delivered(db: Connection, journal: str, after: tuple[int, str]) -> tuple[int
     `after`."""
     kind = kind_of(SpillDelivered)
     for row in read(db, journal, after[0], _PIECE):
-        if row[4] != kind or row[6] != after[1] or file.digest(row) != row[7]:
+        if row[4] != kind or row[6] != after[1] or entry_row.digest(row) != row[7]:
             break
         after = (row[0], row[7])
     return after
@@ -148,13 +148,13 @@ def taken(journal: str, entry: Entry) -> JournalError:
     )
 
 
-def read(db: Connection, journal: str, after: float, limit: int) -> list[file.Row]:
+def read(db: Connection, journal: str, after: float, limit: int) -> list[entry_row.Row]:
     """At most `limit` rows with numbers above `after`, in order."""
     query = f"{_SELECT} AND seq > %s ORDER BY seq LIMIT %s"
     return db.execute(query.encode(), (journal, int(max(after, -1)), limit)).fetchall()
 
 
-def rows(db: Connection, journal: str, after: float = -1) -> Iterator[file.Row]:
+def rows(db: Connection, journal: str, after: float = -1) -> Iterator[entry_row.Row]:
     """All rows above a number, in order, a piece at a time."""
     while piece := read(db, journal, after, _PIECE):
         yield from piece
@@ -170,11 +170,34 @@ def bodies(db: Connection, journal: str, kinds: Sequence[str]) -> list[dict[str,
     return [json.loads(row[0]) for row in db.execute(query.encode(), (journal, list(kinds)))]
 
 
+def excerpt(
+    db: Connection, journal: str, kinds: Sequence[str], most: int
+) -> list[tuple[float, str, str]]:
+    """`at`, kind and body of entries of these kinds, in order; the server ends what takes too
+    long. Raises `psycopg.Error`."""
+    query = (
+        f"SELECT at, kind, body FROM {SCHEMA}.entries WHERE journal = %s AND kind = ANY(%s) "
+        "ORDER BY seq LIMIT %s"
+    )
+    with db.transaction():
+        db.execute(b"SET LOCAL statement_timeout = 5000")
+        return db.execute(query.encode(), (journal, list(kinds), most)).fetchall()
+
+
+def before(db: Connection, journal: str, most: int) -> list[str]:
+    """The names of the other real windows with the same title, the newest first."""
+    query = (
+        f"SELECT name FROM {SCHEMA}.journals WHERE NOT rehearsal AND name <> %s AND title = "
+        f"(SELECT title FROM {SCHEMA}.journals WHERE name = %s) ORDER BY made_at DESC LIMIT %s"
+    )
+    return [str(row[0]) for row in db.execute(query.encode(), (journal, journal, most))]
+
+
 def head(db: Connection, journal: str) -> tuple[int, str]:
     """The last entry's number and hash, checked. Raises `JournalError`."""
     query = f"{_SELECT} ORDER BY seq DESC LIMIT 2"
     last = db.execute(query.encode(), (journal,)).fetchall()
-    return file.checked_head(last, f"the journal {journal}")
+    return entry_row.checked_head(last, f"the journal {journal}")
 
 
 def lease(db: Connection, journal: str, *, lock: bool = False) -> tuple[Lease, float]:
@@ -304,6 +327,25 @@ def newest(db: Connection, address: Address) -> str:
     if found is None:
         raise JournalError(f"no window was recorded in {address.server} yet; `run` opens one")
     return str(found[0])
+
+
+def check_has(db: Connection, address: Address, head: tuple[int, str]) -> None:
+    """That an entry that was acknowledged is there still: a standby that followed asynchronously
+    and was promoted may lack it. Raises `JournalWentBack`."""
+    seq = head[0]
+    if seq == 0:
+        return
+    found = read(db, address.window, seq - 1, 1)
+    if found and (found[0][0], found[0][-1]) == head:
+        return
+    query = f"SELECT coalesce(max(seq), 0) FROM {SCHEMA}.entries WHERE journal = %s"
+    there = min(int(_row(db, query, address.window)[0]), seq - 1)
+    raise JournalWentBack(
+        f"the journal in {address.server} can't be written: it went back, entries {there + 1} to "
+        f"{seq}, which it had acknowledged, are not there any more; a standby that didn't have "
+        "them was probably promoted. Bring the old primary back; or end this engine and start it "
+        f"again, to go on from entry {there} without them: what was run is still on its target"
+    )
 
 
 def missing(journal: str) -> JournalError:

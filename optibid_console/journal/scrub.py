@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 
 from optibid_console.entries import GENESIS
-from optibid_console.journal import chain, file
+from optibid_console.journal import chain, entry_row
 from optibid_console.journal.journal import JournalBusy, JournalError
 from optibid_console.journal.places import rows_after
 from optibid_console.journal_place import Place
@@ -75,7 +75,7 @@ class _Piece:
     def __init__(self) -> None:
         self.ended = False
 
-    def of(self, rows: Iterable[file.Row]) -> Iterator[file.Row]:
+    def of(self, rows: Iterable[entry_row.Row]) -> Iterator[entry_row.Row]:
         until = time.thread_time() + BUDGET_S
         for row in rows:
             yield row

@@ -23,6 +23,7 @@ from optibid_console.journal import durable
 from optibid_console.journal.chain import Verified
 from optibid_console.journal.journal import JournalError
 from optibid_console.source import SourceError
+from probes.text import counted
 
 LOCK_S = 2.0
 """For how long one waits for another process that writes or merges a spill, in seconds."""
@@ -45,7 +46,8 @@ class Spilled:
             return self.problem
         if self.merged:
             return "the journal has all of it"
-        return f"{self.entries} more entries, not merged yet; the next `run` does; {self.head}"
+        more = counted(self.entries, "more entry", "more entries")
+        return f"{more}, not merged yet; the next `run` does; {self.head}"
 
 
 class Spill:

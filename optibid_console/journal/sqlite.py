@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from optibid_console.entries import Entry, Fact, OperatorTook, Plain, Unread, plain_fact, seal_plain
-from optibid_console.journal import file, lease_table
+from optibid_console.journal import entry_row, file, lease_table
 from optibid_console.journal.explaining import explain
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.lease import Deposed, EngineId, Held, Lease, standing_here
@@ -23,9 +23,8 @@ T = TypeVar("T")
 PATIENCE_S = file.BUSY_S + 1.0
 """Longer than SQLite itself waits for another process."""
 
-_INSERT = (
-    f"INSERT INTO entries SELECT {', '.join('?' * len(file.COLUMNS))} WHERE {lease_table.HOLDS}"
-)
+_VALUES = ", ".join("?" * len(entry_row.COLUMNS))
+_INSERT = f"INSERT INTO entries SELECT {_VALUES} WHERE {lease_table.HOLDS}"
 
 
 class SqliteJournal:
@@ -87,7 +86,7 @@ class SqliteJournal:
         query = f"{file.SELECT} WHERE seq > ? ORDER BY seq LIMIT ?"
 
         def rows() -> list[Entry]:
-            return [file.entry_of(row) for row in self._db.execute(query, (after, limit))]
+            return [entry_row.entry_of(row) for row in self._db.execute(query, (after, limit))]
 
         return await self._do("read", rows)
 
@@ -177,7 +176,7 @@ class SqliteJournal:
 
     def _insert(self, entry: Entry, plain: Plain | None = None) -> None:
         """One statement, so that the entry is there if and only if the lease was held then."""
-        row = (*file.row_of(entry, plain), self._token)
+        row = (*entry_row.row_of(entry, plain), self._token)
         try:
             done = self._db.execute(_INSERT, row)
         except sqlite3.IntegrityError as error:

@@ -125,7 +125,7 @@ progress() {
 $(awk '/dumping contents of table "/ { count++; last = $0 }
   END { gsub(/^.*table "|"[^"]*$/, "", last); print count + 0, last }' "$work/log")
 LAST
-  note="$count of $table_count tables${table:+: $table}"
+  note="$count of $(counted "$table_count" table)${table:+: $table}"
   shown "$done" "$total" "$per_s" "$left" "$note"
 }
 shown() {
@@ -200,9 +200,12 @@ rows_missing() {
     $0 != "" {
       name = substr($0, length($1) + 2)
       has = (name in rows) ? rows[name] : any[name] + 0
-      if (has < $1 + 0) print name " has " has " rows, expected at least " $1
+      noun = has == 1 ? " row" : " rows"
+      if (has < $1 + 0) print name " has " has noun ", expected at least " $1
     }' "$work/counts" "$work/children" "$work/rows"
 }
+# counted NUMBER ONE [MANY]: `1 row`, `2 rows`
+counted() { if [ "$1" -eq 1 ]; then printf '1 %s' "$2"; else printf '%s %s' "$1" "${3:-$2s}"; fi; }
 listed() { tr '\n' ',' | sed 's/,$//; s/,/, /g'; }
 verify() {
   began=$(date +%s)
@@ -225,7 +228,7 @@ verify() {
   read -r sha256 name <"$work/sums"
   [ ! -d "$part" ] || sha256=$(sha256 <"$work/sums")
   sha256=${sha256%% *}
-  check "pg_restore reads all of it: $row_count rows of $data_count tables"
+  check "pg_restore reads all of it: $(counted "$row_count" row) of $(counted "$data_count" table)"
   [ -z "$tables" ] || check "the tables that it must have are in it"
   [ -z "$rows" ] || check "they have the rows that they must have"
 }

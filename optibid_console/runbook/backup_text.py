@@ -19,6 +19,7 @@ from optibid_console.runbook.backup_trial import TRIAL
 from optibid_console.runbook.durations import parse_duration
 from optibid_console.runbook.model import DatabaseSpec
 from optibid_console.runbook.operations import REPORTING, TEXTS, Table, summarised, word
+from probes.text import counted
 
 _DAY_S = 86400.0
 
@@ -81,7 +82,7 @@ sed -n -e 's/^pg_dump[^:]*: \(error: \)/\1/p' -e 's/^pg_dump[^:]*: \(fatal: \)/\
 [ ! -s "$work/said" ] || say "pg_dump: $(said)"
 size=$(bytes_of "$part")
 dump_s=$(($(date +%s) - began))
-say "dumped $size bytes in $dump_s s; reading them back"
+say "dumped $(counted "$size" byte) in $dump_s s; reading them back"
 verify
 [ -z "$trial" ] || try_restore
 kill "$session" 2>/dev/null
@@ -148,7 +149,7 @@ def _says(step: Table, database: Table) -> list[str]:
             if isinstance(tables, list | tuple) and tables
             else ()
         ),
-        *(f"{least} rows of {table}" for table, least in _items(rows)),
+        *(f"{_least(least)} of {table}" for table, least in _items(rows)),
     ]
     says = [
         f"pg_dump --format={form} --jobs={jobs} of {_of(database, 'dbname')} at {place}",
@@ -158,6 +159,10 @@ def _says(step: Table, database: Table) -> list[str]:
     if _of(database, "try_restore") is True:
         says.append("restored into a scratch database, compared row for row, dropped")
     return [*says, f"then named {_of(database, 'backups')}/{file}"]
+
+
+def _least(rows: Any) -> str:
+    return f"{counted(rows, 'row')} or more" if isinstance(rows, int) else f"{rows} rows"
 
 
 def _of(database: Table, key: str) -> Any:

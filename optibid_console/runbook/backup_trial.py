@@ -63,7 +63,8 @@ try_restore() {
   fi
   count=$(grep -c . "$work/restored")
   drop_scratch
-  check "restored into a scratch database: $count tables have the same rows and checksums"
+  have=$(counted "$count" "table has" "tables have")
+  check "restored into a scratch database: $have the same rows and checksums"
 }
 quoted() { printf '%s' "$1" | sed "s/[\\\\']/\\\\&/g"; }
 """

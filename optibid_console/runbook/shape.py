@@ -19,6 +19,7 @@ from optibid_console.runbook.positions import KeyPath
 from optibid_console.runbook.problems import Problems, listing, nearest_of, shown
 from optibid_console.runbook.sizes import SIZE, ByteSize, parse_size
 from probes.probe import Seconds
+from probes.text import counted
 
 T = TypeVar("T")
 
@@ -162,7 +163,7 @@ class _Shaper:
             return self._wrong(path, value, in_words(hint))
         if origin is tuple and len(arguments) > 1 and arguments[1] is not ...:
             if len(value) != len(arguments):
-                return self._wrong(path, value, f"a list of {len(arguments)} values")
+                return self._wrong(path, value, f"a list of {counted(len(arguments), 'value')}")
             item_hints = list(arguments)
         else:
             item_hints = [arguments[0]] * len(value)

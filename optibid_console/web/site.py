@@ -30,7 +30,7 @@ from optibid_console.web.doors import IDLE_S, Doors, Session
 from optibid_console.web.names import Names
 from optibid_console.web.page import Page
 from optibid_console.web.tries import TooMany, Tries
-from probes.text import one_line
+from probes.text import counted, one_line
 
 MAX_CONNECTIONS = 256
 MAX_PAGES, MAX_PAGES_OF_ONE = 24, 4
@@ -208,7 +208,7 @@ class Site:
         except NotAdmitted:
             count = self._tries.failed(peer)
             if count & (count - 1) == 0:  # the 1st, 2nd, 4th, …: a flood doesn't fill the log
-                self._tell(f"a token from {peer} was turned away ({count} times)")
+                self._tell(f"a token from {peer} was turned away ({counted(count, 'time')})")
             return _json(403, why=_TURNED_AWAY)
         except SourceError as error:
             return _json(503, why=str(error))

@@ -35,14 +35,16 @@ class Choose(Sheet[str | None]):
 
     def __init__(
         self, view: View, title: str, body: Body, options: Callable[[], tuple[Option, ...]],
-        look: str = "",
+        look: str = "", at: str = "",
     ) -> None:  # fmt: skip
+        """`at`: the value of the option that is chosen first; empty: the first one."""
         self.look = look
         super().__init__(view, title)
         self._body = body
         self._options = options
-        first = options()
-        self.first_choice = f"option:{first[0].value}" if first else ""
+        values = [one.value for one in options()]
+        first = at if at in values else values[0] if values else ""
+        self.first_choice = f"option:{first}" if first else ""
 
     def make_lines(self, width: int, now: float) -> list[Line]:
         lines = self._body(width, now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from optibid_console.escalation import next_rung
+from optibid_console.escalation import gone_s, next_rung
 from optibid_console.launch_clock import format_span
 from optibid_console.runbook.model import Contact, Runbook, Rung
 from screens.glyphs import glyph
@@ -72,18 +72,18 @@ def _rung_line(
     escalation = view.state.escalation
     look, right = glyph("pending"), spans(Span(f"after {format_span(rung.after)}", "dim"))
     if escalation is not None:
-        gone_s = (now - escalation.started_at) * view.state.speed
+        gone = gone_s(view.state, now)
         if index in escalation.acknowledged:
             look, right = glyph("done"), spans(Span(f"by {escalation.acknowledged[index]}", "dim"))
-        elif gone_s >= rung.after:
+        elif gone >= rung.after:
             look, right = (
                 glyph("failing"),
-                spans(Span(f"due {format_span(gone_s - rung.after)} ago", "failing")),
+                spans(Span(f"due {format_span(gone - rung.after)} ago", "failing")),
             )
         elif current:
             look, right = (
                 glyph("running"),
-                spans(Span(f"in {format_span(rung.after - gone_s)}", "warn")),
+                spans(Span(f"in {format_span(rung.after - gone)}", "warn")),
             )
     return row(width, spans(Span(f"  {look.drawn} ", look.style), f"{rung.action}{whom}"), right)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from optibid_console.commands import CloseWindow
 from optibid_console.permit import permit
 from optibid_console.runbook.model import StepKind
+from screens.keys import LEAVE
 from screens.lines import Line, wrapped
 from screens.modals.choose import Choose, Option
 from screens.view import View
@@ -43,7 +44,9 @@ def leave_sheet(view: View) -> Choose:
                    _closing(view, "abandoned")),
         )  # fmt: skip
 
-    return Choose(view, "Leave", body, options)
+    # After a rollback the banner says `q  close`: then that is where the sheet begins.
+    done = view.rolled_back() is not None and not _closing(view, OUTCOMES["rolled-back"])
+    return Choose(view, LEAVE, body, options, at="rolled-back" if done else "")
 
 
 def _closing(view: View, outcome: str) -> str:

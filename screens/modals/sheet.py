@@ -79,6 +79,7 @@ class Sheet(ModalScreen[R], Generic[R]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "leave", show=False),
+        Binding("ctrl+c", "app.help_quit", "leave", show=False),
         Binding("up", "page_move(-1)", "up", show=False),
         Binding("down", "page_move(1)", "down", show=False),
         Binding("pageup", "page_page(-1)", "page up", show=False),

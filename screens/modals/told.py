@@ -8,6 +8,7 @@ from optibid_console.launch_clock import format_span
 from optibid_console.runbook.channels import Channel
 from optibid_console.runbook.model import Runbook
 from optibid_console.state import Untold
+from probes.text import counted
 from screens.glyphs import glyph
 from screens.lines import BLANK, Line, Span, row, spans, wrapped
 from screens.modals.choose import Option
@@ -49,7 +50,7 @@ def _channel_line(view: View, channel: Channel, width: int) -> Line:
 
 def _untold_lines(runbook: Runbook, one: Untold, width: int, now: float) -> list[Line]:
     look = glyph("warn")
-    tried = f"tried {one.attempts} time{'s' if one.attempts != 1 else ''}"
+    tried = f"tried {counted(one.attempts, 'time')}"
     again = f"again in {format_span(max(one.retry_at - now, 0))}" if one.retry_at else "given up"
     channel = runbook.tell.get(one.channel)
     name = channel.name if channel else one.channel

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from optibid_console.entries import Verdict
-from optibid_console.escalation import in_words, next_rung, reach
+from optibid_console.escalation import gone_s, in_words, next_rung, reach
 from optibid_console.gates import judge, title_of, waiting
 from optibid_console.launch_clock import format_span
 from optibid_console.permit import awaits_confirmation
 from optibid_console.runbook.model import Criterion
 from optibid_console.state import StepStatus
 from optibid_console.units import format_value
+from probes.text import counted
 from screens.glyphs import glyph
 from screens.keys import shown_key
 from screens.lines import Line, Span, row, sign, spans, width_of
@@ -255,7 +256,7 @@ def _escalation(view: View, now: float) -> list[Alert]:
     coming = next_rung(view.state, now)
     if coming is None or view.state.escalation is None:
         return []
-    gone = format_span(now - view.state.escalation.started_at)
+    gone = format_span(gone_s(view.state, now))
     call = reach(coming.contact)
     text = f"{coming.rung.action} {in_words(coming.due_in_s)}{f': {call}' if call else ''}"
     key = shown_key(_moved(view, "acknowledge", "a"))
@@ -272,7 +273,7 @@ def _changed_config(view: View) -> list[Alert]:
     if not changes or view.given is None:
         return []
     head = f"{view.given.name} changed since this window was opened"
-    count = f"{len(changes)} difference{'s' if len(changes) > 1 else ''}"
+    count = counted(len(changes), "difference")
     text = f"the window goes by the one it was opened with ({count})"
     return [Alert("warn", head, text, "l  which")]
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from optibid_console.entries import Verdict
 from optibid_console.launch_clock import LaunchClock, format_offset, format_span, read_clock
+from probes.text import counted
 from screens.glyphs import glyph
 from screens.lines import Line, Segment, Span, Spans, cut, fit_segments, row, sign, spans
 from screens.view import View
@@ -192,6 +193,8 @@ def _recording(view: View) -> list[Segment]:
                 (spans(Span(f"{bad}: {pulse.problem}", "failing")), spans(Span(bad, "failing"))), 0
             )
         ]
+    if view.role is not None and view.role.elsewhere:
+        return []  # it reads the journal alone: whether somebody writes it is theirs to say
     dot = glyph("recording").drawn
     return [
         Segment(
@@ -288,7 +291,7 @@ def _probes(view: View, now: float) -> list[Segment]:
             shown.append(spans(Span(f"{look.drawn} {count} {look.word}", look.style)))
     if not shown and counts["ok"]:
         look = glyph("ok")
-        return [Segment((spans(Span(f"{look.drawn} {counts['ok']} probes ok", "ok")),
+        return [Segment((spans(Span(f"{look.drawn} {counted(counts['ok'], 'probe')} ok", "ok")),
                          spans(Span(f"{look.drawn} {counts['ok']}", "ok")), ()), 3)]  # fmt: skip
     return [
         Segment((one, spans(Span(one[0].text.rpartition(" ")[0], one[0].tone))), 2) for one in shown

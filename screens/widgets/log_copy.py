@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from threading import Thread
 
+from probes.text import counted
 from screens.sanitise import clean
 from screens.widgets.ring import RingLine
 
@@ -86,5 +87,9 @@ def told(result: Path | OSError | None, lines: int, sent: bool) -> str:
     else:
         how = "too large for the clipboard"
     if result is None:
-        return f"{lines} lines: {how}" if sent else f"{lines} lines are {how}: filter them first"
-    return f"{lines} lines: {how}. Saved in {result}"
+        return (
+            f"{counted(lines, 'line')}: {how}"
+            if sent
+            else f"{counted(lines, 'line is', 'lines are')} {how}: filter them first"
+        )
+    return f"{counted(lines, 'line')}: {how}. Saved in {result}"

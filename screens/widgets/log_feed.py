@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from optibid_console.signals import LogLines
+from probes.text import counted
 from screens.widgets.log_rows import PANE
 from screens.widgets.log_tails import LogTails, Rate
 from screens.widgets.ring import Ring
@@ -22,7 +23,9 @@ class LogFeed:
         tail = self.tails.index(signal.tail)
         name = self.tails.name_of(tail)
         if signal.dropped:
-            self._notice(f"{name}: {signal.dropped:,} lines were dropped here", tail)
+            self._notice(
+                f"{name}: {counted(signal.dropped, 'line was', 'lines were')} dropped here", tail
+            )
         if signal.notice:
             self._notice(f"{name}: {signal.notice}", tail)
         lines = self.ring.append(signal.data, tail, at=signal.at)
@@ -35,7 +38,10 @@ class LogFeed:
 
     def missed(self, lines: int) -> None:
         """Say among the lines that so many never reached this screen."""
-        self._notice(f"{lines:,} lines are missing here: this screen couldn't keep up", PANE)
+        self._notice(
+            f"{counted(lines, 'line is', 'lines are')} missing here: this screen couldn't keep up",
+            PANE,
+        )
 
     def _notice(self, text: str, tail: int) -> None:
         line = text.replace("\n", " ").encode("utf-8", "replace")

@@ -11,6 +11,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
+from probes.text import counted
 from screens.glyphs import ascii_only
 from screens.sanitise import clean
 from screens.themes import selected_style, state_style
@@ -180,8 +181,9 @@ class RowPainter:
     def _forgotten(self) -> Strip:
         rule = "--" if ascii_only() else "──"
         ring = self.ring
+        older = counted(ring.first, "older line is", "older lines are")
         text = (
-            f"{rule} {ring.first:,} older lines are gone: this screen keeps "
+            f"{rule} {older} gone: this screen keeps "
             f"{ring.max_lines:,} lines, {format_size(ring.max_bytes)} {rule}"
         )
         return Strip([Segment(text, self._styles["stale"])]).adjust_cell_length(self.width)

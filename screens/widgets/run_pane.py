@@ -14,6 +14,7 @@ from optibid_console.runbook.model import StepKind
 from optibid_console.runbook.summary import summary
 from optibid_console.signals import NOTICE
 from optibid_console.state import RunState, StepState, StepStatus
+from probes.text import counted
 from screens.glyphs import glyph
 from screens.lines import Line, Span, cut, row, sign, spans, wrapped
 from screens.progress_line import progress_line
@@ -84,7 +85,7 @@ def _command_line(run: RunState, width: int) -> Line:
     first, *rest = run.command.strip().splitlines() or [""]
     if not first:
         return row(width, (Span("done by hand: nothing is run", "dim"),))
-    more = f" {sign('more')} {len(rest)} more lines" if rest else ""
+    more = f" {sign('more')} {counted(len(rest), 'more line')}" if rest else ""
     return row(width, spans(Span("$ ", "accent"), Span(first + more, "dim")))
 
 
@@ -242,7 +243,9 @@ class RunPane(Pane):
         self.follows = at_end
 
     def release(self) -> bool:
-        was = bool(self.pinned) or not self.follows or self.left > 0
+        shown = self.view.shown_run()
+        elsewhere = bool(self.pinned) and (shown is None or shown.run_id != self.pinned)
+        was = elsewhere or not self.follows or self.left > 0
         self.pinned, self.follows, self.left = "", True, 0
         self.redraw()
         return was

@@ -14,6 +14,7 @@ import pytest
 
 from optibid_console import entries as e
 from optibid_console.engine import engine
+from optibid_console.runbook import backup_shell
 from optibid_console.signals import Progress
 from tests.backup.conftest import STAMP, Place, begun, ended
 
@@ -223,3 +224,17 @@ async def test_every_shell_reads_the_command_and_overwrites_no_backup(place: Pla
         assert '"artifact": {"name": "optibid"' in done.stdout
         assert len(place.kept()) == 2 * (number + 1)
     assert place.kept()[2] == f"optibid_{STAMP}_2.dump"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [("1 row", "1 row"), ("3 row", "3 rows"), ('1 "table has" "tables have"', "1 table has"),
+     ('2 "table has" "tables have"', "2 tables have")],
+)  # fmt: skip
+def test_what_a_backup_says_of_counts(given: str, said: str) -> None:
+    helper = next(
+        line for line in backup_shell.VERIFYING.splitlines() if line.startswith("counted()")
+    )
+    text = f"{helper}\ncounted {given}"
+    done = subprocess.run(["/bin/sh", "-c", text], capture_output=True, text=True, check=True)
+    assert done.stdout == said

@@ -20,7 +20,7 @@ from optibid_console import entries as e
 from optibid_console.codec import to_plain
 from optibid_console.engine.ledger import Ledger
 from optibid_console.feed.hub import Hub
-from optibid_console.journal import chain, file
+from optibid_console.journal import chain, entry_row, file
 from optibid_console.journal.lease import this_engine
 from optibid_console.journal.spilling import SpillingJournal
 from optibid_console.journal.sqlite import SqliteJournal
@@ -81,7 +81,7 @@ async def _appends(place: Path, figures: Figures) -> None:
         began = time.perf_counter()
         entry = await journal.append("bench", FACT)
         durable_ms.append((time.perf_counter() - began) * 1000)
-        row = [number, *file.row_of(entry)[1:]]
+        row = [number, *entry_row.row_of(entry)[1:]]
         began = time.perf_counter()
         bare.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
         bare_ms.append((time.perf_counter() - began) * 1000)
@@ -100,7 +100,7 @@ def _write(path: Path, count: int) -> None:
     with file.transaction(db):
         db.executemany(
             "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (file.row_of(one) for one in _entries(count)),
+            (entry_row.row_of(one) for one in _entries(count)),
         )
     db.close()
 

@@ -14,7 +14,7 @@ import psycopg
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from optibid_console import entries as e
-from optibid_console.journal import file, places
+from optibid_console.journal import entry_row, places
 from optibid_console.journal.lease import this_engine
 from optibid_console.journal.postgres import PostgresJournal
 from probes.probe import Reading, Status
@@ -57,7 +57,7 @@ async def _appends(team: Team, figures: Figures) -> None:
             began = time.perf_counter()
             entry = await journal.append("bench", FACT)
             durable_ms.append((time.perf_counter() - began) * 1000)
-            row = ("bare", number, *file.row_of(entry)[1:])
+            row = ("bare", number, *entry_row.row_of(entry)[1:])
             began = time.perf_counter()
             bare.execute(INSERT.encode(), row)
             bare.commit()

@@ -10,7 +10,7 @@ from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.permit import permit
 from optibid_console.plan import next_move, preview
-from optibid_console.runbook.model import Action
+from optibid_console.runbook.model import Action, Step, StepKind
 from optibid_console.state import StepStatus
 from tests.core.conftest import Story, small_runbook
 
@@ -99,6 +99,39 @@ def test_a_rollback_that_failed_has_undone_nothing(story: Story) -> None:
     story.add(e.ActionFinished("rollback1", e.Outcome.FAILED, "stopped at R5"))
     assert story.state.step("2.1").status is StepStatus.DONE
     assert permit(story.state, ROLLBACK) == ""
+
+
+def judged(*uses: str) -> Story:
+    """A window whose release is looked at by a wait, by a read and by a person."""
+    book = small_runbook()
+    look = (
+        Step("2.0", "Look before", on="app-1", run="true", read_only=True),
+        Step("2.1", "Migrate", on="app-1", run="psql"),
+        Step("2.2", "Wait until healthy", kind=StepKind.WAIT, wait_for=("health",)),
+        Step("2.3", "Read the version", on="app-1", run="true", read_only=True, record="ran"),
+        Step("2.4", "Read the log", on="app-1", run="true", read_only=True, required=False),
+    )
+    phases = (book.phases[0], replace(book.phases[1], steps=look), book.phases[2])
+    forward = Action("forward", "Forward again", "f6", uses=uses)
+    made = Story(replace(book, phases=phases, actions=(*book.actions, forward)))
+    made.add(e.StepSkipped("1.1", "ran in CI"))
+    made.add(e.FactRecorded("backup.path", "/b.dump"))
+    for step_id in ("1.2", "2.0", "2.1", "2.2", "2.3", "2.4", "7.1"):
+        made.do(step_id)
+    roll_back(made, 1)
+    return made
+
+
+def test_what_only_looked_at_what_was_undone_is_open_again() -> None:
+    state = judged("2.1").state
+    undone = [one for one in state.steps if state.step(one).status is StepStatus.UNDONE]
+    assert sorted(undone) == ["2.1", "2.2", "2.4"]
+
+
+def test_forward_waits_and_judges_as_the_deployment_did() -> None:
+    story = judged("2.1", "2.2")
+    shown = preview(story.state, "forward", story.now).steps
+    assert [one.step_id for one in shown if one.included] == ["2.1", "2.2"]
 
 
 def test_a_clock_that_is_set_back_hides_nothing_from_a_rollback(story: Story) -> None:

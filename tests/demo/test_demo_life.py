@@ -16,6 +16,7 @@ from optibid_console.demo import postgres
 from optibid_console.demo.place import Place
 from optibid_console.demo.processes import DemoError, alive, marked, wait_until
 from optibid_console.demo.stack import Stack, running_stack
+from tests.e2e.terminal import Terminal
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -124,3 +125,21 @@ def test_programs_out_of_reach_are_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
     tool.write_text("#!/bin/sh\n")
     with pytest.raises(DemoError, match=r"initdb can't be run .* as root"):
         postgres._Runner().run([str(tool)], {})
+
+
+@pytest.mark.parametrize("when", ["app-1 ", "Pre-deployment"], ids=["starting", "under way"])
+def test_a_terminal_that_is_closed_ends_it_without_a_complaint(tmp_path: Path, when: str) -> None:
+    root, state = tmp_path / "demo", tmp_path / "state"
+    terminal = Terminal(
+        "demo", "--dir", str(root), cwd=tmp_path,
+        environ={"XDG_STATE_HOME": str(state), "PYTHONPATH": str(REPOSITORY)},
+    )  # fmt: skip
+    try:
+        terminal.until(when)
+        terminal.hang_up()
+        terminal.ends()
+    finally:
+        terminal.close()
+    assert everything_of(root) == []
+    assert [path.name for path in root.iterdir()] == [".optibid-demo"]
+    assert list(state.rglob("crashes/*")) == []

@@ -10,14 +10,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from optibid_console.entries import GENESIS, Entry, NoteWritten, ProbeChanged, Unread, seal
-from optibid_console.journal import file
+from optibid_console.journal import entry_row
 from optibid_console.journal.chain import walk
 from probes.probe import Reading, Status
 
 COUNT = 12
 
 
-def _rows() -> list[file.Row]:
+def _rows() -> list[entry_row.Row]:
     entries: list[Entry] = []
     for number in range(1, COUNT + 1):
         fact: Any = NoteWritten("window", f"note {number}")
@@ -27,7 +27,7 @@ def _rows() -> list[file.Row]:
             fact = Unread("of-a-newer-kind", {"z": [1, 2.0, None, {"a": "ü"}], "a": True})
         prev = entries[-1].hash if entries else GENESIS
         entries.append(seal(number, 1e9 + number, float(number), "ann", fact, prev))
-    return [file.row_of(one) for one in entries]
+    return [entry_row.row_of(one) for one in entries]
 
 
 ROWS = _rows()
@@ -39,7 +39,7 @@ VALUES = st.one_of(
 )  # fmt: skip
 
 
-def named(rows: list[file.Row]) -> int:
+def named(rows: list[entry_row.Row]) -> int:
     """The entry that is named as the first bad one; 0: none."""
     found = walk(rows, (COUNT, ROWS[-1][7]))
     number = re.match(r"(?:entry|entries|an entry numbered) (-?\d+)", found.problem)
@@ -100,7 +100,8 @@ def test_exchanged_entries(one: int, other: int) -> None:
 def test_an_inserted_entry(place: int, other: int, sealed: bool) -> None:
     """A copy of another one, or one that was sealed to follow the one before it."""
     prev = ROWS[place - 1][7] if place else GENESIS
-    forged = file.row_of(seal(place + 1, 1.0, 1.0, "mallory", NoteWritten("window", "x"), prev))
+    note = NoteWritten("window", "x")
+    forged = entry_row.row_of(seal(place + 1, 1.0, 1.0, "mallory", note, prev))
     row = forged if sealed else ROWS[other]
     rows = [*ROWS[:place], row, *ROWS[place:]]
     # one that is whole and follows is as good as any: the next one doesn't follow it;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.commands import Refused
@@ -55,6 +57,49 @@ async def test_enter_on_a_running_step_shows_its_output(console: Start) -> None:
         assert it.app.window.current == "run"
         assert it.app.screen is it.app.window
         assert it.source.sent == []
+
+
+async def test_esc_comes_back_from_the_run_pane_to_the_step_that_enter_runs(
+    console: Start,
+) -> None:
+    async with console(rec.good_day()) as it:
+        await it.press("enter", "escape")
+        assert it.app.window.current == "timeline"
+        assert it.app.window.timeline.has_focus
+
+
+async def test_esc_first_gives_the_run_pane_its_own_run_again(console: Start) -> None:
+    async with console(rec.good_day()) as it:
+        await it.press("4", "left_square_bracket", "escape")
+        assert it.app.window.current == "run"
+        await it.press("escape")
+        assert it.app.window.current == "timeline"
+
+
+@pytest.mark.parametrize("key", ["ctrl+c", "ctrl+q"])
+async def test_ctrl_c_and_ctrl_q_ask_as_q_does_and_leave_the_second_time(
+    console: Start, key: str
+) -> None:
+    async with console(rec.good_day()) as it:
+        await it.press(key)
+        assert "leave the window running" in it.sheet()
+        assert it.said() == []
+        await it.press(key)
+        assert it.app.return_code == 0
+        assert it.source.sent == []
+
+
+async def test_ctrl_c_over_a_sheet_says_the_way_out(console: Start) -> None:
+    async with console(rec.migrated()) as it:
+        await it.press("enter", "ctrl+c")
+        assert it.said() == ["Esc goes back, then q leaves"]
+        assert "./deploy/2.1c.sh" in it.sheet()
+
+
+async def test_after_a_rollback_leaving_begins_at_closing_as_rolled_back(console: Start) -> None:
+    async with console(rec.rolled_back()) as it:
+        await it.press("q", "enter")
+        assert "It is closed as rolled back." in it.sheet()
 
 
 async def test_space_ticks_an_item_and_again_opens_it(console: Start) -> None:

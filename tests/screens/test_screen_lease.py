@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from optibid_console import commands as c
+from optibid_console import entries as e
 from optibid_console.source import Role
 from tests.screens import recording as rec
 from tests.screens.conftest import Start
@@ -99,3 +100,33 @@ async def test_from_one_that_is_silent_a_reason_is_enough(console: Start) -> Non
         await it.type("their laptop died")
         await it.press("enter")
         assert await it.sent() == [c.TakeOver("their laptop died")]
+
+
+async def test_who_reads_the_journal_alone_is_not_said_to_record(console: Start) -> None:
+    async with console(rec.good_day(), operator=False) as it:
+        assert "recording" in it.seen("header")
+        it.source.push(Role(False, "oncall-1", rec.T0 - 62 * 60, elsewhere=True))
+        await it.settle()
+        assert "recording" not in it.seen("header")
+
+
+async def test_what_was_done_while_cut_off_is_told_until_the_driver_has_looked(
+    console: Start,
+) -> None:
+    recorder = rec.good_day()
+    done = e.SpillDelivered("oncall-2", "laptop", "/a.spill", ())
+    recorder.add(done, actor="oncall-2")
+    async with console(recorder) as it:
+        assert "ANOTHER CONSOLE ACTED while it was cut off" in it.seen("banner")
+        assert "oncall-2's console on laptop" in it.seen("banner")
+        recorder.add(
+            e.NoteWritten("window", "looked at it"), actor=it.app.window.view.state.operator
+        )
+        it.source.push(recorder.entries[-1])
+        await it.settle()
+        assert "ANOTHER CONSOLE ACTED" not in it.seen("banner")
+        where = "8 entries of a rollback that was forced here aren't in the journal: /a.spill"
+        it.source.push(Role(False, "oncall-1", rec.T0, elsewhere=True, unmerged=where))
+        await it.settle()
+        assert "NOT IN THE JOURNAL" in it.seen("banner")
+        assert "/a.spill" in it.seen("banner")

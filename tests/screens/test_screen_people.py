@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from optibid_console import commands as c
 from optibid_console import entries as e
+from optibid_console.changed import changed
 from optibid_console.runbook.channels import Channel, ChannelKind, Event
 from tests.screens import recording as rec
 from tests.screens.conftest import Start
@@ -54,6 +55,17 @@ def escalated(*acknowledged: int) -> rec.Recorder:
     for rung in acknowledged:
         recorder.add(e.EscalationAcknowledged(rung))
     return recorder
+
+
+async def test_the_escalation_says_all_its_times_on_the_windows_clock(console: Start) -> None:
+    recorder = escalated()
+    async with console(recorder) as it:
+        it.app.view.state = changed(it.app.view.state, speed=24.0)
+        it.clock[0] = recorder.entries[-1].at + 100.0
+        it.app.window.tick()
+        await it.settle()
+        assert "Escalation 40:00" in it.seen("banner")
+        assert "DUE for 25:00" in it.seen("banner")
 
 
 async def test_a_acknowledges_the_next_rung_with_whom_to_call_in_sight(console: Start) -> None:

@@ -124,7 +124,7 @@ async def test_back_to_the_directories_that_ran(place: Directories) -> None:
         assert "there is nothing to do" in reply.why
         action = await window.act("forward")
         assert action.outcome is e.Outcome.SUCCEEDED, window.ended(action.stopped_at_step)
-        assert action.steps == ("3.2-directory", "4.2-directory")
+        assert action.steps == ("3.2-directory", "3.3a", "4.2-directory", "4.3", "5.1a-directory")
         await until_running(place, "v2")
 
 

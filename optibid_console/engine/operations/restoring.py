@@ -17,7 +17,7 @@ from optibid_console.engine.reports import Report
 from optibid_console.entries import Outcome
 from optibid_console.runbook.restore_text import MARK
 from optibid_console.state import DatabaseState
-from probes.text import one_line
+from probes.text import counted, one_line
 
 _AGAIN_S = 1.0
 _COUNTING_S = 120.0
@@ -79,9 +79,11 @@ class Restoring:
         few = await _too_few(database)
         if few:
             return Outcome.FAILED, f"it was swapped in, but {'; '.join(few)}"
-        checks = [f"{len(now.objects)} schema objects are as when it was backed up"] if was else []
+        objects = counted(len(now.objects), "schema object is", "schema objects are")
+        checks = [f"{objects} as when it was backed up"] if was else []
         checks += [
-            f"{table} has {least:,} rows or more" for table, least in database.spec.rows.items()
+            f"{table} has {counted(least, 'row')} or more"
+            for table, least in database.spec.rows.items()
         ]
         kept_as = next(
             (str(one["kept_as"]) for one in map(_said, live.reports) if one.get("kept_as")), ""
@@ -135,5 +137,5 @@ async def _too_few(database: Database) -> list[str]:
             row = await (await connection.execute(query)).fetchone()
             has = int(row[0]) if row else 0
             if has < least:
-                few.append(f"{table} has {has:,} rows, expected at least {least:,}")
+                few.append(f"{table} has {counted(has, 'row')}, expected at least {least:,}")
     return few
