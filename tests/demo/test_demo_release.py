@@ -68,7 +68,7 @@ async def test_migrating_changes_the_database_once(
     changed = "\n".join(differences(before, take_fingerprint(changing_stack.database_url)))
     assert "migrations: were 001, 002, 003; are 001, 002, 003, 004" in changed
     assert "table market_price_revisions: is new" in changed
-    assert "table audit_logs: had 8000 rows" in changed
+    assert "table audit_logs: had 8,000 rows" in changed
     assert await run(f"bin/migrate apply {NEXT}") == (0, "✓ 004_market_prices is applied\n")
     assert (await run(f"bin/migrate verify {NEXT}"))[0] == 0
 

@@ -86,7 +86,7 @@ def test_links_are_made_listed_and_taken_back_without_a_screen(sharing: Sharing)
     until(lambda: any("caught_up" in one for one in watching.lines) or watching.entries())
     revoked = sharing.run("share", "--revoke", "support")
     assert (revoked.returncode, revoked.stdout) == (0, "the link for support is void\n")
-    assert watching.process.wait(30) == 0
+    assert watching.process.wait(30) == 3
     assert "revoked" in json.dumps(watching.lines[-1])
     nobody = sharing.run("share", "--revoke", "support")
     assert (nobody.returncode, "no link for 'support'" in nobody.stderr) == (3, True)

@@ -127,6 +127,9 @@ class Told:
         self.problem = ""
         self.signals: asyncio.Queue[Signal] = asyncio.Queue()
 
+    def silence(self) -> str:
+        return ""
+
     def signal(self, signal: Signal) -> None:
         self.signals.put_nowait(signal)
 

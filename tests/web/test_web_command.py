@@ -137,7 +137,7 @@ async def test_each_person_watches_with_a_token_of_her_own_which_nothing_shows(
     assert command.process.returncode == 128 + signal.SIGTERM
     assert own.token not in said
     assert hers.token not in said
-    assert "turned away (1 times)" in said
+    assert "turned away (1 time)" in said
     assert "Traceback" not in said
     assert not alive(child)
     left = [one for one in tmp_path.rglob("*") if hers.token.encode() in _bytes(one)]

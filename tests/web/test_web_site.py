@@ -36,7 +36,7 @@ async def test_a_wrong_token_starts_no_process_and_gives_no_cookie(served: Serve
             pass
     assert refused.value.response.status_code == 403
     assert served.site.processes == ()
-    assert served.told == ["a token from 127.0.0.1 was turned away (1 times)"]
+    assert served.told == ["a token from 127.0.0.1 was turned away (1 time)"]
 
 
 @pytest.mark.parametrize(
