@@ -44,6 +44,7 @@ KEYS = 150
 TIMES = 1.5
 ENTRIES = 100_000
 BULK_BYTES = 64 * 1024
+GBIT_S = 1e9
 STOPPED = 8
 STOPPED_MB = 4.0
 
@@ -233,6 +234,10 @@ def _joining(server: _Server, figures: Figures) -> None:
     figures.told(
         "… of fetching their bytes in pieces of 64 KiB", took_s / bulk_s, "times",
         fetching_ms=round(bulk_s * 1000, 1),
+    )  # fmt: skip
+    figures.told(
+        "… of what their bytes take on a link of 1 Gbit/s", took_s / (all_bytes * 8 / GBIT_S),
+        "times", fetching_ms=round(all_bytes * 8 / GBIT_S * 1000),
     )  # fmt: skip
     figures.told(
         "… of fetching the bytes of the snapshot alone", own, "times",
