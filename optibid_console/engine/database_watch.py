@@ -210,4 +210,10 @@ def notable(before: Cost | None, now: Cost) -> bool:
         now.transactions > before.transactions * _NOTABLE
         or now.wal_bytes > before.wal_bytes * _NOTABLE
         or len(now.rows) != len(before.rows)
+        or _changed(now) > _changed(before) * _NOTABLE
     )
+
+
+def _changed(cost: Cost) -> int:
+    """How many rows: the server counts them up to some seconds after their transactions."""
+    return sum(sum(one) for one in cost.rows.values())
