@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ import pytest
 from optibid_console.entries import NoteWritten
 from optibid_console.journal import places
 from optibid_console.journal.chain import Verified
-from optibid_console.journal_place import Place
+from optibid_console.journal.lease import this_engine
+from optibid_console.journal.postgres import PostgresJournal
+from optibid_console.journal_place import Address, Place
+from tests.servers.proxy import Proxy
 from tests.servers.team import Team
 
 
@@ -64,3 +68,23 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Kept:
         return Kept(tmp_path / "windows" / "one.journal")
     team = request.getfixturevalue("team")
     return Kept(team.address(), team)
+
+
+@pytest.fixture
+def address(team: Team) -> Address:
+    return places.own_address(team.address(), "Window", rehearsal=False)
+
+
+@pytest.fixture
+async def wire(team: Team) -> AsyncIterator[Proxy]:
+    proxy = await Proxy("127.0.0.1", team.server.port).start()
+    yield proxy
+    await proxy.close()
+
+
+@pytest.fixture
+async def journal(address: Address, wire: Proxy) -> AsyncIterator[PostgresJournal]:
+    journal = await PostgresJournal.open(replace(address, port=wire.port))
+    await journal.acquire("ann", this_engine())
+    yield journal
+    await journal.close()
