@@ -74,9 +74,7 @@ def _failed(state: WindowState) -> Iterator[Finding]:
     for run in state.runs.values():
         if run.ended is None or run.ended.outcome in (e.Outcome.SUCCEEDED, e.Outcome.REHEARSED):
             continue
-        last = run.ended.last_lines[-1:]
-        said = "; ".join((run.ended.reason, *last)) if last else run.ended.reason
-        yield Finding(run.step_id, f"{run.ended.outcome.value}: {said}")
+        yield Finding(run.step_id, f"{run.ended.outcome.value}: {run.ended.reason}")
 
 
 def _before_recorded(book: Runbook) -> Iterator[Finding]:

@@ -333,12 +333,17 @@ def open_question(view: View, key: str) -> RunState | None:
 
 
 def what_went_wrong(view: View, seen: StepState) -> str:
-    """Of a step that failed or is unknown: the reason, and what its run said last."""
+    """Returns why a step failed or is unknown, with the last line of its run where the reason
+    doesn't hold a line of the output already."""
     if seen.status not in (StepStatus.FAILED, StepStatus.UNKNOWN, StepStatus.UNSETTLED):
         return ""
     run = view.state.runs.get(seen.run_id)
-    said = [one for one in run.ended.last_lines if one.strip()] if run and run.ended else []
-    last = said[-1].strip() if said else ""
+    ended = run.ended if run else None
+    if ended is None or (
+        ended.exit_status is not None and seen.reason != f"exit {ended.exit_status}"
+    ):
+        return seen.reason
+    last = ended.last_lines[-1].strip() if ended.last_lines else ""
     return seen.reason if not last or last in seen.reason else f"{seen.reason}: {last}"
 
 

@@ -47,7 +47,7 @@ def migrated(before: MigrationsRead, after: Migrations, changes: tuple[str, ...]
 def judge(done: Migrated, outcome: Outcome, reason: str) -> tuple[Outcome, str]:
     """The step's outcome and why: the database's word counts, and the exit status can only
     make it worse."""
-    left = "; ".join(_left(done))
+    left = "; ".join(_left(done, reason))
     if outcome is not Outcome.SUCCEEDED:
         return outcome, f"{reason}; {left}"
     if done.whole and not done.applied:
@@ -67,11 +67,11 @@ def judge(done: Migrated, outcome: Outcome, reason: str) -> tuple[Outcome, str]:
     return Outcome.SUCCEEDED, left
 
 
-def _left(done: Migrated) -> Iterator[str]:
-    """What was done and what wasn't, in words."""
+def _left(done: Migrated, reason: str) -> Iterator[str]:
+    """Yields what was done and what wasn't, in words; an error that `reason` has isn't repeated."""
     yield f"{listed(done.applied)} applied" if done.applied else "nothing was applied"
     for name, error in done.failed:
-        yield f"{name} failed: {error}" if error else f"{name} failed"
+        yield f"{name} failed: {error}" if error and error not in reason else f"{name} failed"
     if done.pending:
         yield f"{listed(done.pending)} not applied"
     if done.gone:

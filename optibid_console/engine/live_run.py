@@ -52,7 +52,8 @@ class LiveRun:
 
 
 def judged(live: LiveRun, end: RunEnd) -> tuple[e.Outcome, str]:
-    """The outcome of a command. What an operator asked is never overwritten by a late result."""
+    """Returns the outcome of a command and the reason for it: its exit status, and the line of its
+    output that says why it failed. An operator's abort is never overwritten by a late result."""
     if live.aborted_by:
         return e.Outcome.ABORTED, f"by {live.aborted_by}"
     if live.timed_out:
@@ -60,7 +61,9 @@ def judged(live: LiveRun, end: RunEnd) -> tuple[e.Outcome, str]:
     if end.ending is Ending.EXITED and end.exit_status == 0:
         return e.Outcome.SUCCEEDED, "exit 0"
     if end.ending is Ending.EXITED:
-        return e.Outcome.FAILED, f"exit {end.exit_status}"
+        cause = live.trail.cause()
+        how = f"exit {end.exit_status}"
+        return e.Outcome.FAILED, f"{how}: {cause}" if cause else how
     if end.ending is Ending.SIGNALLED:
         return e.Outcome.FAILED, f"killed by {end.signal}"
     if end.ending is Ending.REBOOTED:

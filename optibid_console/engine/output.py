@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from optibid_console.engine.cause import CauseFinder
 from optibid_console.engine.reports import ReportFilter
 from optibid_console.runbook.redaction import Redactor
 from optibid_console.signals import NOTICE, Output
@@ -30,6 +31,8 @@ class OutputTrail:
         self._told = 0
         self._last = b""
         self._last_of_stdout = b""
+        self._causes = {stream: CauseFinder() for stream in Stream}
+        self._cause = b""
         self.reports = ReportFilter(run_id)
         """What the command reports to the console itself; it is no output."""
 
@@ -51,6 +54,19 @@ class OutputTrail:
         for stream, redactor in self._redactors.items():
             yield from self._tell(redactor.flush(), stream)
         yield from self._signals(self.reports.flush(), Stream.OUTPUT)
+        for finder in self._causes.values():
+            finder.flush()
+            self._cause = self._cause or finder.line
+
+    def cause(self) -> str:
+        """Returns the first line that names a cause of failure, else the last line that says
+        something, as one safe line of at most 200 characters; empty: there was no output.
+
+        Call it after `end`.
+        """
+        if self._cause:
+            return one_line(self._cause.strip(), 200)
+        return next(iter(self.last_lines()[-1:]), "")
 
     def last_lines(self) -> tuple[str, ...]:
         """The last lines that say something, each made one safe line of at most 200 characters."""
@@ -77,6 +93,13 @@ class OutputTrail:
         signal = Output(self._run_id, self._told, clean, stream or NOTICE)
         self._told += len(clean)
         self._last = (self._last + clean)[-_KEPT_BYTES:]
+        if stream is not None:
+            self._find_cause(clean, stream)
         if stream in (Stream.OUTPUT, Stream.STDOUT):
             self._last_of_stdout = (self._last_of_stdout + clean)[-_KEPT_BYTES:]
         yield signal
+
+    def _find_cause(self, clean: bytes, stream: Stream) -> None:
+        if not self._cause:
+            self._causes[stream].feed(clean)
+            self._cause = self._causes[stream].line

@@ -152,7 +152,7 @@ async def test_what_is_named_is_recorded(empty_place: Place, kind: str) -> None:
         ("files", "echo /nowhere", "/nowhere: there is no such file, or nothing in it"),
         ("files", "echo /dev", "/dev: there is no such file, or nothing in it"),
         ("files", ": >empty; echo $PWD/empty", "/empty: there is no such file, or nothing in it"),
-        ("image", "echo sha256:abc; exit 3", "exit 3"),
+        ("image", "echo sha256:abc; exit 3", "exit 3: sha256:abc"),
     ],
 )
 async def test_what_is_not_there_is_no_part(

@@ -172,7 +172,9 @@ async def test_a_rollback_is_rehearsed_before_anything_was_walked_and_again(
             run = f"rollback{number}"
             state = await bench.until(lambda state, run=run: state.actions[run].outcome)
             assert state.actions[run].outcome is e.Outcome.FAILED
-            assert state.actions[run].reason == "2 steps walked, 0 reads done; R2 exit 1"
+            assert state.actions[run].reason == (
+                "2 steps walked, 0 reads done; R2 exit 1: cat: kept: No such file or directory"
+            )
     assert digest(tmp_path) == before
 
 

@@ -61,8 +61,10 @@ async def test_one_that_fails_half_way_is_named_with_what_was_done(window: Windo
         outcome, reason = await window.migrate()
         failed = bench.state.databases["optibid"].read.failed
     assert outcome is Outcome.FAILED, reason
-    assert reason.startswith("exit 1; 004_market_prices applied; 005_bad failed: ")
-    assert 'relation "nowhere" does not exist' in reason
+    assert reason.startswith(
+        'exit 1: ERROR: relation "nowhere" does not exist; 004_market_prices applied; '
+        "005_bad failed; "
+    )
     assert "006_last not applied" in reason
     assert "1 schema change (+ column bids.settlement_price numeric(10,2))" in reason
     assert list(failed) == ["005_bad"]
@@ -129,7 +131,7 @@ async def test_what_it_waits_for_is_shown_and_lock_timeout_ends_it(
         (waited,) = bench.heard.of(e.LockWaited)
         assert bench.state.point_of_no_return() is None
     assert outcome is Outcome.FAILED, reason
-    assert "004_market_prices failed: " in reason
+    assert "004_market_prices failed; " in reason
     assert "canceling statement due to lock timeout" in reason
     assert "the schema is as before" in reason
     (blocker,) = waits[0].waits[0].blockers

@@ -39,7 +39,7 @@ class Recorder:
 
     def step(self, step_id: str, took: float, *, action_run: str = "", command: str = "",
              outcome: e.Outcome | None = e.Outcome.SUCCEEDED, reason: str = "",
-             evidence: Iterable[Reading] = ()) -> str:  # fmt: skip
+             exit_status: int = 1, evidence: Iterable[Reading] = ()) -> str:  # fmt: skip
         """A step from its start to its end; `outcome=None` leaves it running."""
         run_id = f"run-{action_run}{step_id}-{len(self.entries)}"
         shown = command or f"./deploy/{step_id}.sh"
@@ -47,7 +47,7 @@ class Recorder:
         self.add(e.RunLaunched(run_id), actor="console")
         if outcome is None:
             return run_id
-        status = 0 if outcome is e.Outcome.SUCCEEDED else 1
+        status = 0 if outcome is e.Outcome.SUCCEEDED else exit_status
         ended = e.RunEnded(run_id, outcome, reason, status, duration_s=took, last_lines=("done",))
         self.add(ended, after=took, actor="console")
         taken = tuple(evidence)
@@ -160,7 +160,7 @@ def trip(r: Recorder) -> None:
 def failed_step(runbook: Runbook | None = None) -> Recorder:
     """A step of the phases failed."""
     r = migrated(runbook)
-    r.step("2.1c", 3, outcome=e.Outcome.FAILED, reason="exit 2")
+    r.step("2.1c", 3, outcome=e.Outcome.FAILED, reason="exit 2", exit_status=2)
     return r
 
 

@@ -197,7 +197,7 @@ def test_a_tripped_criterion_is_above_the_probes() -> None:
 
 def test_a_failed_step_says_why_under_it() -> None:
     lines = timeline_lines(seen(rec.rolling_back(stopped=True)), 60, rec.NOW)
-    assert lines[3].text == "     exit 1: could not connect to server: done"
+    assert lines[3].text == "     exit 1: could not connect to server"
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ class BackupOperation:
         if outcome is e.Outcome.SUCCEEDED:
             outcome, reason = e.Outcome.FAILED, NO_ARTIFACT
         elif outcome is e.Outcome.FAILED:
-            reason = _said(live, "problem") or "; ".join((reason, *live.trail.last_lines()[-1:]))
+            reason = _said(live, "problem") or reason
         return outcome, "; ".join((reason, *left_behind(live, artifact)))
 
     async def _but(self, live: LiveRun) -> list[str]:
