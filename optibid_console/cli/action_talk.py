@@ -137,7 +137,9 @@ class ActionTalk:
 
     def _tell(self, one: e.Entry | Output) -> None:
         if isinstance(one, Output):
-            self._report.output(one, self.state)
+            run = self.state.runs.get(one.run_id)
+            if run is not None and run.action_run == self._followed:
+                self._report.output(one, self.state)
         else:
             self._report.entry(one, self.state)
 

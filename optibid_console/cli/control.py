@@ -55,6 +55,8 @@ def _control(options: Namespace, report: Report) -> Result:
     if state.seq == 0:
         return Result(3, "no window is open: `optibid-console run` opens one")
     options.rehearse = state.rehearsal
+    if options.accept_runbook and state.digest != loaded.digest:
+        state = replace(state, runbook=loaded.runbook, digest=loaded.digest)
     step_id = getattr(options, "step", "")
     if step_id and state.runbook and state.runbook.phase_of(step_id) is None:
         known = ", ".join(step.id for _, step in state.runbook.steps())

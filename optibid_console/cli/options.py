@@ -116,6 +116,10 @@ def _parser() -> argparse.ArgumentParser:
     engine.add_argument("--ready-fd", type=int, default=-1, help=argparse.SUPPRESS)
     status = commands.add_parser("status", help="say in a few lines where the window is")
     status.add_argument("where", nargs="?", default="", metavar="JOURNAL")
+    status.add_argument(
+        "-c", "--config", type=Path, metavar="FILE",
+        help="the window of this runbook, running or the newest that is recorded",
+    )  # fmt: skip
     _json(status)
     status.add_argument("--all", action="store_true", help="every window that runs here")
     verify = commands.add_parser(

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from argparse import Namespace
 
 from optibid_console import engine_record, paths
-from optibid_console.journal.places import entries_of, newest
+from optibid_console.journal.places import entries_of, exists, newest
 from optibid_console.journal_place import Place, place_of
+from optibid_console.runbook.load import load
 from optibid_console.state import fold
 from optibid_console.status import WindowStatus, describe, lines
 
 
 def status(options: Namespace) -> int:
     """Print where the windows are. Reads their journals; asks and changes nothing else."""
+    if options.config and (options.where or options.all):
+        print("optibid-console: status takes one of JOURNAL, -c FILE and --all", file=sys.stderr)
+        return 2
     journals = _journals(options)
     found = [_status(journal) for journal in journals]
     if options.json and options.all:
@@ -31,6 +36,11 @@ def status(options: Namespace) -> int:
 
 
 def _journals(options: Namespace) -> list[Place]:
+    """Returns the journals that are asked about, the newest last. Raises `RunbookError`."""
+    if options.config:
+        name = load(options.config, os.environ).runbook.window.name
+        newest_of_config = paths.journal_for(options.config, name, lambda _: False)
+        return [newest_of_config] if exists(newest_of_config) else []
     if options.where:
         return [newest(place_of(options.where))]
     running: list[Place] = [place_of(one.journal) for one in engine_record.running()]

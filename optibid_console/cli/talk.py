@@ -66,6 +66,8 @@ class Talk:
         self._caught_up = False
         self._ended = ""
         self._news = asyncio.Event()
+        self._over: frozenset[str] = frozenset()
+        """Runs that had ended before this conversation began: the engine replays their output."""
         self._reading: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Talk:
@@ -141,13 +143,16 @@ class Talk:
                     if self._caught_up:
                         self._heard(event, self.state)
                 case Output():
-                    if self._caught_up:
+                    if self._caught_up and event.run_id not in self._over:
                         self._heard(event, self.state)
                 case Snapshot():
                     self.state = event.state
                 case Role():
                     self._role = event
                 case CaughtUp():
+                    if not self._caught_up:
+                        runs = self.state.runs
+                        self._over = frozenset(one for one in runs if runs[one].ended is not None)
                     self._caught_up = True
                 case Lost():
                     self._note(f"{event.why}; retry {event.attempt}")

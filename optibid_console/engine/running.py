@@ -16,6 +16,7 @@ from optibid_console.engine.output import OutputTrail
 from optibid_console.moment import Moment
 from optibid_console.rehearsing import stand_in, why_walked, with_stand_ins
 from optibid_console.runbook.model import Runbook, Step, StepKind
+from optibid_console.runbook.model.targets import working_directory
 from optibid_console.runbook.secrets import Secrets
 from optibid_console.runbook.shell_text import fill
 from optibid_console.state import RunState
@@ -149,7 +150,7 @@ class StepRunner:
 
     def _cwd(self, step: Step) -> str:
         target = self._runbook.targets.get(step.on)
-        return step.cwd or (target.cwd if target else "")
+        return working_directory(target.cwd if target else "", step.cwd)
 
     # A command
 

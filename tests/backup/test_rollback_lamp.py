@@ -183,3 +183,4 @@ async def test_there_must_be_as_much_room_as_the_database_had(
             await goes_dark(bench, "space to restore", lambda: None)
             reading = bench.state.readings["space-to-restore"]
             assert "MB free, " in reading.summary
+            assert "\\" not in reading.summary

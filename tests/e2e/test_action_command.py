@@ -52,6 +52,15 @@ def test_it_does_the_action_and_ends_the_engine_that_it_started(actions: Actions
     assert "there is nothing to do: done already" in again.stderr
 
 
+def test_an_action_prints_the_output_of_no_earlier_run(actions: Actions) -> None:
+    actions.home.go()
+    assert actions.run("backup", "--confirm", "backup").returncode == 0
+    looked = actions.run("look", "--confirm", "look")
+    assert looked.returncode == 0
+    assert "1.2 | looked\n" in looked.stdout
+    assert "1.1 |" not in looked.stdout
+
+
 def test_for_machines_each_line_is_an_object_and_the_last_is_the_result(actions: Actions) -> None:
     actions.home.go()
     told = objects(actions.run("backup", "--confirm", "backup", "--json").stdout)
@@ -124,7 +133,7 @@ def test_a_failed_step_stops_it_and_each_way_on_is_a_later_call(actions: Actions
     (actions.home.path / "blind").touch()
     ended = actions.run("look", "--confirm", "look")
     assert ended.returncode == 1
-    assert "look stopped at 1.2: failed: exit 1\n" in ended.stderr
+    assert "look stopped at 1.2: failed: exit 1: looked\n" in ended.stderr
     for choice in ("retry", "skip", "stop"):
         assert f"--journal {actions.home.journal} --decide {choice}" in ended.stderr
     assert engine_record.find(actions.home.journal)

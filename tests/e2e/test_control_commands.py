@@ -122,6 +122,23 @@ def test_skip_and_jump_pass_the_same_guards(controls: Controls) -> None:
     )
 
 
+def test_a_step_prints_the_output_of_no_earlier_run(controls: Controls) -> None:
+    assert controls.run("step", "1.1", "--confirm", "1.1").returncode == 0
+    later = controls.run("step", "1.2", "--confirm", "1.2")
+    assert later.returncode == 0
+    assert "1.1 |" not in later.stdout
+
+
+def test_an_accepted_runbook_is_the_one_that_judges(controls: Controls) -> None:
+    config = controls.home.config
+    config.write_text(config.read_text().replace('id = "1.1"', 'id = "1.1"\nrequired = false'))
+    refused = controls.run("skip", "1.1", "--reason", "hurry")
+    assert (refused.returncode, "1.1 is required" in refused.stderr) == (3, True)
+    accepted = controls.run("skip", "1.1", "--reason", "hurry", "--accept-runbook")
+    assert (accepted.returncode, accepted.stderr) == (0, "")
+    assert controls.home.entries("step-skipped")[-1].fact.step_id == "1.1"
+
+
 def test_who_drives_is_not_pushed_aside(controls: Controls) -> None:
     journal = str(controls.home.journal)
     screen = controls.home.terminal("run", "--journal", journal, "--as", "ann")

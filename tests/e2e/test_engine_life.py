@@ -269,3 +269,16 @@ def test_status_says_where_the_window_is(home: Home) -> None:
     stale = home.run("status", str(home.journal))
     assert "no engine runs: what follows is of " in stale.stdout
     assert home.status()["engine"] is None
+
+
+def test_status_finds_the_window_of_a_runbook(home: Home) -> None:
+    assert home.run("status", "-c", str(home.config)).returncode == 1
+    screen = home.terminal("run", "-c", str(home.config), "--as", "ann")
+    screen.until("Little window", "recording")
+    ended = home.run("status", "-c", str(home.config))
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("Little window v1")
+    both = home.run("status", str(home.journal), "-c", str(home.config))
+    assert (both.returncode, both.stderr) == (
+        2, "optibid-console: status takes one of JOURNAL, -c FILE and --all\n"
+    )  # fmt: skip

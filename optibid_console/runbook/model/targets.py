@@ -88,3 +88,13 @@ class DatabaseSpec:
     """How many backups stay at least; the open window's always do."""
     keep_for: Seconds = _THIRTY_DAYS
     """Backups older than this are removed, once there are more than `keep`."""
+
+
+def working_directory(of_target: str, of_step: str) -> str:
+    """Returns the directory that a step's command starts in, as written in the runbook: a step's
+    relative `cwd` is relative to its target's, `/…` and `~/…` stand alone. Empty: the home."""
+    if not of_step or of_step == ".":
+        return of_target or of_step
+    if not of_target or of_step.startswith(("/", "~")):
+        return of_step
+    return f"{of_target.rstrip('/')}/{of_step}"
