@@ -69,7 +69,7 @@ def parse(fail_when: str) -> tuple[Clause, ...]:
     Raises `ValueError` that says what is accepted.
     """
     clauses = []
-    for text in re.split(r"\s+or\s+", fail_when.strip()):
+    for text in re.split(r"(?<!\s)\s++or\s++", fail_when.strip()):
         if found := _PANEL.match(text):
             clauses.append(
                 Clause(

@@ -6,13 +6,14 @@ says nothing about what it was to look at.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from probes.aside import judged
 from probes.deadline import time_left_s, timeout_s
 from probes.expectation import Finding, regex_problems, summarise
+from probes.patterns import Pattern, compiled
 from probes.probe import Completed, Host, HostError, ProbeError, Reading, Status
 from probes.text import one_line
 
@@ -38,11 +39,18 @@ class CommandSettings:
     def problems(self) -> Iterator[tuple[str, str]]:
         if not self.run.strip():
             yield "run", "no command"
-        for key, pattern in (("expect_stdout", self.expect_stdout), ("number", self.number)):
-            yield from ((key, say) for say in regex_problems(pattern))
-        readable = self.number and not any(regex_problems(self.number))
-        if readable and re.compile(self.number).groups < 1:
+        wrong = regex_problems(self.expect_stdout, lines=True, most_bytes=MAX_BYTES)
+        yield from (("expect_stdout", say) for say in wrong)
+        bad = list(regex_problems(self.number, lines=True, captures=True, most_bytes=MAX_BYTES))
+        yield from (("number", say) for say in bad)
+        if self.number and not bad and _value_pattern(self.number).groups < 1:
             yield "number", f"needs a group around the number: ({self.number})"
+
+    def patterns(self) -> Iterator[tuple[str, str, int]]:
+        """Its regular expressions by key, each with the longest text that it is held against."""
+        for key, pattern in (("expect_stdout", self.expect_stdout), ("number", self.number)):
+            if pattern:
+                yield key, pattern, MAX_BYTES
 
 
 class CommandProbe:
@@ -72,10 +80,28 @@ class CommandProbe:
         except HostError as error:
             raise ProbeError(one_line(str(error), 600)) from error
         took_ms = (time.monotonic() - started) * 1000
-        return judge_command(self.name, self._settings, done, at, took_ms)
+        return await judged(
+            lambda: judge_command(self.name, self._settings, done, at, took_ms),
+            _steps(self._settings) * len(done.stdout),
+            f"the output of {len(done.stdout):,} bytes",
+        )
 
     async def close(self) -> None:
         """Nothing is kept open."""
+
+
+def _output_pattern(text: str) -> Pattern:
+    return compiled(text, lines=True)
+
+
+def _value_pattern(text: str) -> Pattern:
+    return compiled(text, lines=True, captures=True)
+
+
+def _steps(settings: CommandSettings) -> int:
+    """The most work that a byte of output costs."""
+    steps = _output_pattern(settings.expect_stdout).steps if settings.expect_stdout else 0
+    return steps + (_value_pattern(settings.number).steps if settings.number else 0)
 
 
 def judge_command(
@@ -86,7 +112,7 @@ def judge_command(
     last = _last_line(done.stdout)
     findings = [_judge_exit(settings.exit, done)]
     if settings.expect_stdout:
-        found = re.search(settings.expect_stdout, stdout, re.MULTILINE)
+        found = _output_pattern(settings.expect_stdout).search(stdout)
         wish = f"a match of /{one_line(settings.expect_stdout, 60)}/"
         status = Status.OK if found else Status.FAILING
         findings.append(Finding(status, "output", wish, f'"{last}"' if last else "empty"))
@@ -113,12 +139,12 @@ def _judge_exit(expected: int, done: Completed) -> Finding:
 
 
 def _number(pattern: str, text: str) -> float | None:
-    match = re.search(pattern, text, re.MULTILINE)
-    if match is None:
+    found = _value_pattern(pattern).first_group(text)
+    if found is None:  # no match, or a group that took no part
         return None
     try:
-        return float(match.group(1))
-    except (TypeError, ValueError):  # a group that took no part, or text that is no number
+        return float(found)
+    except ValueError:  # text that is no number
         return None
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
+from probes.aside import stop_if_given_up
 from probes.exposition import Labels, Selector
 from probes.number import Pick, picked
 
@@ -25,6 +26,24 @@ class Scrape:
     """The monotonic clock at the same moment: differences are taken of this."""
     samples: Mapping[str, Mapping[Labels, float]]
     """Values by metric name and labels, for all the names that were asked for."""
+    kept_bytes: int = 0
+    """Of the lines whose samples these are."""
+    _accepted: dict[Selector, Mapping[Labels, float]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def accepted(self, selector: Selector) -> Mapping[Labels, float]:
+        """The series that the selector accepts, which is found out once."""
+        known = self._accepted.get(selector)
+        if known is None:
+            family = self.samples.get(selector.name, {})
+            known = {labels: value for labels, value in family.items() if selector.accepts(labels)}
+            self._accepted[selector] = known
+        return known
+
+    def knows(self, selector: Selector) -> bool:
+        """Whether it was found out already which series the selector accepts."""
+        return selector in self._accepted
 
 
 def within(history: Sequence[Scrape], window_s: float) -> Sequence[Scrape]:
@@ -48,7 +67,7 @@ def matching(scrape: Scrape, selector: Selector) -> Mapping[Labels, float]:
     family = scrape.samples.get(selector.name)
     if not family:
         raise NoData(f"no metric {selector.name} on the page")
-    found = {labels: value for labels, value in family.items() if selector.accepts(labels)}
+    found = scrape.accepted(selector)
     if not found and (unknown := selector.unknown_labels(family)):
         raise NoData(f"{selector.name} has no label {', '.join(unknown)}")
     return found
@@ -74,9 +93,10 @@ def increases(scrapes: Sequence[Scrape], selector: Selector) -> Mapping[Labels, 
     matching(scrapes[-1], selector)
     grown: dict[Labels, float] = {}
     for before, after in pairwise(scrapes):
+        stop_if_given_up()
         earlier = before.samples.get(selector.name, {})
-        for labels, value in after.samples.get(selector.name, {}).items():
-            if not selector.accepts(labels) or not math.isfinite(value):
+        for labels, value in after.accepted(selector).items():
+            if not math.isfinite(value):
                 continue
             last = earlier.get(labels, 0.0)
             grown[labels] = grown.get(labels, 0.0) + (value - last if value >= last else value)

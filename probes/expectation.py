@@ -7,16 +7,20 @@ In config.toml an expectation is a plain value, or a table of conditions:
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from probes.aside import stop_if_given_up
+from probes.patterns import PatternError, compiled, size_problem
 from probes.probe import Status
 from probes.text import one_line
 
 CONDITIONS = ("equals", "one_of", "at_least", "at_most", "matches", "exists")
+
+USUAL_BYTES = 1_000_000
+"""The text that a pattern is held against, where its probe sets no other bound."""
 
 MISSING = object()
 """What a path leads to when there is nothing."""
@@ -51,8 +55,11 @@ def conditions(expected: object) -> Mapping[str, Any]:
     return {"equals": expected}
 
 
-def problems(expected: object) -> Iterator[str]:
-    """What is wrong with an expectation as it was written, in words."""
+def problems(expected: object, most_bytes: int = USUAL_BYTES, bound: str = "") -> Iterator[str]:
+    """What is wrong with an expectation as it was written, in words.
+
+    `most_bytes` is the longest text that it may be held against, `bound` the setting that says so.
+    """
     for name, wanted in conditions(expected).items():
         if name == "one_of" and (isinstance(wanted, str) or not isinstance(wanted, Sequence)):
             yield f"one_of takes a list of values, not {shown(wanted)}"
@@ -61,22 +68,45 @@ def problems(expected: object) -> Iterator[str]:
         elif name == "exists" and not isinstance(wanted, bool):
             yield f"exists takes true or false, not {shown(wanted)}"
         elif name == "matches":
-            yield from regex_problems(wanted)
+            yield from regex_problems(wanted, most_bytes=most_bytes, bound=bound)
 
 
-def regex_problems(pattern: object) -> Iterator[str]:
-    """What is wrong with a regular expression, in words."""
+def regex_problems(
+    pattern: object,
+    *,
+    lines: bool = False,
+    captures: bool = False,
+    most_bytes: int = USUAL_BYTES,
+    bound: str = "",
+) -> Iterator[str]:
+    """What is wrong with a regular expression as RE2 reads it, in words."""
     if not isinstance(pattern, str):
         yield f"a regular expression is a text, not {shown(pattern)}"
         return
     try:
-        re.compile(pattern)
-    except re.error as error:
-        yield f"not a regular expression: {error}: {pattern!r}"
+        made = compiled(pattern, lines=lines, captures=captures)
+    except PatternError as error:
+        yield str(error)
+    else:
+        if too_large := size_problem(made, most_bytes, bound):
+            yield too_large
+
+
+def patterns_in(expected: object) -> Iterator[str]:
+    """The regular expressions of an expectation."""
+    for name, wanted in conditions(expected).items():
+        if name == "matches":
+            yield str(wanted)
+
+
+def steps_of(patterns: Iterable[str]) -> int:
+    """The most work that a byte of text costs all these patterns together."""
+    return sum(compiled(one).steps for one in patterns)
 
 
 def judge(what: str, expected: object, found: object) -> Finding:
     """Hold one value against an expectation: ok when every condition is met."""
+    stop_if_given_up()
     wanted = conditions(expected)
     met = all(_meets(name, limit, found) for name, limit in wanted.items())
     words = " and ".join(_wish(name, limit) for name, limit in wanted.items())
@@ -162,7 +192,7 @@ def _meets(name: str, limit: object, found: object) -> bool:
         return isinstance(limit, Sequence) and any(_same(one, found) for one in limit)
     if name == "matches":
         text = found if isinstance(found, str) else json.dumps(found, default=str)
-        return re.search(str(limit), text) is not None
+        return compiled(str(limit)).search(text)
     bound, value = number(limit), number(found)
     if bound is None or value is None:
         return False

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
+from probes.aside import stop_if_given_up
+from probes.patterns import PatternError, compiled, size_problem
 from probes.text import one_line
 
 Labels = tuple[tuple[str, str], ...]
@@ -19,15 +21,18 @@ Labels = tuple[tuple[str, str], ...]
 _NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 _QUOTED = r'"((?:[^"\\\n]|\\.)*)"'
 _LABEL = re.compile(rf"\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*{_QUOTED}\s*(,|$)")
-_SAMPLE = re.compile(
-    rf"({_NAME})[ \t]*"
-    r'(?:\{((?:[^"}]|"(?:[^"\\]|\\.)*")*)\})?'  # labels: a brace in quotes doesn't close them
-    r"[ \t]*([^\s#{}]+)"  # value
-    r"(?:[ \t]+-?[0-9.]+)?[ \t]*"  # timestamp
-    r"(?:#[ \t]*\{.*)?"  # an OpenMetrics exemplar
+_SAMPLE = re.compile(  # possessive (`++`): what is no sample is found out without trying again
+    rf"({_NAME}+)[ \t]*+"
+    r'(?:\{((?:[^"}]|"(?:[^"\\]|\\.)*+")*+)\}[ \t]*+)?'  # a brace in quotes doesn't close them
+    r"([^\s#{}]++)"  # value
+    r"(?:[ \t]++-?[0-9.]++)?[ \t]*+"  # timestamp
+    r"(?:#[ \t]*+\{.*)?"  # an OpenMetrics exemplar
 )
-_NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?|nan)", re.IGNORECASE)
-_MAX_LINE_BYTES = 1 << 20
+_NUMBER = re.compile(
+    r"[+-]?(?:(?:\d++(?:\.\d*+)?|\.\d++)(?:e[+-]?\d++)?|inf(?:inity)?|nan)", re.IGNORECASE
+)
+MAX_LINE_BYTES = 1 << 16
+"""A longer line ends the reading of a page: Prometheus' own limits for labels are far below."""
 
 
 class ExpositionError(Exception):
@@ -55,7 +60,8 @@ def parse_line(line: str) -> Sample:
 def _labels(text: str) -> Labels:
     found: dict[str, str] = {}
     at = 0
-    while at < len(text) and text[at:].strip():
+    end = len(text.rstrip())
+    while at < end:
         match = _LABEL.match(text, at)
         if match is None or match[1] in found:
             raise ExpositionError(f"bad labels: {{{one_line(text, 80)}}}")
@@ -86,6 +92,8 @@ class PageParser:
         self._found: dict[str, dict[Labels, float]] = {name: {} for name in set(names)}
         self._rest = b""
         self._line = 0
+        self.kept_bytes = 0
+        """Of the lines whose samples are kept."""
 
     def feed(self, data: bytes) -> None:
         head, newline, rest = data.rpartition(b"\n")
@@ -96,8 +104,8 @@ class PageParser:
             self._rest = rest
             for line in lines:
                 self._take(line)
-        if len(self._rest) > _MAX_LINE_BYTES:
-            raise ExpositionError(f"line {self._line + 1}: longer than 1 MiB")
+        if len(self._rest) > MAX_LINE_BYTES:
+            raise ExpositionError(f"line {self._line + 1}: longer than 64 KiB")
 
     def close(self) -> Mapping[str, Mapping[Labels, float]]:
         """The values by name and labels; a wanted name that isn't there is empty."""
@@ -110,6 +118,8 @@ class PageParser:
 
     def _take(self, line: bytes) -> None:
         self._line += 1
+        if len(line) > MAX_LINE_BYTES:
+            raise ExpositionError(f"line {self._line}: longer than 64 KiB")
         wanted = line.startswith(self._wanted)
         if not wanted and self._line > self.CHECKED_LINES:
             return
@@ -127,17 +137,19 @@ class PageParser:
         if sample.labels in series:
             raise ExpositionError(f"line {self._line}: a second value for {one_line(line, 80)}")
         series[sample.labels] = sample.value
+        self.kept_bytes += len(line)
 
 
 # Selectors
 
-_SELECTOR = re.compile(rf"\s*({_NAME})\s*(?:\{{(.*)\}})?\s*", re.DOTALL)
+_SELECTOR = re.compile(rf"\s*+({_NAME}+)\s*+(?:\{{(.*)\}})?\s*+", re.DOTALL)
 _MATCHER = re.compile(rf"\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*{_QUOTED}\s*(,|$)")
 
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """`label="x"`, `!=`, `=~` or `!~`. Regular expressions match the whole value."""
+    """`label="x"`, `!=`, `=~` or `!~`. Regular expressions (RE2's, as in Prometheus) match the
+    whole value."""
 
     label: str
     operator: str
@@ -147,7 +159,8 @@ class Matcher:
         """Whether a label's value fits; a label that isn't there has the value ``""``."""
         if self.operator in ("=", "!="):
             return (value == self.value) == (self.operator == "=")
-        return (re.fullmatch(self.value, value) is not None) == (self.operator == "=~")
+        stop_if_given_up()
+        return compiled(self.value).fullmatch(value) == (self.operator == "=~")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +169,11 @@ class Selector:
 
     name: str
     matchers: tuple[Matcher, ...] = ()
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The regular expressions of its matchers."""
+        return tuple(one.value for one in self.matchers if "~" in one.operator)
 
     def accepts(self, labels: Labels) -> bool:
         values = dict(labels)
@@ -175,16 +193,19 @@ def parse_selector(text: str) -> Selector:
         raise ValueError(f'"{text}" is not a metric name with optional {{label="value"}} matchers')
     inside, at = whole[2] or "", 0
     matchers = []
-    while at < len(inside) and inside[at:].strip():
+    end = len(inside.rstrip())
+    while at < end:
         match = _MATCHER.match(inside, at)
         if match is None:
             raise ValueError(f'"{text}": no label matcher at "{inside[at:]}"')
         matcher = Matcher(match[1], match[2], _unescaped(match[3]))
         if "~" in matcher.operator:
             try:
-                re.compile(matcher.value)
-            except re.error as error:
+                wrong = size_problem(compiled(matcher.value), MAX_LINE_BYTES)
+            except PatternError as error:
                 raise ValueError(f'"{text}": bad pattern "{matcher.value}": {error}') from error
+            if wrong:
+                raise ValueError(f'"{text}": {wrong}')
         matchers.append(matcher)
         at = match.end()
     return Selector(whole[1], tuple(matchers))

@@ -15,8 +15,9 @@ from typing import Any
 import httpx
 
 from probes import expectation, reaching
+from probes.aside import judged
 from probes.deadline import time_left_s, timeout_s
-from probes.http_answer import Answer, HttpExpect, HttpWarn, judge_answer
+from probes.http_answer import HEADER_CHARACTERS, Answer, HttpExpect, HttpWarn, judge_answer
 from probes.probe import Host, Reading, Status
 from probes.text import one_line
 from probes.tls import Tls
@@ -51,11 +52,16 @@ class HttpSettings:
             url = parse_url(self.url)
             if url is None or url.scheme not in ("http", "https") or not url.host:
                 yield "url", f"not an http:// or https:// address: {one_line(self.url)!r}"
-        yield from self.expect.problems()
-        yield from self.warn.problems()
+        yield from self.expect.problems(self.max_bytes)
+        yield from self.warn.problems(self.max_bytes)
         if self.max_bytes < 1:
             yield "max_bytes", f"must be at least 1, not {self.max_bytes}"
         yield from self.tls.problems()
+
+    def patterns(self) -> Iterator[tuple[str, str, int]]:
+        """Its regular expressions by key, each with the longest text that it is held against."""
+        yield from self.expect.patterns(self.max_bytes)
+        yield from self.warn.patterns(self.max_bytes)
 
 
 @dataclass(slots=True)
@@ -100,7 +106,11 @@ class HttpProbe:
             else:
                 fault = _fault(seen, url)
         else:
-            return self._judged(answer, at)
+            # a header's bytes count as the body's: a pattern for each is cheap enough
+            size = len(answer.body) + sum(map(len, answer.headers.values()))
+            steps = expectation.steps_of(pattern for _, pattern, _ in self._settings.patterns())
+            what = f"the answer of {len(answer.body):,} bytes"
+            return await judged(lambda: self._judged(answer, at), steps * size, what)
         took_ms = (time.monotonic() - started) * 1000
         detail = {"url": _without_credentials(url), "limit": f"{timeout_s():g} s"}
         return Reading(self.name, fault.status, fault.summary, at, took_ms, None, "ms", detail)
@@ -184,7 +194,8 @@ class HttpProbe:
             took_ms = (time.monotonic() - started) * 1000
             cut = len(content) > settings.max_bytes
             known = {
-                name.lower(): one_line(value, 2000) for name, value in response.headers.items()
+                name.lower(): one_line(value, HEADER_CHARACTERS)
+                for name, value in response.headers.items()
             }
             return Answer(
                 response.status_code, known, bytes(content[: settings.max_bytes]), cut, took_ms

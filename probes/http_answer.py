@@ -13,6 +13,10 @@ from probes.health import judge_health
 from probes.probe import Status
 from probes.text import one_line
 
+HEADER_CHARACTERS = 2000
+"""A longer header is cut off there."""
+HEADER_BYTES = 4 * HEADER_CHARACTERS
+
 
 @dataclass(frozen=True, slots=True)
 class HttpExpect:
@@ -31,11 +35,22 @@ class HttpExpect:
     warn_ms: float | None = None
     """An answer that takes longer is a warning."""
 
-    def problems(self) -> Iterator[tuple[str, str]]:
+    def problems(self, max_bytes: int) -> Iterator[tuple[str, str]]:
         for name, wish in self.headers.items():
-            yield from ((f"expect.headers.{name}", say) for say in expectation.problems(wish))
-        yield from _json_problems("expect.json", self.json)
-        yield from (("expect.text", say) for say in expectation.regex_problems(self.text))
+            wrong = expectation.problems(wish, HEADER_BYTES)
+            yield from ((f"expect.headers.{name}", say) for say in wrong)
+        yield from _json_problems("expect.json", self.json, max_bytes)
+        wrong = expectation.regex_problems(self.text, most_bytes=max_bytes, bound="max_bytes")
+        yield from (("expect.text", say) for say in wrong)
+
+    def patterns(self, max_bytes: int) -> Iterator[tuple[str, str, int]]:
+        """Its regular expressions by key, each with the longest text that it is held against."""
+        for name, wish in self.headers.items():
+            for pattern in expectation.patterns_in(wish):
+                yield f"expect.headers.{name}", pattern, HEADER_BYTES
+        yield from _json_patterns("expect.json", self.json, max_bytes)
+        if self.text:
+            yield "expect.text", self.text, max_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +60,26 @@ class HttpWarn:
     json: Mapping[str, Any] = field(default_factory=dict)
     """Dotted path → value that makes a warning: `status = "degraded"`."""
 
-    def problems(self) -> Iterator[tuple[str, str]]:
-        yield from _json_problems("warn.json", self.json)
+    def problems(self, max_bytes: int) -> Iterator[tuple[str, str]]:
+        yield from _json_problems("warn.json", self.json, max_bytes)
+
+    def patterns(self, max_bytes: int) -> Iterator[tuple[str, str, int]]:
+        """Its regular expressions by key, each with the longest text that it is held against."""
+        yield from _json_patterns("warn.json", self.json, max_bytes)
 
 
-def _json_problems(key: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _json_problems(key: str, table: Mapping[str, Any], max_bytes: int) -> Iterator[tuple[str, str]]:
     for path, wish in expectation.by_path(table):
-        yield from ((f"{key}.{path}", say) for say in expectation.problems(wish))
+        wrong = expectation.problems(wish, max_bytes, "max_bytes")
+        yield from ((f"{key}.{path}", say) for say in wrong)
+
+
+def _json_patterns(
+    key: str, table: Mapping[str, Any], max_bytes: int
+) -> Iterator[tuple[str, str, int]]:
+    for path, wish in expectation.by_path(table):
+        for pattern in expectation.patterns_in(wish):
+            yield f"{key}.{path}", pattern, max_bytes
 
 
 @dataclass(frozen=True, slots=True)

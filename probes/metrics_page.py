@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 
 from probes import counters
 from probes.address import url_problems
+from probes.aside import judged
 from probes.counters import NoData, Scrape
-from probes.exposition import Selector, parse_selector
+from probes.expectation import steps_of
+from probes.exposition import MAX_LINE_BYTES, Selector, parse_selector
 from probes.number import Bounds, Pick
 from probes.probe import Host, Reading, Seconds, Status
 from probes.scraping import Page, PageAddress
@@ -67,6 +69,15 @@ class MetricsSettings:
                     yield key, words
         yield from self.tls.problems()
 
+    def patterns(self) -> Iterator[tuple[str, str, int]]:
+        """Its regular expressions by key, each with the longest text that it is held against."""
+        for key in ("gauge", "share", "rate", "ratio", "histogram"):
+            texts = getattr(self, key)
+            for text in (texts,) if isinstance(texts, str) else texts:
+                if text and "${" not in text:
+                    for pattern in parse_selector(text).patterns:
+                        yield key, pattern, MAX_LINE_BYTES
+
     def selector_texts(self) -> tuple[str, ...]:
         one = self.gauge or self.rate or self.histogram
         return (one,) if one else (self.share or self.ratio)
@@ -109,13 +120,22 @@ class MetricsProbe:
         took_ms = (time.monotonic() - started) * 1000
         detail = {"page": settings.url, "of": " / ".join(settings.selector_texts())}
         try:
-            value = self._number(history) * settings.scale
+            value = await self._number_in_time(history) * settings.scale
         except NoData as none:
             words = f"no data: {none}"
             return Reading(self.name, Status.ERROR, words, at, took_ms, None, settings.unit, detail)
         status, words = settings.expect.judge(value)
         summary = words + (" (certificate not checked)" if settings.tls.insecure else "")
         return Reading(self.name, status, summary, at, took_ms, value, settings.unit, detail)
+
+    async def _number_in_time(self, history: Sequence[Scrape]) -> float:
+        """The number, taken off the loop where the page is big or its labels are hard to match."""
+        steps = sum(scrape.kept_bytes for scrape in history)
+        for selector in self._selectors:
+            new = sum(one.kept_bytes for one in history if not one.knows(selector))
+            steps += new * steps_of(selector.patterns)
+        what = f"the page's {history[-1].kept_bytes:,} bytes of series"
+        return await judged(lambda: self._number(history), steps, what)
 
     def _number(self, history: Sequence[Scrape]) -> float:
         settings, (first, *rest) = self._settings, self._selectors

@@ -10,12 +10,14 @@ import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 import psycopg
 from psycopg import conninfo
 
 from probes import expectation, reaching
+from probes.aside import judged
 from probes.deadline import time_left_s, timeout_s
 from probes.expectation import Finding
 from probes.postgres_link import Link, Where
@@ -77,6 +79,12 @@ class PostgresSettings:
         for key, wish in (("value", self.expect.value), ("rows", self.expect.rows)):
             if wish is not None:
                 yield from ((f"expect.{key}", say) for say in expectation.problems(wish))
+
+    def patterns(self) -> Iterator[tuple[str, str, int]]:
+        """Its regular expressions by key, each with the longest text that it is held against."""
+        if self.expect.value is not None:
+            for pattern in expectation.patterns_in(self.expect.value):
+                yield "expect.value", pattern, expectation.USUAL_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +159,11 @@ class PostgresProbe:
                 if settings.migration:
                     findings += await judge_migration(connection, settings.migration)
         if result is not None:
-            findings = judge_result(result, settings.expect) + findings
+            first = result.first[0] if result.first else None
+            size = len(first) if isinstance(first, str | bytes) else 100
+            steps = expectation.steps_of(pattern for _, pattern, _ in settings.patterns())
+            job = partial(judge_result, result, settings.expect)
+            findings = await judged(job, steps * size, f"the value of {size:,} bytes") + findings
         return [*findings, *_judge_time(took_ms, settings)], result, took_ms
 
 

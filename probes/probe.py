@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import NewType, Protocol
 
 from probes.deadline import deadline
+from probes.patterns import PatternError
 
 Seconds = NewType("Seconds", float)
 """A duration. In config.toml it is text: `"500ms"`, `"5s"`, `"2m30s"`, `"1h"`."""
@@ -78,7 +79,7 @@ async def take(probe: Probe, timeout_s: float) -> Reading:
                 reading = await probe.read()
     except TimeoutError:
         return failed(f"no answer within {timeout_s:g} s")
-    except (ProbeError, HostError) as error:
+    except (ProbeError, HostError, PatternError) as error:
         return failed(str(error))
     except Exception as error:  # a probe's bug must not end the engine; it is shown instead
         return failed(f"{type(error).__name__}: {error}")

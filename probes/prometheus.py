@@ -156,7 +156,7 @@ class PrometheusProbe:
         url = await self._reached()
         loop = asyncio.get_running_loop()
         try:
-            result = await loop.run_in_executor(_EXECUTOR, self._ask, url, time_left_s())
+            number = await loop.run_in_executor(_EXECUTOR, self._ask, url, time_left_s())
         except ProbeError:
             raise
         except (PrometheusApiClientException, requests.RequestException) as error:
@@ -164,7 +164,6 @@ class PrometheusProbe:
         except (ValueError, KeyError, TypeError) as error:
             words = f"{self._settings.url} answers, but it is not Prometheus's API"
             raise ProbeError(words) from error
-        number = number_in(result, self._settings.pick)
         took_ms = (time.monotonic() - started) * 1000
         unit, detail = self._settings.unit, {"query": self._settings.query}
         if number is None:
@@ -185,14 +184,15 @@ class PrometheusProbe:
             return self._settings.url.rstrip("/")
         return urlunsplit((parts.scheme, f"{name}:{number}", parts.path.rstrip("/"), "", ""))
 
-    def _ask(self, url: str, within_s: float) -> Any:
+    def _ask(self, url: str, within_s: float) -> float | None:
         client = self._client
         if client is None or self._client_url != url:
             if client is not None:
                 client.close()
             client = self._client = self._connect(url)
             self._client_url = url
-        return client.custom_query(self._settings.query, timeout=within_s)
+        result = client.custom_query(self._settings.query, timeout=within_s)
+        return number_in(result, self._settings.pick)
 
     def _connect(self, url: str) -> PrometheusConnect:
         settings = self._settings

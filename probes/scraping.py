@@ -107,7 +107,7 @@ class Page:
             raise ProbeError(f"{url} is not a metrics page: {error}") from error
         except httpx.HTTPError as error:
             raise ProbeError(in_words(error, url)) from error
-        self._keep(Scrape(at, clock_s, samples))
+        self._keep(Scrape(at, clock_s, samples, parser.kept_bytes))
 
     async def _fetch(self, parser: PageParser) -> None:
         request, client = await self._request()

@@ -25,6 +25,7 @@ from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI, parse_uri
 
 from probes import expectation, reaching
+from probes.aside import judged
 from probes.deadline import time_left_s
 from probes.expectation import Finding
 from probes.probe import Host, Reading, Status
@@ -62,10 +63,17 @@ class WebSocketSettings:
             except (InvalidURI, ValueError):
                 yield "url", f"not a ws:// or wss:// address: {one_line(self.url)!r}"
         for path, wish in expectation.by_path(self.first or {}):
-            yield from ((f"first.{path}", say) for say in expectation.problems(wish))
+            wrong = expectation.problems(wish, self.max_bytes, "max_bytes")
+            yield from ((f"first.{path}", say) for say in wrong)
         if self.max_bytes < 1:
             yield "max_bytes", f"must be at least 1, not {self.max_bytes}"
         yield from self.tls.problems()
+
+    def patterns(self) -> Iterator[tuple[str, str, int]]:
+        """Its regular expressions by key, each with the longest text that it is held against."""
+        for path, wish in expectation.by_path(self.first or {}):
+            for pattern in expectation.patterns_in(wish):
+                yield f"first.{path}", pattern, self.max_bytes
 
 
 OPTIBID_FIRST = {"type": "connection_established"}
@@ -135,7 +143,13 @@ class WebSocketProbe:
         if settings.first is not None:
             progress.stage = "connected, but no first message"
             message = await connection.recv()
-            findings += judge_first(message, settings.first or OPTIBID_FIRST)
+            expected = settings.first or OPTIBID_FIRST
+            steps = expectation.steps_of(pattern for _, pattern, _ in settings.patterns())
+            findings += await judged(
+                lambda: judge_first(message, expected),
+                steps * len(message),
+                f"the first message of {len(message):,} bytes",
+            )
         if not settings.ping:
             return [*findings, _judge_time("handshake", handshake_ms, settings)], handshake_ms
         progress.stage = "connected, but no answer to a ping"

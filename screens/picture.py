@@ -10,7 +10,7 @@ from threading import Thread
 
 from screens.widgets.log_copy import copies_directory, save_copy
 
-_WEB_FONT = re.compile(r"\s*@font-face\s*\{[^}]*\}")
+_WEB_FONT = re.compile(r"(?<!\s)\s*+@font-face\s*+\{[^}]*\}")
 
 
 def at_home(svg: str) -> str:

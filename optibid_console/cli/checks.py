@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from optibid_console.codec import to_plain
 from optibid_console.runbook.load import Loaded, RunbookError, load
 from optibid_console.runbook.model import ProbeSpec, Runbook
+from optibid_console.runbook.pattern_trial import slow_patterns
 from probes.probe import Probe, Reading, Status, take
 from probes.text import one_line
 
@@ -22,7 +23,7 @@ GLYPHS: Mapping[Status, str] = {
 
 
 def check(options: Namespace) -> int:
-    """Every problem of a config, or how much is in it."""
+    """Every problem of a config, or how much is in it. Its patterns are tried on hostile texts."""
     try:
         loaded = load(options.config, os.environ)
     except RunbookError as error:
@@ -34,12 +35,13 @@ def check(options: Namespace) -> int:
                 print(problem)
         return 2
     counts = _counts(loaded.runbook)
+    found = (*loaded.warnings, *slow_patterns(loaded))
     if options.json:
-        warnings = [one.to_plain() for one in loaded.warnings]
+        warnings = [one.to_plain() for one in found]
         answer = {"ok": True, "digest": loaded.digest, "counts": counts, "warnings": warnings}
         print(json.dumps(answer, ensure_ascii=False))
         return 0
-    for warning in loaded.warnings:
+    for warning in found:
         print(f"! {warning}")
     said = ", ".join(f"{count} {what}" for what, count in counts.items())
     print(f"✓ {options.config}: {said}")

@@ -54,7 +54,7 @@ def parse_env_file(text: str, wrong: Callable[[EnvFileError], None]) -> dict[str
 
 def _value(text: str) -> str:
     if text[:1] not in ("'", '"'):
-        return re.split(r"(?:^|\s+)#", text, maxsplit=1)[0].strip()
+        return re.split(r"(?:^|(?<!\s)\s++)#", text, maxsplit=1)[0].strip()
     pattern = r"'([^']*)'" if text[0] == "'" else r'"((?:[^"\\]|\\.)*)"'
     match = re.fullmatch(rf"{pattern}\s*(?:#.*)?", text)
     if match is None:

@@ -4,7 +4,7 @@ Words separated by spaces, all of which must hold:
 
     timeout            has this text; ASCII letters in either case
     "bid window"       the same with spaces
-    /5\\d\\d ms/         matches this regular expression (Python's `re`, on bytes)
+    /5\\d\\d ms/         matches this regular expression (RE2's, letters in either case)
     level:warn         is a warning or worse (error, warn, info, debug)
     tail:backend       is of this tail
     -WORD              any of them, negated
@@ -15,23 +15,19 @@ Only the first `MATCHED_BYTES` of a line are looked at.
 from __future__ import annotations
 
 import re
-import signal
-import threading
 import time
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import FrameType
 
+from probes.patterns import PatternError, compiled
 from screens.widgets.log_line import Level, level_of
 from screens.widgets.ring import NOTICE, Ring
 
 MATCHED_BYTES = 4096
-SLOWEST_S = 0.04
-"""CPU seconds that a filter with a regular expression may take over `WATCHED_LINES`."""
-WATCHED_LINES = 64
+MOST_STEPS = 500
+"""The most work of a regular expression on a byte: RE2 takes at most 20 ms for a line then."""
 
 LEVELS = {
     "error": Level.ERROR,
@@ -59,8 +55,8 @@ class Filter:
     tests: tuple[Test, ...] = ()
     tails: frozenset[int] | None = None
     """Indexes of the tails that are shown; None: all."""
-    guarded: bool = False
-    """It has a regular expression, which could take for ever on some line."""
+    has_pattern: bool = False
+    """It has a regular expression, which may take milliseconds on a line."""
 
     def __bool__(self) -> bool:
         return bool(self.tests) or self.tails is not None
@@ -84,7 +80,7 @@ def compile_filter(text: str, tails: Sequence[str], only: str = "") -> Filter:
     shown = set(range(len(tails)))
     if only:
         shown &= {_tail_index(only, tails)}
-    guarded = False
+    has_pattern = False
     for token in _TOKEN.findall(text):
         negated = token.startswith("-") and len(token) > 1
         word = token[1:] if negated else token
@@ -94,11 +90,11 @@ def compile_filter(text: str, tails: Sequence[str], only: str = "") -> Filter:
             index = _tail_index(word.removeprefix("tail:"), tails)
             shown = shown - {index} if negated else shown & {index}
             continue
-        guarded = guarded or word.startswith("/")
+        has_pattern = has_pattern or word.startswith("/")
         test = _test(word)
         tests.append(_negate(test) if negated else test)
     some = None if len(shown) == len(tails) else frozenset(shown)
-    return Filter(text.strip(), tuple(tests), some, guarded)
+    return Filter(text.strip(), tuple(tests), some, has_pattern)
 
 
 def _test(word: str) -> Test:
@@ -112,10 +108,12 @@ def _test(word: str) -> Test:
 
 def _regex(pattern: str) -> Test:
     try:
-        found = re.compile(pattern.encode(), re.IGNORECASE).search
-    except (re.error, RecursionError, OverflowError) as error:
+        made = compiled(pattern, either_case=True, of_bytes=True)
+    except PatternError as error:
         raise FilterError(f"/{pattern}/: {error}; plain text needs no slashes") from error
-    return lambda raw: found(raw) is not None
+    if made.steps > MOST_STEPS:
+        raise FilterError(f"/{pattern}/: too large for each line: shorten its repeats {{n,m}}")
+    return made.search
 
 
 def _at_least(name: str) -> Test:
@@ -169,54 +167,18 @@ class FilterIndex:
         return lost
 
     def advance(self, ring: Ring, budget_s: float) -> bool:
-        """Look at more lines for about `budget_s`; returns whether there are any left.
-
-        Raises `FilterError` when the filter's regular expression runs away.
-        """
+        """Look at more lines for about `budget_s`; returns whether there are any left."""
         until = time.monotonic() + budget_s
         keeps, append = self.filter.keeps, self._numbers.append
-        size = WATCHED_LINES if self.filter.guarded else 1000
-        for first, raws, tags in ring.blocks(self.scanned, ring.end, size):
-            with _watchdog(self.filter) if self.filter.guarded else nullcontext():
-                for number, (raw, tag) in enumerate(zip(raws, tags, strict=True), first):
-                    if keeps(raw, tag):
-                        append(number)
+        slow, clock = self.filter.has_pattern, time.monotonic
+        for first, raws, tags in ring.blocks(self.scanned, ring.end, 1000):
+            for number, (raw, tag) in enumerate(zip(raws, tags, strict=True), first):
+                if keeps(raw, tag):
+                    append(number)
+                if slow and clock() >= until:
+                    self.scanned = number + 1
+                    return self.scanned < ring.end
             self.scanned = first + len(raws)
-            if time.monotonic() >= until:
+            if clock() >= until:
                 break
         return self.scanned < ring.end
-
-
-class _TooSlow(BaseException):
-    """Raised by the signal handler: `re` looks for signals while it backtracks."""
-
-
-@contextmanager
-def _watchdog(watched: Filter) -> Iterator[None]:
-    """End a regular expression that backtracks without end: `re` knows no time limit.
-
-    Python runs signal handlers in the main thread only; elsewhere a runaway filter is
-    refused beforehand.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        raise FilterError("regular expressions need the main thread")
-    armed = True
-
-    def bite(_signal: int, _frame: FrameType | None) -> None:
-        if armed:
-            raise _TooSlow
-
-    before = signal.signal(signal.SIGVTALRM, bite)
-    try:
-        try:
-            signal.setitimer(signal.ITIMER_VIRTUAL, SLOWEST_S)
-            yield
-        finally:
-            armed = False
-            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-            signal.signal(signal.SIGVTALRM, before)
-    except _TooSlow:
-        raise FilterError(
-            f"{watched.text}: takes too long on some line; "
-            "avoid a repeat inside a repeat, such as (a+)+"
-        ) from None

@@ -20,8 +20,6 @@ class Progress(Enum):
     """An error line was found and brought on screen."""
     NOTHING = "nothing"
     """There is no error that way."""
-    STOPPED = "stopped"
-    """The filter ran away and was taken off: `problem` says so."""
 
 
 class LogSearch:
@@ -74,12 +72,7 @@ class LogSearch:
         until = time.monotonic() + budget_s
         filtering = False
         if self._view.index is not None:
-            try:
-                filtering = self._view.index.advance(self._view.ring, budget_s)
-            except FilterError as error:
-                self._use(None)
-                self.problem = str(error)
-                return Progress.STOPPED
+            filtering = self._view.index.advance(self._view.ring, budget_s)
         while self._errors is not None and time.monotonic() < until:
             found = next(self._errors, -1)
             if found is not None:

@@ -96,7 +96,7 @@ def test_names_match_whole() -> None:
         (b"a 1\na 2\n", "line 2: a second value for a 2"),
         (b"b 1\na 1\na 2", "line 3: the page ends in the middle of a line: a 2"),
         (b"b 1\n" * 30 + b"a \xff\n", "line 31: not UTF-8"),
-        (b"x" * 2_000_000, "line 1: longer than 1 MiB"),
+        (b"x" * 2_000_000, "line 1: longer than 64 KiB"),
     ],
 )
 def test_a_bad_page_names_its_line(page: bytes, words: str) -> None:
