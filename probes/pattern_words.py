@@ -180,7 +180,7 @@ def _accepted(token: str) -> str:
     if token[0] == "\\":
         return _SAMPLES.get(token[1:2], "" if token[1:2].isalnum() else token[1:2])
     if token == ".":
-        return "x"
+        return "q"
     return "" if token[0] in "^$*+?{|()" else token
 
 
@@ -190,4 +190,6 @@ def _of_class(token: str) -> str:
         return next((one for one in "ax1 -~" if one not in inside), "\u00e9")
     if inside.startswith("\\"):
         return sample(inside[:2]) or "a"
-    return "a" if inside.startswith("[:") else inside[:1] or "a"
+    if inside.startswith("[:"):
+        return "a"
+    return "".join(dict.fromkeys(one for one in inside if one not in "-\\"))[:3] or "-"

@@ -149,5 +149,6 @@ def hostile_texts(pattern: str, length: int) -> Iterator[bytes]:
     repeated = [words, *letters, "".join(letters), "".join(f"{one}{one} " for one in letters)]
     for one in dict.fromkeys(repeated):
         yield (one * (length // len(one.encode()) + 1) + end).encode()[-length:]
-    # without a period, so that RE2 can't keep its states
-    yield ("".join(Random(1).choices(letters, k=length)) + end).encode()[-length:]
+    # without a period, so that RE2 can't keep its states; once without what ends a match
+    for some in dict.fromkeys((letters, letters[:-1] or letters)):
+        yield ("".join(Random(1).choices(some, k=length)) + end).encode()[-length:]
