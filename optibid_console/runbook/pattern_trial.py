@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from optibid_console.codec import from_plain
 from optibid_console.runbook.load import Loaded
@@ -58,15 +59,21 @@ def slowest_s(pattern: Pattern, most_bytes: int) -> float:
 def _patterns(
     loaded: Loaded,
 ) -> Iterator[tuple[KeyPath, ProbeSpec | PanelSpec, Pattern, int]]:
-    probes = ((("probes", one.id), one.kind, one) for one in loaded.runbook.probes.values())
-    panels = ((("panels", one.id), one.source, one) for one in loaded.runbook.panels.values())
-    for path, kind, spec in (*probes, *panels):
+    book = loaded.runbook
+    observed: tuple[ProbeSpec | PanelSpec, ...] = (*book.probes.values(), *book.panels.values())
+    for spec in observed:
+        kind = _kind(spec)
+        path = ("probes" if isinstance(spec, ProbeSpec) else "panels", spec.id)
         given = loaded.secrets.reveal_all(dict(spec.settings))
-        settings = from_plain(registry.settings_class(kind), given)
+        settings: Any = from_plain(registry.settings_class(kind), given)
         named = getattr(settings, "patterns", None)
         for key, text, most_bytes in named() if named else ():
             where = (*path, *key.split("."))
             yield where, spec, _made(kind, key, text), most_bytes
+
+
+def _kind(spec: ProbeSpec | PanelSpec) -> str:
+    return spec.kind if isinstance(spec, ProbeSpec) else spec.source
 
 
 def _made(kind: str, key: str, text: str) -> Pattern:
