@@ -34,8 +34,11 @@ pytestmark = pytest.mark.alone
 
 MOST_CPU_S = 0.1
 """What the loop's thread may work between two turns: a search on it would be seen."""
-MOST_LAG_S = 1.0
-"""The engine's heartbeat comes each second; a busy machine alone takes half of that."""
+MOST_HELD_S = 0.3
+"""What all threads may work between two turns of the loop: one that kept the GIL would be seen.
+
+Processor time, not the clock's: what other programs take from this one says nothing of it.
+"""
 LENGTH = 250_000
 RUNAWAY = r"^(\w+\s?)*$"
 SLOW = r"([ab]{0,90}a){3}c"
@@ -46,10 +49,10 @@ MIXED = bytes(random.Random(1).choices(b"ab", k=LENGTH)) + b"!"
 
 @dataclass
 class Lag:
-    """How late the event loop was at worst, and how long it worked between two turns."""
+    """The most processor time between two turns of the loop, of its thread and of all threads."""
 
-    worst_s: float = 0.0
     cpu_s: float = 0.0
+    held_s: float = 0.0
 
 
 @asynccontextmanager
@@ -58,15 +61,16 @@ async def watched() -> AsyncIterator[Lag]:
 
     async def watch() -> None:
         while True:
-            asked, cpu = time.monotonic(), time.thread_time()
+            cpu, held = time.thread_time(), time.process_time()
             await asyncio.sleep(0.005)
             lag.cpu_s = max(lag.cpu_s, time.thread_time() - cpu)
-            lag.worst_s = max(lag.worst_s, time.monotonic() - asked - 0.005)
+            lag.held_s = max(lag.held_s, time.process_time() - held)
 
     watching = asyncio.create_task(watch())
     await asyncio.sleep(0.02)
     try:
         yield lag
+        await asyncio.sleep(0.02)  # its next turn, which tells of the last one
     finally:
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -81,8 +85,8 @@ async def read(probe: Probe, timeout_s: float = 60.0) -> Reading:
     took_s = time.monotonic() - began
     await probe.close()
     assert lag.cpu_s < MOST_CPU_S
-    assert lag.worst_s < MOST_LAG_S
-    assert took_s < timeout_s + MOST_LAG_S
+    assert lag.held_s < MOST_HELD_S
+    assert took_s < timeout_s + 5
     return reading
 
 
