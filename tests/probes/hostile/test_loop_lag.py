@@ -129,10 +129,12 @@ async def test_http_json(page: Pages) -> None:
 
 
 async def test_a_pattern_that_outlasts_the_time_limit_is_told_in_time(page: Pages) -> None:
-    settings = HttpSettings(url=page(MIXED).url, expect=HttpExpect(text=SLOW))
-    reading = await read(registry.build("http", "p", settings, None), timeout_s=0.3)
+    body = MIXED[:-1] * 4  # more than two seconds of searching
+    settings = HttpSettings(url=page(body).url, expect=HttpExpect(text=SLOW), max_bytes=1_200_000)
+    assert not list(settings.problems())
+    reading = await read(registry.build("http", "p", settings, None), timeout_s=1.5)
     assert reading.status is Status.ERROR
-    assert reading.summary == "the answer of 250,001 bytes took longer to search than 0.3 s"
+    assert reading.summary == "the answer of 1,000,000 bytes took longer to search than 1.5 s"
 
 
 @pytest.mark.parametrize("key", ["expect_stdout", "number"])
