@@ -1,4 +1,4 @@
-"""Stopping an action: the step under way ends, no other one begins; and an abort that comes late."""
+"""Stopping an action: its step ends, no other one begins; and an abort that comes too late."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_a_stop_that_the_step_outran_holds_before_the_next_one(
     steps = bench.engine._actions._steps
     see_through = steps.see_through
 
-    async def stopped_in_between(live: Any) -> e.Outcome:
+    async def stopped_in_between(live: Any) -> Any:
         outcome = await see_through(live)
         if live.step.id == "R1":
             reply = await bench.do(STOP)
@@ -57,9 +57,7 @@ async def test_a_stop_that_the_step_outran_holds_before_the_next_one(
     assert state.step("R1", "rollback1").outcome is e.Outcome.SUCCEEDED
     assert state.step("R2", "rollback1").status is StepStatus.PENDING
     assert state.actions["rollback1"].stopped_reason == "by oncall-1, before it began"
-    assert await bench.do(c.Decide("rollback1", e.Choice.RETRY)) == c.Accepted(
-        seq=bench.state.seq
-    )
+    assert await bench.do(c.Decide("rollback1", e.Choice.RETRY)) == c.Accepted(seq=bench.state.seq)
     await bench.until(lambda state: state.active_runs() and state.active_runs()[0].step_id == "R2")
     assert isinstance(await bench.do(c.RunStep("R2")), c.Accepted)
     state = await bench.until(lambda state: state.actions["rollback1"].outcome)
@@ -120,4 +118,3 @@ async def test_after_a_rollback_no_engine_and_no_other_screen_goes_forward(
         assert permit(second.state, c.RunStep("2a")) == ""
         state = await second.step("2a")
         assert state.step("2a").status is StepStatus.DONE
-
