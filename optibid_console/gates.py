@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from optibid_console import entries as e
+from optibid_console.direction import Direction, direction
 from optibid_console.launch_clock import current_phase, format_span
 from optibid_console.runbook.model import ROLLBACK, Action, Gate, Runbook
 from optibid_console.state import CriterionState, GateSeen, Poll, WindowState
@@ -215,10 +216,20 @@ def waiting(state: WindowState, now: float) -> tuple[str, ...]:
     runbook = state.runbook
     if runbook is None or state.closed is not None:
         return ()
-    asked = (key for key, _ in gates_of(runbook) if state.gates.get(key, GateSeen()).opened_at)
+    asked = (
+        key
+        for key, _ in gates_of(runbook)
+        if state.gates.get(key, GateSeen()).opened_at and not _rests(state, key)
+    )
     return tuple(
         key for key in asked if judge(state, runbook, key, now).standing is not Standing.OPEN
     )
+
+
+def _rests(state: WindowState, key: str) -> bool:
+    """Returns whether nobody is asked about this gate: after a rollback no phase is next until
+    the operator goes forward again."""
+    return key.startswith("phase:") and direction(state) is not Direction.FORWARD
 
 
 def first_shut(state: WindowState, runbook: Runbook, keys: tuple[str, ...], now: float) -> str:
@@ -249,6 +260,8 @@ def newly_due(state: WindowState, now: float) -> tuple[e.Fact, ...]:
     index = current_phase(runbook, state)
     current = f"phase:{runbook.phases[index].id}" if index < len(runbook.phases) else ""
     for key, gate in gates_of(runbook):
+        if _rests(state, key):
+            continue
         seen = state.gates.get(key, GateSeen())
         at = judge(state, runbook, key, now)
         if key == current and not seen.opened_at and at.standing is Standing.WAITING:

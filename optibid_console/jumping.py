@@ -44,9 +44,9 @@ def route(state: WindowState, step_id: str) -> Route:
 
 
 def _in_the_way(needed: list[Step]) -> str:
-    first = f"{needed[0].id} {needed[0].title}"
-    more = f" and {len(needed) - 1} more" if len(needed) > 1 else ""
-    return f"{first}{more} lies between and is required: it can't be skipped"
+    if len(needed) == 1:
+        return f"can't jump: the required step {needed[0].id} {needed[0].title} comes first"
+    return f"can't jump: {needed[0].id} and {len(needed) - 1} more required steps come first"
 
 
 def in_words(way: Route) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from optibid_console.direction import Direction, direction
 from optibid_console.runbook.model import Phase, Runbook
 from optibid_console.state import ACTIVE, OVER, WindowState
 
@@ -22,7 +23,8 @@ class LaunchClock:
     phase_index: int
     """The current phase, from 0; the number of phases when all are over."""
     drift_s: float
-    """Clock seconds behind the plan; negative: ahead of it; 0 while nothing is due."""
+    """Clock seconds behind the plan; negative: ahead of it; 0 while nothing is due, and from the
+    start of a rollback on."""
     end_offset_s: float
     """The plan's end, in clock seconds from T-0."""
     forecast_end_s: float
@@ -37,7 +39,8 @@ def read_clock(state: WindowState, now: float) -> LaunchClock:
     if runbook is None or not runbook.phases:
         return LaunchClock(offset_s, state.hold is not None, 0, 0.0, 0.0, 0.0)
     index = current_phase(runbook, state)
-    drift_s = _drift(runbook, state, index, offset_s, moment)
+    forward = direction(state) is Direction.FORWARD
+    drift_s = _drift(runbook, state, index, offset_s, moment) if forward else 0.0
     end_s = plan_end(runbook)
     forecast_s = max(end_s + max(drift_s, 0.0), offset_s)
     return LaunchClock(offset_s, state.hold is not None, index, drift_s, end_s, forecast_s)

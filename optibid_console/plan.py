@@ -15,6 +15,7 @@ from optibid_console.action_plan import (
     told,
 )
 from optibid_console.database.measures import Cost
+from optibid_console.direction import Direction, direction, why_not_forward
 from optibid_console.estimate import estimate_s, known_by
 from optibid_console.launch_clock import current_phase, plan_end
 from optibid_console.pending import pending_lines, unread_words
@@ -80,9 +81,12 @@ def next_move(state: WindowState) -> Move:
         return Move("confirm", waiting)
     if action is not None:
         return Move("wait", why=f"{action.action_id} is under way")
-    active = state.active_runs()
-    if active:
-        return Move("wait", active[0].step_id, f"{active[0].step_id} is under way")
+    checking = state.unfinished_runs()
+    if checking:
+        return Move("wait", checking[0].step_id, f"{checking[0].step_id} is under way")
+    ended = why_not_forward(state)
+    if ended:
+        return Move("over" if direction(state) is Direction.ROLLED_BACK else "blocked", "", ended)
     index = current_phase(runbook, state)
     if index >= len(runbook.phases):
         return Move("over", why="every step is done or skipped")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from optibid_console.advice import Situation, advice
 from optibid_console.codec import to_plain
 from optibid_console.engine_record import EngineRecord
 from optibid_console.journal_place import Place
@@ -49,6 +50,10 @@ class WindowStatus:
     at: float
     """When the last entry was made: seconds since the epoch, UTC."""
     rehearsal: bool = False
+    situation: str = ""
+    """What is the matter now, by its name in `advice.Situation`."""
+    next: str = ""
+    """The current action."""
 
     def to_plain(self) -> dict[str, Any]:
         plain: dict[str, Any] = to_plain(self)
@@ -59,7 +64,9 @@ def describe(
     state: WindowState, journal: Place, engine: EngineRecord | None, now: float | None = None
 ) -> WindowStatus:
     """The status of a window whose entries fold to `state`. Pure, given `now`."""
-    clock = read_clock(state, time.time() if now is None else now)
+    now = time.time() if now is None else now
+    clock = read_clock(state, now)
+    current = advice(state, now)
     phases = state.runbook.phases if state.runbook else ()
     index = clock.phase_index
     bad = (ReadingStatus.FAILING, ReadingStatus.ERROR)
@@ -92,6 +99,8 @@ def describe(
         entries=state.seq,
         at=state.at,
         rehearsal=state.rehearsal,
+        situation=current.situation.value if state.seq else "",
+        next=current.text if state.seq else "",
     )
 
 
@@ -113,6 +122,8 @@ def lines(status: WindowStatus) -> Iterator[str]:
     if status.spill:
         yield one_line(f"! the journal is away: recording in spill file {status.spill}", 400)
     if not status.closed:
+        if status.next:
+            yield one_line(f"now: {status.next}", 400)
         yield from _health(status)
     engine = status.engine
     runs = f"engine {engine.pid} on {engine.host}" if engine else "no engine runs"
@@ -131,6 +142,8 @@ def _health(status: WindowStatus) -> Iterator[str]:
 
 
 def _phase(status: WindowStatus) -> Iterator[str]:
+    if status.situation in (Situation.ROLLED_BACK, Situation.INCOMPLETE):
+        return  # no phase is under way: the current action says what is
     if status.phases:
         yield f"phase {status.phase_number}/{status.phases} {status.phase}"
     if not status.closed and abs(status.drift_s) >= 1:

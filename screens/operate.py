@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from optibid_console import commands as c
 from optibid_console.entries import Mark, Verdict
 from optibid_console.permit import awaits_confirmation, permit
+from optibid_console.runbook.model import ROLLBACK
 from optibid_console.state import ACTIVE, OVER
 from screens.flows.desk import Desk, Stage
 from screens.flows.gating import Gating
@@ -25,7 +26,7 @@ class Operator:
         desk = Desk(stage)
         self.gating = Gating(desk)
         self.running, self.marking = Running(desk, self.gating), Marking(desk)
-        self.people = People(desk, self.gating)
+        self.people = People(desk, self.gating, self.running)
         self.sharing = Sharing(desk)
 
     @property
@@ -43,6 +44,10 @@ class Operator:
             await self.running.decide()
         elif waiting == "confirm":
             await self.running.run_step(awaits_confirmation(self.view.state))
+        elif waiting == "close":
+            await self.people.leave()
+        elif waiting == "roll back":
+            await self.running.start_action(ROLLBACK)
         elif kind == "step":
             await self.step(name)
         elif kind == "gate":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
+from optibid_console.direction import Direction, direction
 from screens.keys import KEYS, PANES, TITLES
 from screens.sanitise import clean_text
 from screens.themes import THEMES
@@ -59,6 +60,12 @@ class Everything(Provider):
                 console.start(lambda: console.operator.running.settle(asked))
 
             yield self._entry(f"settle {run.step_id}: say what became of it", settle)
+
+        if direction(console.view.state) in (Direction.ROLLED_BACK, Direction.INCOMPLETE):
+            yield self._entry(
+                "go forward again after the rollback; its name is typed",
+                lambda: console.start(lambda: console.operator.running.go_forward()),
+            )
 
     def _actions(self) -> Iterator[Found]:
         console, runbook = self.console, self.console.view.state.runbook

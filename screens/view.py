@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from optibid_console import entries as e
 from optibid_console import signals
 from optibid_console.database.measures import Cost
+from optibid_console.direction import Direction, direction, last_rollback
 from optibid_console.entries import Entry
 from optibid_console.runbook.model import Action
 from optibid_console.source import CaughtUp, Ended, Event, FeedDelay, Lost, Role, Snapshot
@@ -25,6 +26,7 @@ from probes.probe import Reading
 from screens.run_output import RunOutput
 
 if TYPE_CHECKING:
+    from optibid_console.advice import Seat
     from optibid_console.runbook.changes import GivenRunbook
 
 KEPT_RUNS = 24
@@ -80,7 +82,7 @@ _TOPICS: dict[type[Any], frozenset[Topic]] = {
     **dict.fromkeys(
         (e.StepStarted, e.RunLaunched, e.RunUnreachable, e.RunEnded, e.EvidenceTaken,
          e.StepFinished, e.StepSettled, e.StepSkipped, e.AbortAsked, e.ActionStarted,
-         e.ActionStopped, e.ActionDecided, e.ActionFinished),
+         e.ActionStopped, e.ActionDecided, e.ActionFinished, e.ActionStopAsked, e.WentForward),
         _STEP,
     ),
 }  # fmt: skip
@@ -274,10 +276,18 @@ class View:
         )
 
     def rolled_back(self) -> ActionState | None:
-        """The rollback that was done, when it is the last action of the window."""
-        action, actions = self.rollback(), list(self.state.actions.values())
-        done = action is not None and actions and actions[-1].action_id == action.id
-        return actions[-1] if done and actions[-1].outcome is e.Outcome.SUCCEEDED else None
+        """The rollback that succeeded, unless the window has gone forward since."""
+        ended = direction(self.state) is Direction.ROLLED_BACK
+        return last_rollback(self.state) if ended else None
+
+    def seat(self) -> Seat:
+        """What this screen knows beside the journal, for `advice`."""
+        from optibid_console.advice import Seat  # not needed for the first paint
+
+        away = self.pulse is not None and not self.pulse.journal_ok
+        lost = self.ended or (self.lost.why if self.lost is not None else "")
+        journal = (self.pulse.problem or "it can't be written") if away and self.pulse else ""
+        return Seat(self.drives, self.observer, lost, journal)
 
     def config_changes(self) -> tuple[str, ...]:
         """How this screen's config differs from the runbook that the window goes by."""
@@ -300,9 +310,10 @@ def why_no_lines(view: View) -> str:
 
 
 def waits_for_person(view: View, key: str) -> str:
-    """What Enter on this line answers: `settle` what became of a run that is gone without a trace
-    (who only watches may look), `decide` how an action that stopped goes on, `confirm` a step
-    that is done by hand, or nothing (empty)."""
+    """Returns what Enter on this line answers: `settle` what became of a run that is gone without a
+    trace (also for a screen that only watches, to look), `decide` how an action that stopped goes
+    on, `confirm` a step that is done by hand, `close` the window on the line of the rollback that
+    ended it, `roll back` again on that of one that is incomplete; else nothing (empty)."""
     if open_question(view, key) is not None:
         return "settle"
     kind, _, name = key.partition(":")
@@ -313,6 +324,9 @@ def waits_for_person(view: View, key: str) -> str:
         return "decide"
     from optibid_console.permit import awaits_confirmation  # not needed for the first paint
 
+    ended = last_rollback(view.state)
+    if ended is not None and kind == "action" and name == ended.action_run:
+        return "close" if view.rolled_back() is not None else "roll back"
     by_hand = awaits_confirmation(view.state)
     return "confirm" if by_hand and (kind == "action" or name.rpartition("/")[2] == by_hand) else ""
 

@@ -14,6 +14,7 @@ from textual.widget import Widget
 
 from screens.keys import PANES, bindings
 from screens.view import EVERYTHING, Topic, View, waits_for_person, why_no_lines
+from screens.widgets.advice_line import AdviceLine
 from screens.widgets.banner import Banner
 from screens.widgets.checklist import Checklist
 from screens.widgets.footer import Footer, PaneBar
@@ -48,6 +49,7 @@ class WindowScreen(Screen[None]):
         super().__init__()
         self.view = view
         self.header = Header(view, "header")
+        self.advice = AdviceLine(view)
         self.banner = Banner(view, "banner")
         self.timeline = Timeline(view)
         self.checklist = Checklist(view)
@@ -66,6 +68,7 @@ class WindowScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield self.header
+        yield self.advice
         yield self.banner
         with Horizontal(id="body"):
             with Vertical(classes="column", id="left"):
@@ -91,7 +94,14 @@ class WindowScreen(Screen[None]):
 
     def tick(self) -> None:
         """Once a second: everything that shows a time. Panes repaint only what changed."""
-        for pane in (self.header, self.banner, self.timeline, self.run_pane, self.probes):
+        for pane in (
+            self.header,
+            self.advice,
+            self.banner,
+            self.timeline,
+            self.run_pane,
+            self.probes,
+        ):
             pane.redraw()
         self.metrics.tick(self.view.now())
         self.app.redraw_sheet()
@@ -102,9 +112,9 @@ class WindowScreen(Screen[None]):
         if not self.is_mounted:
             return
         panes: dict[Topic, tuple[Pane, ...]] = {
-            Topic.HEADER: (self.header, self.pane_bar, self.footer),
-            Topic.BANNER: (self.banner,),
-            Topic.TIMELINE: (self.timeline, self.footer),
+            Topic.HEADER: (self.header, self.advice, self.pane_bar, self.footer),
+            Topic.BANNER: (self.advice, self.banner),
+            Topic.TIMELINE: (self.timeline, self.advice, self.footer),
             Topic.CHECKLIST: (self.checklist,),
             Topic.PROBES: (self.probes, self.pane_bar),
             Topic.RUN: (self.run_pane, self.pane_bar),
@@ -131,6 +141,9 @@ class WindowScreen(Screen[None]):
     def _tell_footer(self) -> None:
         widget = self.pane(self.current)
         self.footer.about(self.current, widget.chosen if isinstance(widget, Pane) else "")
+        self.advice.about(
+            self.current, self.chosen(), self.timeline.chosen, moved=self.timeline.moved
+        )
 
     # Which pane is seen
 

@@ -1,4 +1,4 @@
-"""`hold`, `resume`, `step`, `skip`, `jump`: what these keys do, without a screen.
+"""The keys that need no screen: `hold`, `resume`, `step`, `skip`, `jump`, `abort`, `forward`.
 
 The same guards and the same journal; the engine decides.
 """
@@ -16,6 +16,7 @@ from dataclasses import replace
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console import paths
+from optibid_console.aborting import nothing_to_stop, to_stop
 from optibid_console.action_plan import shown
 from optibid_console.cli.action_report import Report, report_for
 from optibid_console.cli.action_result import Result, exit_status
@@ -31,7 +32,7 @@ from optibid_console.permit import awaits_confirmation, permit
 from optibid_console.runbook.load import Loaded, load
 from optibid_console.runbook.model import Step, StepKind
 from optibid_console.signals import Output
-from optibid_console.state import ACTIVE, StepState, StepStatus, WindowState, fold
+from optibid_console.state import ACTIVE, ActionState, StepState, StepStatus, WindowState, fold
 from probes.text import one_line, plain_line
 
 _INTERRUPTED = "interrupted: {} was asked for and goes on; `status` says where the window is"
@@ -63,19 +64,30 @@ def _control(options: Namespace, report: Report) -> Result:
         return Result(2, f'no step "{one_line(step_id)}" in the phases; steps are {known}')
     if options.command == "step":
         return _step(options, loaded, journal, state, report)
-    command = _command(options)
+    command = _command(options, state)
+    if command is None:
+        return Result(3, nothing_to_stop(state))
     # what the moment decides is the engine's to say; what can't be right needs no engine
     refused = permit(replace(state, at=time.time()), command)
     if refused:
         return Result(3, f"{options.command} isn't possible: {refused}")
     way = in_words(route(state, step_id)) if isinstance(command, c.Jump) else ""
-    _talk(options, loaded, journal, report, lambda talk: _asked(talk, command))
-    return Result(0, _done(options, way))
+    said: list[str] = []
+    _talk(options, loaded, journal, report, lambda talk: _asked(talk, command, said))
+    return Result(0, _done(options, way) or said[0])
 
 
-def _command(options: Namespace) -> c.Command:
-    reason: str = options.reason
+def _command(options: Namespace, state: WindowState) -> c.Command | None:
+    """Returns what is asked of the engine; None where there is nothing to abort."""
+    reason: str = getattr(options, "reason", "")
     match options.command:
+        case "abort":
+            wanted = to_stop(state)
+            if isinstance(wanted, ActionState):
+                return c.StopAction(wanted.action_run)
+            return c.Abort(wanted.run_id) if wanted is not None else None
+        case "forward":
+            return c.GoForward(options.confirm, reason)
         case "hold":
             return c.Hold(reason)
         case "resume":
@@ -95,12 +107,16 @@ def _done(options: Namespace, way: str) -> str:
             return "the window goes on; what is left has shifted by the time that it was held"
         case "skip":
             return f"{options.step} is skipped by {name}: {options.reason}"
+        case "forward":
+            return "the window goes forward again; nothing was run by it"
+        case "abort":
+            return ""  # the engine says what was told to end
         case _:
             return f"the window goes on from {options.step}: {way}; nothing was run by it"
 
 
-async def _asked(talk: Talk, command: c.Command) -> None:
-    await talk.ask(command)
+async def _asked(talk: Talk, command: c.Command, said: list[str]) -> None:
+    said.append(await talk.ask(command))
 
 
 def _talk(

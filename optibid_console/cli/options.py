@@ -210,6 +210,8 @@ _CONTROLS = {
     "step": "run a step of the phases, again when it failed, or confirm one done by hand",
     "skip": "leave a step out that isn't required, with a reason",
     "jump": "go on from another step, or open it and what follows again, with a reason",
+    "abort": "end what is under way: an action as a whole, else the run of a step",
+    "forward": "go forward again after a rollback; it runs nothing, steps may be run again",
 }
 
 
@@ -228,9 +230,17 @@ def _controls(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
                 "--confirm", default="", metavar="STEP",
                 help="its id once more; without it what it would do is shown and nothing is done",
             )  # fmt: skip
+        if name == "forward":
+            parser.add_argument(
+                "--confirm", default="", metavar="WORD",
+                help="what the screen asks to be typed, as a rule `forward`",
+            )  # fmt: skip
         needed = name in ("hold", "skip", "jump")
-        text = "why" if needed else "a note" if name == "resume" else "why again, or a note"
-        parser.add_argument("--reason", default="", required=needed, help=f"{text}; it is recorded")
+        text = {"resume": "a note", "step": "why again, or a note"}.get(name, "why")
+        if name != "abort":
+            parser.add_argument(
+                "--reason", default="", required=needed, help=f"{text}; it is recorded"
+            )
         _window(parser)
         _json(parser)
 

@@ -37,11 +37,13 @@ from optibid_console.commands.sharing import Revoke, Share, StartSharing, StopSh
 from optibid_console.commands.steps import (
     Abort,
     Decide,
+    GoForward,
     Jump,
     RunStep,
     Settle,
     SkipStep,
     StartAction,
+    StopAction,
 )
 from optibid_console.commands.window import (
     CloseWindow,
@@ -68,6 +70,7 @@ __all__ = [
     "Decide",
     "DecideGate",
     "EndEscalation",
+    "GoForward",
     "Hold",
     "Jump",
     "Leave",
@@ -85,6 +88,7 @@ __all__ = [
     "StartAction",
     "StartEscalation",
     "StartSharing",
+    "StopAction",
     "StopEngine",
     "StopSharing",
     "TakeOver",

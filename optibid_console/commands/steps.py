@@ -70,4 +70,22 @@ class Abort:
     run_id: str = ""
 
 
-StepCommand = RunStep | SkipStep | Jump | StartAction | Decide | Settle | Abort
+@dataclass(frozen=True, slots=True)
+class StopAction:
+    """Stop an action: abort the step under way and begin no other one."""
+
+    action_run: str
+
+
+@dataclass(frozen=True, slots=True)
+class GoForward:
+    """Go forward again after a rollback. It runs nothing: steps of the phases may run again."""
+
+    typed: str = ""
+    """What the person typed to confirm it: `direction.forward_words`."""
+    reason: str = ""
+
+
+StepCommand = (
+    RunStep | SkipStep | Jump | StartAction | Decide | Settle | Abort | StopAction | GoForward
+)

@@ -32,6 +32,8 @@ class ActionRunner:
         self._choices: dict[str, asyncio.Future[tuple[e.Choice, str]]] = {}
         """Action run → the choice that it waits for."""
         self._preempted: set[str] = set()
+        self._stopped_by: dict[str, str] = {}
+        """Action run → who asked to stop it; the journal may not have it yet."""
 
     async def start(self, action: Action, by: str, now: float) -> asyncio.Task[None]:
         """Record that it starts, then run it in the background. Raises `JournalError`."""
@@ -51,6 +53,21 @@ class ActionRunner:
             return None
         return self._spawn(under_way.action_run, under_way.by)
 
+    async def stop(self, action_run: str, by: str) -> str:
+        """Abort the action's step under way and begin no other one, until somebody decides how it
+        goes on. Returns what was told to end."""
+        self._stopped_by[action_run] = by
+        await self._ledger.keep_soon(e.ActionStopAsked(action_run), by)
+        runs = self._ledger.state.runs
+        asked: list[str] = []
+        for live in self._steps.live():
+            run = runs.get(live.run_id)
+            if run is not None and run.action_run == action_run:
+                asked += await self._steps.abort(by, live.run_id)
+        name = self._ledger.state.actions[action_run].action_id
+        told = f"{', '.join(asked)} is told to end" if asked else "no step of it runs now"
+        return f"stopping {name}: {told}, no other step begins"
+
     async def decide(self, choice: e.Choice, reason: str, by: str) -> None:
         """Answer the failed step on which it waits."""
         action = self._ledger.state.action()
@@ -61,6 +78,7 @@ class ActionRunner:
 
     def decided(self, action_run: str, choice: e.Choice, reason: str) -> None:
         """The journal has this answer."""
+        self._stopped_by.pop(action_run, None)
         if not self._choice(action_run).done():
             self._choice(action_run).set_result((choice, reason))
 
@@ -96,7 +114,22 @@ class ActionRunner:
         bad = seen.status in (StepStatus.FAILED, StepStatus.UNSETTLED)
         return bad and run is not None and run.action_run == action_run
 
+    def _stop_asked(self, action_run: str) -> str:
+        """Returns who asked to stop the action and has decided nothing since, or empty."""
+        action = self._ledger.state.actions[action_run]
+        return self._stopped_by.get(action_run, "") or action.stop_asked_by
+
+    def _stops_before(self, step: Step, action_run: str) -> bool:
+        """Returns whether the action stops before this step, which isn't under way."""
+        if action_run in self._preempted or not self._stop_asked(action_run):
+            return False
+        return self._ledger.state.step(step.id, action_run).status not in ACTIVE
+
     async def _stopped(self, step: Step, action_run: str) -> None:
+        if not self._ended_badly(step.id, action_run):
+            said = f"by {self._stop_asked(action_run)}, before it began"
+            await self._ledger.keep(e.ActionStopped(action_run, step.id, said))
+            return
         seen = self._ledger.state.step(step.id, action_run)
         outcome = seen.outcome.value if seen.outcome else seen.status.value
         said = f"{outcome}: {seen.reason}" if seen.reason else outcome
@@ -105,6 +138,9 @@ class ActionRunner:
     async def _step(self, step: Step, action_run: str, by: str, *, waiting: bool) -> bool:
         """One step until it is done or skipped; False when the action ends with it."""
         while True:
+            if not waiting and self._stops_before(step, action_run):
+                await self._stopped(step, action_run)
+                waiting = True
             if not waiting:
                 live = await self._begun(step, action_run, by)
                 outcome = await self._steps.see_through(live) if live else None
@@ -113,8 +149,11 @@ class ActionRunner:
                 if action_run in self._preempted:
                     await self._finish(action_run, e.Outcome.ABORTED, "rollback outranks it")
                     return False
-                if self._ledger.state.rehearsal:  # a finding: nothing is at stake, all is walked
-                    return True
+                if live is None:
+                    continue  # it was stopped before the journal took the step's start
+                stopped = bool(self._stop_asked(action_run))
+                if self._ledger.state.rehearsal and not stopped:
+                    return True  # a finding: nothing is at stake, all is walked
                 await self._stopped(step, action_run)
             waiting = False
             answer = await self._answer(step, action_run)
@@ -150,8 +189,11 @@ class ActionRunner:
 
     async def _begun(self, step: Step, action_run: str, by: str) -> LiveRun | None:
         """The step's run: the one that an earlier engine left under way, or a new one, as soon as
-        the journal takes its start; None once rollback has taken the action's place."""
+        the journal takes its start; None once rollback has taken the action's place, or somebody
+        stopped the action."""
         while action_run not in self._preempted:
+            if self._stops_before(step, action_run):
+                return None
             seen = self._ledger.state.step(step.id, action_run)
             for live in self._steps.live():
                 if live.run_id == seen.run_id:

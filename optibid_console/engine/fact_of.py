@@ -28,6 +28,8 @@ def fact_of(
             return e.Jumped(step_id, reason, way.skipped, way.again, way.kept)
         case c.Settle(step_id, run_id, outcome, reason):
             return e.StepSettled(step_id, run_id, outcome, reason)
+        case c.GoForward(_, reason):
+            return e.WentForward(state.rollback_run, reason)
         case c.Hold(reason):
             return e.Held(reason)
         case c.Resume(note):

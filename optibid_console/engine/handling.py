@@ -7,6 +7,7 @@ import time
 
 from optibid_console import commands as c
 from optibid_console import entries as e
+from optibid_console.aborting import has_ended, nothing_to_stop
 from optibid_console.engine.acting import ActionRunner
 from optibid_console.engine.fact_of import fact_of
 from optibid_console.engine.gating import Gatekeeper
@@ -23,7 +24,7 @@ from optibid_console.permit import action_gates, forced_words, permit
 from optibid_console.runbook.model import ROLLBACK, Runbook, StepKind
 from optibid_console.unbacked import migrates_unbacked
 
-_NEEDS_NO_LEASE = c.Abort, c.Leave, c.StartAction, c.StopEngine, c.TakeOver
+_NEEDS_NO_LEASE = c.Abort, c.Leave, c.StartAction, c.StopAction, c.StopEngine, c.TakeOver
 """Commands that go on though the journal doesn't know yet who drives."""
 
 
@@ -59,7 +60,7 @@ class CommandHandler:
         """Carry out a command of the operator's, or say why not; a journal that doesn't answer
         holds up neither it nor the next one."""
         forced = isinstance(command, c.StartAction) and command.forced
-        if forced or isinstance(command, c.Abort | c.StopEngine | c.TakeOver):
+        if forced or isinstance(command, c.Abort | c.StopAction | c.StopEngine | c.TakeOver):
             return await self._handle(command, screen)
         try:
             if said := self._ledger.silence():
@@ -120,9 +121,9 @@ class CommandHandler:
                 await self._actions.decide(choice, reason, by)
                 return self._accepted()
             case c.Abort(run_id):
-                asked = await self._steps.abort(by, run_id)
-                said = f"aborting {', '.join(asked)}" if asked else "nothing is running"
-                return self._accepted(said)
+                return await self._abort(run_id, by)
+            case c.StopAction(action_run):
+                return self._accepted(await self._actions.stop(action_run, by))
             case c.OpenGate(gate):
                 await self._gates.ask(gate, by)
                 return self._accepted()
@@ -161,6 +162,16 @@ class CommandHandler:
             await self._steps.confirm(step.id, by, command.note)
         self._life.spawn(self._steps.see_through(live))
         return self._accepted()
+
+    async def _abort(self, run_id: str, by: str) -> c.Reply:
+        asked = await self._steps.abort(by, run_id)
+        if asked:
+            return self._accepted(f"aborting {', '.join(asked)}")
+        state = self._ledger.state
+        run = state.runs.get(run_id)
+        if run is not None and run.abort_asked_by and run.ended is None:
+            return c.Refused(f"{run.step_id} was told to end by {run.abort_asked_by} already")
+        return c.Refused((has_ended(state, run) if run else "") or nothing_to_stop(state))
 
     async def _start_action(self, command: c.StartAction, by: str) -> c.Reply:
         action = self._runbook.action(command.action_id)

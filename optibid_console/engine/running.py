@@ -114,13 +114,20 @@ class StepRunner:
         """Ask the runs under way (or the one named) to end; gives the steps concerned."""
         asked = []
         for live in list(self._live.values()):
-            if run_id not in ("", live.run_id) or live.aborted_by:
+            if run_id not in ("", live.run_id) or live.aborted_by or self._over(live):
                 continue
             live.aborted_by = by
             await self._ledger.keep_soon(e.AbortAsked(live.run_id), by)
             live.stop.set()
             asked.append(live.step.id)
         return tuple(asked)
+
+    def _over(self, live: LiveRun) -> bool:
+        """Returns whether the journal has its step's outcome: an abort would end nothing."""
+        state = self._ledger.state
+        run = state.runs.get(live.run_id)
+        step = state.steps.get(run.step_key) if run else None
+        return step is not None and step.run_id == live.run_id and step.outcome is not None
 
     async def confirm(self, step_id: str, by: str, note: str) -> bool:
         """Confirm a manual step that waits for it, also one whose start was told this moment."""

@@ -11,8 +11,10 @@ from optibid_console.entries.actions import (
     ActionDecided,
     ActionFinished,
     ActionStarted,
+    ActionStopAsked,
     ActionStopped,
     Choice,
+    WentForward,
 )
 from optibid_console.entries.databases import (
     BackupOverridden,
@@ -116,6 +118,7 @@ __all__ = [
     "ActionDecided",
     "ActionFinished",
     "ActionStarted",
+    "ActionStopAsked",
     "ActionStopped",
     "ArtifactRecorded",
     "BackupOverridden",
@@ -187,6 +190,7 @@ __all__ = [
     "VoteCast",
     "WatchRevoked",
     "WatchShared",
+    "WentForward",
     "WindowClosed",
     "WindowOpened",
     "WindowsMeasured",

@@ -49,4 +49,22 @@ class ActionFinished:
     duration_s: float = 0.0
 
 
-ActionFact = ActionStarted | ActionStopped | ActionDecided | ActionFinished
+@dataclass(frozen=True, slots=True)
+class ActionStopAsked:
+    """The operator stops the action: the step under way is aborted and no other one begins."""
+
+    action_run: str
+
+
+@dataclass(frozen=True, slots=True)
+class WentForward:
+    """The operator goes forward again after a rollback: steps of the phases may run again."""
+
+    after: str
+    """The action run of that rollback."""
+    reason: str = ""
+
+
+ActionFact = (
+    ActionStarted | ActionStopped | ActionDecided | ActionFinished | ActionStopAsked | WentForward
+)

@@ -32,7 +32,27 @@ def _(s: WindowState, entry: e.Entry, f: e.ActionStopped) -> WindowState:
 
 @on(e.ActionDecided)
 def _(s: WindowState, entry: e.Entry, f: e.ActionDecided) -> WindowState:
-    return change_action(s, f.action_run, stopped_at_step="", stopped_reason="")
+    return change_action(s, f.action_run, stopped_at_step="", stopped_reason="", stop_asked_by="")
+
+
+@on(e.ActionStopAsked)
+def _(s: WindowState, entry: e.Entry, f: e.ActionStopAsked) -> WindowState:
+    action = s.actions.get(f.action_run)
+    if action is None or action.outcome is not None:
+        return s
+    return change_action(s, f.action_run, stop_asked_by=entry.actor)
+
+
+@on(e.WentForward)
+def _(s: WindowState, entry: e.Entry, f: e.WentForward) -> WindowState:
+    if f.after != s.rollback_run:
+        return s
+    waited = {
+        key: GateSeen(entry.seq)  # its time ran on while nobody was asked
+        for key, gate in s.gates.items()
+        if key.startswith("phase:") and gate.opened_at and not gate.passed_at
+    }
+    return changed(s, rollback_run="", gates={**s.gates, **waited})
 
 
 @on(e.ActionFinished)
@@ -44,9 +64,12 @@ def _(s: WindowState, entry: e.Entry, f: e.ActionFinished) -> WindowState:
     under_way = "" if s.action_run == f.action_run else s.action_run
     ended = changed(after, action_run=under_way)
     action = s.actions.get(f.action_run)
-    if f.outcome is not e.Outcome.SUCCEEDED or action is None or action.action_id != ROLLBACK:
+    if action is None or action.action_id != ROLLBACK or s.rehearsal:
         return ended
-    return _undone(ended, entry, f.action_run)
+    succeeded = f.outcome is e.Outcome.SUCCEEDED
+    if succeeded or any(run.action_run == f.action_run for run in s.runs.values()):
+        ended = changed(ended, rollback_run=f.action_run)
+    return _undone(ended, entry, f.action_run) if succeeded else ended
 
 
 def _undone(s: WindowState, entry: e.Entry, action_run: str) -> WindowState:

@@ -12,6 +12,7 @@ from optibid_console.folding.databases import backup_recorded, migration_begins,
 from optibid_console.folding.gates import asked_anew
 from optibid_console.folding.register import on
 from optibid_console.persistent import Grown
+from optibid_console.runbook.model import ROLLBACK, StepKind
 from optibid_console.state import ACTIVE, Artifact, RunState, StepState, StepStatus, WindowState
 
 _ENDED = {
@@ -40,9 +41,18 @@ def _(s: WindowState, entry: e.Entry, f: e.StepStarted) -> WindowState:
         actions = s.actions.put(f.action_run, begun)
     after = changed(
         s, steps=s.steps.put(key, step), runs=s.runs.put(f.run_id, run), last_run=f.run_id,
-        actions=actions,
+        actions=actions, rollback_run="" if _goes_forward(s, f) else s.rollback_run,
     )  # fmt: skip
     return migration_begins(after, f)
+
+
+def _goes_forward(s: WindowState, f: e.StepStarted) -> bool:
+    """Whether this start ends what a rollback left: a step of the phases, other than a backup,
+    that no rollback runs. Windows of before `WentForward` went on that way."""
+    action = s.actions.get(f.action_run)
+    phase = s.runbook.phase_of(f.step_id) if s.runbook else None
+    by_rollback = action is not None and action.action_id == ROLLBACK
+    return phase is not None and f.kind != StepKind.BACKUP and not by_rollback
 
 
 @on(e.RunLaunched)

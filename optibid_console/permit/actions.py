@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from optibid_console import commands as c
 from optibid_console import gates
-from optibid_console.action_plan import action_plan, facts_missing
+from optibid_console.action_plan import PreviewStep, action_plan, facts_missing
+from optibid_console.direction import goes_forward, why_not_forward
 from optibid_console.entries import Choice
 from optibid_console.launch_clock import format_span
 from optibid_console.permit.gates import shut
 from optibid_console.permit.rule import Rules
 from optibid_console.permit.steps import unsettled, why_busy
-from optibid_console.runbook.model import ROLLBACK, Action, Runbook
+from optibid_console.runbook.model import FORWARD, ROLLBACK, Action, Runbook
 from optibid_console.state import ACTIVE, StepStatus, WindowState
 from optibid_console.unbacked import migrates_unbacked, unbacked_words
 
@@ -33,6 +34,9 @@ def _start_action(runbook: Runbook, state: WindowState, command: c.StartAction) 
         if busy:
             return busy
     plan = action_plan(state, action)
+    rolled_back = _after_rollback(runbook, state, action, plan)
+    if rolled_back:
+        return rolled_back
     if not any(one.included for one in plan):
         why = plan[0].because if plan else "it has no steps"
         return f"there is nothing to do: {why}"
@@ -44,6 +48,32 @@ def _start_action(runbook: Runbook, state: WindowState, command: c.StartAction) 
     if missing:
         return f"it needs {', '.join(missing)}, which no step has recorded"
     return shut(runbook, state, action_gates(state, action))
+
+
+def _after_rollback(
+    runbook: Runbook, state: WindowState, action: Action, plan: tuple[PreviewStep, ...]
+) -> str:
+    """Returns why an action that would run steps of the phases may not after a rollback. `forward`
+    is how the operator goes forward again, so it may."""
+    if action.id in (ROLLBACK, FORWARD):
+        return ""
+    steps = [runbook.step(one.step_id) for one in plan if one.included]
+    forward = any(
+        step is not None and runbook.phase_of(step.id) is not None and goes_forward(step)
+        for step in steps
+    )
+    return why_not_forward(state) if forward else ""
+
+
+def _stop_action(runbook: Runbook, state: WindowState, command: c.StopAction) -> str:
+    action = state.actions.get(command.action_run)
+    if action is None:
+        return "no such action was started"
+    if action.outcome is not None:
+        return f"{action.action_id} had ended ({action.outcome.value}): nothing was stopped"
+    if action.stopped_at_step:
+        return f"{action.action_id} has stopped already, at {action.stopped_at_step}"
+    return ""
 
 
 def action_gates(state: WindowState, action: Action) -> tuple[str, ...]:
@@ -100,4 +130,5 @@ def _decide(runbook: Runbook, state: WindowState, command: c.Decide) -> str:
 RULES: Rules = {
     c.StartAction: _start_action,
     c.Decide: _decide,
+    c.StopAction: _stop_action,
 }

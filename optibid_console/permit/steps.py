@@ -5,6 +5,13 @@ from __future__ import annotations
 from optibid_console import commands as c
 from optibid_console import gates
 from optibid_console.action_plan import missing_facts
+from optibid_console.direction import (
+    Direction,
+    direction,
+    forward_words,
+    goes_forward,
+    why_not_forward,
+)
 from optibid_console.entries import Outcome
 from optibid_console.jumping import route
 from optibid_console.permit.gates import shut
@@ -26,6 +33,9 @@ def _run_step(runbook: Runbook, state: WindowState, command: c.RunStep) -> str:
         return f"{step.id} is {seen.status.value} already"
     if seen.status in ACTIVE:
         return f"{step.id} is under way already"
+    rolled_back = why_not_forward(state) if goes_forward(step) else ""
+    if rolled_back:
+        return rolled_back
     open_question = unsettled(state)
     if open_question:
         return open_question
@@ -89,7 +99,7 @@ def _skip_step(runbook: Runbook, state: WindowState, command: c.SkipStep) -> str
 
 
 def _jump(runbook: Runbook, state: WindowState, command: c.Jump) -> str:
-    refused = route(state, command.step_id).refused
+    refused = why_not_forward(state) or route(state, command.step_id).refused
     if refused:
         return refused
     if not command.reason.strip():
@@ -112,7 +122,18 @@ def _settle(runbook: Runbook, state: WindowState, command: c.Settle) -> str:
     return "" if command.reason.strip() else "settling needs a reason: what says so?"
 
 
+def _go_forward(runbook: Runbook, state: WindowState, command: c.GoForward) -> str:
+    if direction(state) not in (Direction.ROLLED_BACK, Direction.INCOMPLETE):
+        return "no rollback stands in the way: the window goes forward"
+    busy = why_busy(state)
+    if busy:
+        return busy
+    words = forward_words(runbook)
+    return "" if command.typed == words else f"type {words!r} to go forward again"
+
+
 RULES: Rules = {
+    c.GoForward: _go_forward,
     c.RunStep: _run_step,
     c.SkipStep: _skip_step,
     c.Jump: _jump,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from optibid_console import commands as c
+from optibid_console.direction import direction, why_not_forward
 from optibid_console.permit.rule import Rules
 from optibid_console.permit.steps import unsettled, why_busy
 from optibid_console.runbook.model import Runbook
@@ -27,6 +28,8 @@ def _close_window(runbook: Runbook, state: WindowState, command: c.CloseWindow) 
         return f"{busy}: it has to end first"
     if command.outcome != "completed":
         return "" if command.note.strip() else "say why"
+    if why_not_forward(state):
+        return f"not completed: {direction(state).value}"
     if unsettled(state):
         return f"not completed: {unsettled(state)}"
     left = [

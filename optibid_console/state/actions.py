@@ -23,6 +23,8 @@ class ActionState:
     stopped_at_step: str = ""
     """The failed step on which it waits for a choice."""
     stopped_reason: str = ""
+    stop_asked_by: str = ""
+    """Who asked to stop it, until somebody has decided how it goes on."""
     finished_at: float = 0.0
     outcome: e.Outcome | None = None
     reason: str = ""

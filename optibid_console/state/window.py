@@ -72,6 +72,8 @@ class WindowState:
     actions: Grown[str, ActionState] = field(default_factory=Grown)
     action_run: str = ""
     """The action that is under way, or empty."""
+    rollback_run: str = ""
+    """The rollback that ended last, while no step has gone forward since; else empty."""
     items: Mapping[str, ItemState] = field(default_factory=dict)
     notes: GrownList[Note] = field(default_factory=GrownList)
     facts: Mapping[str, str] = field(default_factory=dict)

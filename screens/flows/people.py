@@ -7,15 +7,17 @@ from optibid_console.entries import HANDED_OVER
 from optibid_console.escalation import in_words, next_rung, reach
 from screens.flows.desk import Desk
 from screens.flows.gating import Gating
+from screens.flows.running import Running
 from screens.view import open_poll
 
 
 class People:
     """What the operator does with others."""
 
-    def __init__(self, desk: Desk, gating: Gating) -> None:
+    def __init__(self, desk: Desk, gating: Gating, running: Running) -> None:
         self.desk = desk
         self.gating = gating
+        self.running = running
 
     async def hold(self) -> None:
         """`h`: hold and say why; when held, resume."""
@@ -147,6 +149,8 @@ class People:
         elif said == "leave":
             await self.desk.send(c.Leave())
             self.desk.stage.leave("the window goes on: optibid-console attach comes back to it")
+        elif said == "forward":
+            await self.running.go_forward()
         elif said == "hand-over":
             if await self.desk.send(c.Leave(HANDED_OVER)):
                 self.desk.stage.say("handed over: this screen watches now")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from optibid_console import commands as c
+from optibid_console.aborting import has_ended, nothing_to_stop, to_stop
+from optibid_console.direction import forward_words, in_service
 from optibid_console.entries import Choice
+from optibid_console.friction import friction
 from optibid_console.gates import first_shut
 from optibid_console.jumping import in_words, route
 from optibid_console.permit import action_gates, forced_words
@@ -29,7 +32,9 @@ class Running:
         step = runbook.step(step_id) if runbook else None
         if step is None or not self.desk.allowed(c.RunStep(step_id)):
             return
-        note = await self.desk.stage.ask(confirm_step(self.desk.view, step))
+        asked = friction(self.desk.view.state, runbook, c.RunStep(step_id)) if runbook else None
+        words = asked.words if asked is not None else ""
+        note = await self.desk.stage.ask(confirm_step(self.desk.view, step, words))
         if note is not None:
             await self.desk.send(c.RunStep(step_id, note))
 
@@ -139,15 +144,37 @@ class Running:
         if said is not None and self.desk.allowed(said):
             await self.desk.send(said)
 
+    async def go_forward(self) -> None:
+        """After a rollback: the words are typed, then steps of the phases may run again."""
+        from screens.modals.type_out import TypeOut
+
+        view = self.desk.view
+        words = forward_words(view.state.runbook)
+        if not self.desk.allowed(c.GoForward(words)):
+            return
+        text = "The steps of the phases may be run again, one by one. Runs no command."
+        if view.rolled_back() is not None:
+            text = f"Rolled back: {in_service(view.state)}. {text}"
+        typed = await self.desk.stage.ask(TypeOut(view, "Go forward again", text, words))
+        if typed is not None:
+            await self.desk.send(c.GoForward(typed))
+
     async def abort(self) -> None:
-        from screens.modals.confirm import confirm_abort
+        """`x`: the action under way as a whole, else the run of a step."""
+        from screens.modals.abort import AbortSheet
 
         if not self.desk.allowed():
             return
-        active = self.desk.view.state.active_runs()
-        if not active:
-            self.desk.stage.say("nothing is running: there is nothing to abort")
+        wanted = to_stop(self.desk.view.state)
+        if wanted is None:
+            self.desk.stage.say(nothing_to_stop(self.desk.view.state), bad=True)
             return
-        run = active[-1]
-        if await self.desk.stage.ask(confirm_abort(self.desk.view, run)) is not None:
-            await self.desk.send(c.Abort(run.run_id))
+        if await self.desk.stage.ask(AbortSheet(self.desk.view, wanted)) is None:
+            return
+        late = has_ended(self.desk.view.state, wanted)
+        if late:
+            self.desk.stage.say(late, bad=True)
+        elif isinstance(wanted, ActionState):
+            await self.desk.send(c.StopAction(wanted.action_run))
+        else:
+            await self.desk.send(c.Abort(wanted.run_id))

@@ -3,34 +3,51 @@ ready; then the action's name is typed."""
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from optibid_console.action_plan import PreviewStep
+from optibid_console.commands import StartAction
+from optibid_console.friction import Ask, Friction, friction
 from optibid_console.launch_clock import format_span
 from optibid_console.plan import Preview, preview
 from optibid_console.runbook.model import ROLLBACK, StepKind
 from screens.lines import BLANK, Line, Span, row, sign, spans, wrapped
-from screens.modals.confirm import command_lines
+from screens.modals.confirm import command_lines, to_type
 from screens.modals.sheet import Page, Sheet, heading
 from screens.readiness_lines import readiness_lines
 from screens.view import View
 
 
 class ConfirmAction(Sheet[str | None]):
-    """Gives the typed name, or None after Esc. What it shows follows the window.
+    """Gives the words that confirm it, or None after Esc. What it shows follows the window.
 
     The name counts once the end of the page was on screen: nobody goes without having
     had the costs before their eyes.
     """
 
-    look = "-danger"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "go", "go", show=False)]
 
     def __init__(self, view: View, action_id: str) -> None:
         self._action_id = action_id
         self._read = False
         now = preview(view.state, action_id, view.now())
-        prompt = "" if now.refused else f"type {now.override or now.confirm} to go"
-        super().__init__(view, now.title, prompt)
+        asked = self._asked(view)
+        self._startable = not now.refused
+        self._typed = asked.typed or bool(now.override)
+        self.look = "-danger" if self._typed else ""
+        typed = self._typed and self._startable
+        super().__init__(view, now.title, to_type(now.override or now.confirm) if typed else "")
+
+    def _asked(self, view: View) -> Friction:
+        book = view.state.runbook
+        return (
+            friction(view.state, book, StartAction(self._action_id))
+            if book
+            else Friction(Ask.TYPED)
+        )
 
     def make_lines(self, width: int, now: float) -> list[Line]:
         costs = self.view.costs
@@ -60,8 +77,15 @@ class ConfirmAction(Sheet[str | None]):
         super().show_more(above, below)
 
     def shown_keys(self) -> list[tuple[str, str]]:
-        go = [("Enter", "go, once it is typed")] if self.prompt else []
-        return [*go, ("Esc", "back, nothing happens"), ("PgUp PgDn", "scroll")]
+        go = [("Enter", "start")] if self._startable else []
+        return [*go, ("Esc", "cancel"), ("PgUp PgDn", "scroll")]
+
+    def action_go(self) -> None:
+        """Enter, where nothing has to be typed."""
+        now = preview(self.view.state, self._action_id, self.view.now())
+        if self._typed or now.refused or now.override or self._asked(self.view).typed:
+            return  # the sheet says why, or its input takes the key
+        self.dismiss(now.confirm)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         now = preview(self.view.state, self._action_id, self.view.now())

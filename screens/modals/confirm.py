@@ -1,4 +1,4 @@
-"""Confirms one thing with Enter: a step before it runs, an abort. Esc is safe."""
+"""Confirms one thing with Enter, or with its words typed: a step before it runs. Esc is safe."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from optibid_console.launch_clock import format_span
 from optibid_console.pending import pending_lines
 from optibid_console.runbook.model import Step, StepKind
 from optibid_console.runbook.summary import summary
-from optibid_console.state import RunState
 from screens.lines import BLANK, Line, Span, row, sign, spans, wrapped
 from screens.modals.choose import Body
-from screens.modals.sheet import Sheet, heading
+from screens.modals.sheet import Sheet
 from screens.view import View, what_went_wrong
 
 
@@ -24,26 +23,45 @@ class Confirm(Sheet[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "go", "go", show=False)]
 
-    def __init__(self, view: View, title: str, body: Body, word: str, prompt: str = "") -> None:
+    def __init__(
+        self, view: View, title: str, body: Body, word: str, prompt: str = "", *, words: str = ""
+    ) -> None:
+        """`words`: what has to be typed; empty: Enter alone confirms it."""
+        if words:
+            self.look = "-danger"
+            prompt = to_type(words)
         super().__init__(view, title, prompt)
         self._body = body
         self._word = word
+        self._words = words
 
     def make_lines(self, width: int, now: float) -> list[Line]:
         return self._body(width, now)
 
     def shown_keys(self) -> list[tuple[str, str]]:
-        return [("Enter", self._word), ("Esc", "back, nothing happens")]
+        return [("Enter", self._word), ("Esc", "cancel")]
 
     def action_go(self) -> None:
-        self.dismiss(self.typed if self.prompt else "")
+        if not self._words:
+            self.dismiss(self.typed if self.prompt else "")
+        elif self.typed == self._words:
+            self.dismiss("")
+        else:
+            self.problem = f"type {self._words} exactly, or press Esc"
+            self.redraw()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self.action_go()
 
 
-def confirm_step(view: View, step: Step) -> Confirm:
-    """The exact command and its target before a step runs; a note for a manual one."""
+def to_type(words: str) -> str:
+    """Returns the prompt of an input in which these words confirm something."""
+    return f'Type "{words}" to start'
+
+
+def confirm_step(view: View, step: Step, words: str = "") -> Confirm:
+    """Returns the sheet with the exact command and its target before a step runs, with a note for
+    a manual one; `words` have to be typed where they are given."""
 
     seen = view.state.step(step.id)
     failed = what_went_wrong(view, seen)
@@ -59,7 +77,8 @@ def confirm_step(view: View, step: Step) -> Confirm:
     word = "wait for it" if step.kind is StepKind.WAIT else "run it"
     again = " again" if seen.attempt else ""
     why = "why again (optional)" if again else ""
-    return Confirm(view, f"Run {step.id} {step.title}{again}", body, word + again, why)
+    title = f"Run {step.id} {step.title}{again}"
+    return Confirm(view, title, body, word + again, why, words=words)
 
 
 def step_lines(view: View, step: Step, width: int) -> list[Line]:
@@ -80,7 +99,7 @@ def step_lines(view: View, step: Step, width: int) -> list[Line]:
     elif step.kind is StepKind.WAIT:
         lines += wrapped(f"waits until {', '.join(step.wait_for)} read ok", width)
     else:
-        lines += wrapped("you say that it is done; nothing is run", width)
+        lines += wrapped("You confirm it was done. Runs no command", width)
     times = f"expected {format_span(step.expect_duration)}, at most {format_span(step.timeout)}"
     if step.kind is not StepKind.MANUAL:
         lines += [BLANK, row(width, (Span(times, "dim"),))]
@@ -100,19 +119,3 @@ def command_lines(command: str, width: int) -> list[Line]:
         lines.append(Line((Span(f"  {mark} ", "accent"), *first.spans)))
         lines += [Line((Span("      "), *one.spans)) for one in rest]
     return lines
-
-
-def confirm_abort(view: View, run: RunState) -> Confirm:
-    """What an abort ends."""
-
-    def body(width: int, now: float) -> list[Line]:
-        spent = format_span(now - run.started_at)
-        return [
-            heading(f"{run.step_id} on {run.target or 'the console'}, for {spent}"),
-            *command_lines(run.command, width),
-            BLANK,
-            *wrapped("Its whole process group is told to end (TERM, then KILL). What it has done "
-                     "until now stays done.", width),
-        ]  # fmt: skip
-
-    return Confirm(view, f"Abort {run.step_id}", body, "abort it")

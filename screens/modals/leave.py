@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from optibid_console.commands import CloseWindow
+from optibid_console.commands import CloseWindow, GoForward
+from optibid_console.direction import forward_words
 from optibid_console.permit import permit
 from optibid_console.runbook.model import StepKind
 from screens.keys import LEAVE
@@ -40,6 +41,7 @@ def leave_sheet(view: View) -> Choose:
             Option("close", "close the window: completed", "", _closing(view, "completed")),
             Option("rolled-back", "close the window: rolled back; asks why", "",
                    _closing(view, "rolled back")),
+            *_forward(view),
             Option("abandon", "close the window: abandoned; asks why", "",
                    _closing(view, "abandoned")),
         )  # fmt: skip
@@ -47,6 +49,14 @@ def leave_sheet(view: View) -> Choose:
     # After a rollback the banner says `q  close`: then that is where the sheet begins.
     done = view.rolled_back() is not None and not _closing(view, OUTCOMES["rolled-back"])
     return Choose(view, LEAVE, body, options, at="rolled-back" if done else "")
+
+
+def _forward(view: View) -> tuple[Option, ...]:
+    """After a rollback: the way forward again, whose words are typed."""
+    words = forward_words(view.state.runbook)
+    if permit(view.state, GoForward(words)):
+        return ()
+    return (Option("forward", "go forward again; its name is typed, runs no command"),)
 
 
 def _closing(view: View, outcome: str) -> str:

@@ -15,6 +15,7 @@ from optibid_console.state import Poll
 from screens.glyphs import glyph
 from screens.lines import BLANK, Line, Span, row, sign, spans, wrapped
 from screens.modals.ask import Ask
+from screens.modals.confirm import Confirm
 from screens.modals.sheet import Page, Sheet
 from screens.view import View, open_poll
 
@@ -60,7 +61,7 @@ class PollSheet(Sheet[CastVote | ClosePoll | None]):
         if poll is None or not role or not self.view.drives:
             return
         if said == Vote.GO.value:
-            self.dismiss(CastVote(poll.poll_id, role, Vote.GO))
+            self._ask_go(CastVote(poll.poll_id, role, Vote.GO), poll.question)
             return
         vote = Vote.NO_GO if said == Vote.NO_GO.value else Vote.GO
 
@@ -71,6 +72,22 @@ class PollSheet(Sheet[CastVote | ClosePoll | None]):
         held = " The window is held with that reason." if vote is Vote.NO_GO else ""
         ask = Ask(self.view, vote.value.capitalize(), f"{role} says {vote.value}.{held}", "why")
         self.app.push_screen(ask, voted)
+
+    def _ask_go(self, vote: CastVote, question: str) -> None:
+        """Ask once, with the role for which it speaks."""
+
+        def body(width: int, now: float) -> list[Line]:
+            said = wrapped(f"{vote.role} says GO", width, "strong")
+            return [*said, *wrapped(question, width), BLANK,
+                    *wrapped("Recorded under your name, for this role.", width)]  # fmt: skip
+
+        def voted(said: str | None) -> None:
+            if said is not None:
+                self.dismiss(vote)
+
+        self.app.push_screen(
+            Confirm(self.view, f"Vote as {vote.role}", body, f"vote GO as {vote.role}"), voted
+        )
 
     def action_close_poll(self) -> None:
         poll = open_poll(self.view)

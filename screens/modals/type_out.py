@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.widgets import Input
 
 from screens.lines import Line, wrapped
+from screens.modals.confirm import to_type
 from screens.modals.sheet import Sheet
 from screens.view import View
 
@@ -15,7 +16,7 @@ class TypeOut(Sheet[str | None]):
     look = "-danger"
 
     def __init__(self, view: View, title: str, text: str, words: str) -> None:
-        super().__init__(view, title, f"type {words} to go")
+        super().__init__(view, title, to_type(words))
         self._text = text
         self._words = words
 
@@ -23,7 +24,7 @@ class TypeOut(Sheet[str | None]):
         return wrapped(self._text, width, "warn")
 
     def shown_keys(self) -> list[tuple[str, str]]:
-        return [("Enter", "go, once it is typed"), ("Esc", "back, nothing happens")]
+        return [("Enter", "start"), ("Esc", "cancel")]
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if self.typed == self._words:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from optibid_console.direction import last_rollback
 from optibid_console.entries import Outcome
 from optibid_console.launch_clock import format_span
 from optibid_console.runbook.model import Runbook, Step
@@ -39,6 +40,9 @@ def action_lines(view: View, width: int, now: float, folded: Mapping[str, bool])
 def _last_action(view: View) -> ActionState | None:
     if not view.state.actions:
         return None
+    ended = last_rollback(view.state)
+    if ended is not None:
+        return ended
     last = list(view.state.actions.values())[-1]
     rollback = view.rollback()
     undone = rollback is not None and last.action_id == rollback.id

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from optibid_console.direction import in_service, last_rollback
 from optibid_console.entries import Verdict
 from optibid_console.escalation import gone_s, in_words, next_rung, reach
 from optibid_console.gates import judge, title_of, waiting
 from optibid_console.launch_clock import format_span
-from optibid_console.permit import awaits_confirmation
 from optibid_console.runbook.model import Criterion
 from optibid_console.state import StepStatus
 from optibid_console.units import format_value
@@ -30,7 +30,7 @@ _PANEL = re.compile(r"\bpanel\.([\w-]+)")
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One thing that can't wait."""
+    """One thing that can't wait. What is to be done about a step stands in the line above."""
 
     look: str
     """The name of its glyph."""
@@ -51,8 +51,8 @@ def alerts(view: View, now: float) -> list[Alert]:
         *_delivered(view),
         *_not_recording(view), *_tripped(view, now), *_unknown(view),
         *_failed(view),
-        *_by_hand(view, now), *_gates(view, now),
-        *_rolled_back(view), *_poll(view), *_escalation(view, now), *_changed_config(view),
+        *_rolled_back(view), *_gates(view, now),
+        *_poll(view), *_escalation(view, now), *_changed_config(view),
     ]  # fmt: skip
 
 
@@ -85,9 +85,7 @@ def _stopped(view: View) -> list[Alert]:
     if any(run.action_run == action.action_run for run in view.state.unsettled_runs()):
         return []  # the question before it is asked above
     head = f"{action.action_id.upper()} STOPPED at {action.stopped_at_step}"
-    return [
-        Alert("failed", head, action.stopped_reason, _drives(view, "enter  retry, skip or stop"))
-    ]
+    return [Alert("failed", head, action.stopped_reason, "")]
 
 
 def _spill(view: View) -> list[Alert]:
@@ -186,7 +184,7 @@ def _unsettled(view: View) -> list[Alert]:
         lead = f"{action.action_id.upper()} STOPPED: " if action and stopped else ""
         head = f"{lead}{run.step_id} unknown, a decision is awaited"
         text = f"{view.state.steps[run.step_key].reason}; nothing is started again by itself"
-        found.append(Alert("unknown", head, text, _drives(view, "1 enter  settle it")))
+        found.append(Alert("unknown", head, text, ""))
     return found
 
 
@@ -197,32 +195,21 @@ def _failed(view: View) -> list[Alert]:
     for _, step in runbook.steps() if runbook else ():
         seen = view.state.step(step.id)
         if seen.status is StepStatus.FAILED:
-            way = _drives(view, f"1 enter  again{'' if step.required else ', s  skip'}")
             said = what_went_wrong(view, seen)
-            found.append(Alert("failed", f"{step.id} {step.title} failed", said, way))
+            found.append(Alert("failed", f"{step.id} {step.title} failed", said, ""))
     return found
 
 
-def _by_hand(view: View, now: float) -> list[Alert]:
-    step_id, runbook = awaits_confirmation(view.state), view.state.runbook
-    action = view.state.action()
-    if not step_id or runbook is None or action is None:
-        return []
-    step = runbook.step(step_id)
-    since_s = now - view.state.step(step_id, action.action_run).started_at
-    head = f"{step_id} {step.title if step else ''}".strip()
-    text = f"is done by hand and waits to be confirmed, {format_span(since_s)}"
-    return [Alert("held", head, text, _drives(view, "1 enter  confirm"))]
-
-
 def _rolled_back(view: View) -> list[Alert]:
-    """The way back was taken: what is left to do."""
-    rollback, last = view.rollback(), view.rolled_back()
-    if rollback is None or last is None:
+    """What a rollback left, until the window goes forward again."""
+    last = last_rollback(view.state)
+    if last is None:
         return []
-    took = format_span(last.finished_at - last.started_at)
-    text = f"by {last.by} in {took}. The window can be closed as rolled back"
-    return [Alert("done", f"{rollback.title}: done", text, _drives(view, "q  close"))]
+    took = f"{last.action_id} by {last.by} in {format_span(last.finished_at - last.started_at)}"
+    if view.rolled_back() is not None:
+        return [Alert("done", f"ROLLED BACK: {in_service(view.state)}", took, "")]
+    text = f"{last.reason or 'it ended without success'}; {took}"
+    return [Alert("failed", "ROLLBACK INCOMPLETE: check which release is in service", text, "")]
 
 
 def _poll(view: View) -> list[Alert]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from optibid_console.direction import Direction, direction
 from optibid_console.entries import Verdict
 from optibid_console.launch_clock import LaunchClock, format_offset, format_span, read_clock
 from probes.text import counted
@@ -92,6 +93,10 @@ def _phase(view: View, clock: LaunchClock) -> list[Segment]:
     if runbook is None or not runbook.phases:
         return []
     total = len(runbook.phases)
+    where = direction(view.state)
+    if where is not Direction.FORWARD:
+        tone = "ok" if where is Direction.ROLLED_BACK else "warn"
+        return [Segment((spans(Span(where.value.upper(), tone)),), 2)]
     if clock.phase_index >= total:
         return [Segment((spans(f"all {total} phases over"), spans("all over"), ()), 4)]
     number = f"{clock.phase_index + 1}/{total}"
@@ -104,7 +109,7 @@ def _phase(view: View, clock: LaunchClock) -> list[Segment]:
 
 
 def _drift(view: View, clock: LaunchClock) -> list[Segment]:
-    if view.state.closed is not None:
+    if view.state.closed is not None or direction(view.state) is not Direction.FORWARD:
         return []
     end = f"ends {format_offset(clock.forecast_end_s)[:-3]}"
     forecast = Segment((spans(Span(end, "dim")), ()), 5)
@@ -128,9 +133,11 @@ def _lamp_line(view: View, width: int, now: float) -> Line:
 
 def _engine(view: View) -> list[Segment]:
     if view.ended:
-        return [
-            Segment((spans(Span(f"ENDED: {view.ended}", "warn")), spans(Span("ENDED", "warn"))), 0)
-        ]
+        closed = view.state.closed
+        dot = sign("dot")
+        word = "CLOSED" if closed is not None else "ENDED"
+        long = f"{word} {dot} {closed.outcome}" if closed is not None else f"ENDED: {view.ended}"
+        return [Segment((spans(Span(long, "warn")), spans(Span(word, "warn"))), 0)]
     if view.lost is None:
         return []
     lost = f"feed lost {int(view.lost_for_s())} s ago, retry {view.lost.attempt}"

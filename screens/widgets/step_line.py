@@ -63,7 +63,7 @@ def _step_end(step: Step, seen: StepState, now: float, is_next: bool, share: str
         case StepStatus.REHEARSED:
             return spans(Span("rehearsed", glyph("rehearsed").style))
         case StepStatus.UNDONE:
-            return spans(Span(f"undone by {seen.undone_by}", glyph("undone").style))
+            return spans(Span("rolled back", glyph("undone").style))
         case StepStatus.PENDING if seen.was is not None:
             return spans(Span("next, again" if is_next else "again", "accent"))
     kind = {StepKind.MANUAL: "by hand", StepKind.WAIT: f"wait ~{expected}"}.get(

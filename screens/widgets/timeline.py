@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from optibid_console.direction import Direction, direction, last_rollback
 from optibid_console.launch_clock import current_phase, format_span
 from optibid_console.pending import unread_line
 from optibid_console.runbook.model import Phase, Runbook, Step, StepKind
@@ -146,7 +147,8 @@ def _phase_line(
     elif index < current or over == len(states):
         look = glyph("done")
     else:
-        look = glyph("running" if index == current else "pending")
+        forward = direction(view.state) is Direction.FORWARD
+        look = glyph("running" if index == current and forward else "pending")
     tone = "strong" if index == current else "plain"
     left = spans(
         Span(f"{fold} ", "dim"), Span(f"{look.drawn} ", look.style),
@@ -210,6 +212,9 @@ class Timeline(Folding):
             return f"astep:{action.action_run}/{at}" if at else f"action:{action.action_run}"
         if self.view.state.runbook is None:
             return ""
+        ended = last_rollback(self.view.state)
+        if ended is not None:
+            return f"action:{ended.action_run}"
         move = _next_move(self.view.state)
         return f"step:{move.step_id}" if move.step_id else ""
 

@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.action_plan import action_plan
+from optibid_console.direction import Direction, direction
 from optibid_console.jumping import route
 from optibid_console.permit import awaits_confirmation, permit
 from optibid_console.runbook.model import FORWARD, ROLLBACK, Action, Gate, Runbook, StepKind
@@ -143,6 +144,12 @@ class Window(RuleBasedStateMachine):
         run = self.state.active_runs()[-1]
         self.record(e.RunEnded(run.run_id, e.Outcome.UNKNOWN, "gone"))
         self.record(e.StepFinished(run.step_id, run.run_id, e.Outcome.UNKNOWN, "gone"))
+
+    @rule(typed=st.sampled_from(["", "forward"]))
+    def go_forward(self, typed: str) -> None:
+        if self.ask(c.GoForward(typed)):
+            assert typed
+            self.record(e.WentForward(self.state.rollback_run))
 
     @rule(choice=st.sampled_from(list(e.Choice)), reason=st.sampled_from(["", "seen"]))
     def decide(self, choice: e.Choice, reason: str) -> None:
@@ -327,6 +334,9 @@ class Window(RuleBasedStateMachine):
             assert self.other_said_go, "it began without a second person"
             self.to_undo = True
             self.record(e.GatePassed(GATE, ()))
+        if self.runbook.phase_of(step_id) is not None:
+            forward = self.state.actions[action_run].action_id == FORWARD if action_run else False
+            assert direction(self.state) is Direction.FORWARD or forward, "it went on by itself"
         run_id = f"w1-{action_run}-{step_id}-{next(self.numbers)}"
         kind = step.kind
         command = step.run if kind is StepKind.RUN else ""

@@ -69,8 +69,8 @@ def test_a_snapshot_holds_everything_that_a_state_remembers() -> None:
     assert_same(got, state)
     empty = {one.name for one in fields(state) if not getattr(state, one.name)}
     assert empty <= {"closed", "closed_at", "rehearsal", "rehearsed", "hold", "spill", "actions",
-                     "action_run", "artifacts", "readiness", "escalation_ended_seq", "engine",
-                     "panels", "baseline", "earlier"}  # fmt: skip
+                     "action_run", "rollback_run", "artifacts", "readiness",
+                     "escalation_ended_seq", "engine", "panels", "baseline", "earlier"}  # fmt: skip
 
 
 def test_what_follows_a_snapshot_folds_on_as_after_the_entries() -> None:
