@@ -15,7 +15,6 @@ from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optibid_console.cli.sharing import is_loopback
@@ -26,6 +25,7 @@ from optibid_console.feed.link import Link, joined, new_token, parse_link, split
 from optibid_console.feed.observer import ObserverSource, OtherCertificate
 from optibid_console.feed.reading import TurnedAway
 from optibid_console.source import Snapshot, SourceError
+from probes.given_file import UnreadableFile, read_file
 
 if TYPE_CHECKING:
     from optibid_console.web.site import Listening
@@ -82,8 +82,11 @@ def wanted_address(options: Namespace) -> Address:
         raise BadWeb(f"--web-plain {plain}: the address to serve at is {host}")
     if plain and options.web_cert:
         raise BadWeb("--web-cert is for TLS: leave out --web-plain")
-    if options.web_cert and not Path(options.web_cert).is_file():
-        raise BadWeb(f"--web-cert {options.web_cert}: no such file")
+    try:
+        if options.web_cert:
+            read_file(options.web_cert)
+    except UnreadableFile as error:
+        raise BadWeb(f"--web-cert {options.web_cert}: {error}") from error
     tls = bool(options.web_cert) or not (plain or is_loopback(host))
     return Address(host, port, tls, options.web_cert, tuple(options.web_name))
 

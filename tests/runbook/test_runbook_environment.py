@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from optibid_console.codec import to_plain
+from optibid_console.runbook.env_file import EnvFileError, parse_env_file
 from optibid_console.runbook.load import RunbookError
 
 
@@ -92,3 +93,12 @@ def test_each_wrong_line_of_an_env_file_is_named_without_its_value(
     assert said[0].endswith("prod.env:2: not NAME=value")
     assert "prod.env:3: PW: a quote isn't closed" in said[1]
     assert "hunter2" not in str(caught.value)
+
+
+def test_only_a_line_feed_ends_a_line_of_an_env_file() -> None:
+    wrong: list[EnvFileError] = []
+    odd = "a\u2028b\u2029c\u0085d\x1ce\x0bf"
+    text = f"A={odd}\r\nB='{odd}' # note\r\nC=\u00a0kept\u3000\nD=\"x\u2028\\\u2028y\"\n"
+    values = parse_env_file(text, wrong.append)
+    assert wrong == []
+    assert values == {"A": odd, "B": odd, "C": "\u00a0kept\u3000", "D": "x\u2028\u2028y"}
