@@ -171,11 +171,11 @@ def unexpected(error: BaseException) -> str:
 
 
 def _crash_log(error: BaseException) -> Path:
-    from optibid_console.paths import state_dir
+    from optibid_console.paths import make_private, state_dir
 
     stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime())
     path = state_dir() / "crashes" / f"{stamp}-{os.getpid()}.log"
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "w") as log:
         log.writelines(traceback.format_exception(error))

@@ -95,7 +95,7 @@ def own_certificate() -> Path:
     path = paths.state_dir() / "feed" / "certificate.pem"
     if not path.exists():
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            paths.make_private(path.parent)
             _place(path, _made())
         except OSError as error:
             raise SourceError(f"{path} can't be made: {error.strerror or error}") from error
