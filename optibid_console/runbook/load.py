@@ -19,6 +19,7 @@ from optibid_console.runbook import (
 )
 from optibid_console.runbook.alternatives import chosen, is_left_out
 from optibid_console.runbook.checks import check, steps_at
+from optibid_console.runbook.command_limits import check_commands, check_secrets
 from optibid_console.runbook.env_file import EnvFileError, parse_env_file, read_env_file
 from optibid_console.runbook.expansion import Expansion
 from optibid_console.runbook.facts import check_facts
@@ -84,6 +85,8 @@ def load(path: Path, environ: Mapping[str, str], registry: Registry | None = Non
         _note_missing(
             expansion, environment, lambda path: path[:2] in off or left_out(path), problems
         )
+    check_secrets(expansion.first_use, values, problems)
+    check_commands(expansion.commands, values, left_out, problems)
     check(whole, problems, known_kinds)
     check_keys(whole, problems)
     runbook = chosen(whole, problems)
