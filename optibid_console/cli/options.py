@@ -8,6 +8,7 @@ from pathlib import Path
 from optibid_console import __version__
 from optibid_console.cli.sharing_options import serve_options, share_options, web_options
 from optibid_console.journal_place import BadPlace, Place, place_of
+from optibid_console.printed import Parser
 
 _EXITS = "exit status: 0 done, 1 failed, 2 bad input, 3 refused, 4 unknown"
 _ACTION_EXITS = (
@@ -28,7 +29,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="optibid-console",
         description="Run a production deployment window of OptiBid from a terminal.",
         epilog=f"Without a command it is `run`. {_EXITS}",
@@ -213,7 +214,7 @@ _CONTROLS = {
 }
 
 
-def _controls(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _controls(commands: argparse._SubParsersAction[Parser]) -> None:
     """What some keys do, for who has no screen."""
     for name, does in _CONTROLS.items():
         parser = commands.add_parser(

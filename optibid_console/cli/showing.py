@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import gc
-import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from optibid_console.cli.told_to_end import told_to_end
+from optibid_console.printed import say_text
 
 if TYPE_CHECKING:
     from optibid_console.commands import StartSharing
@@ -59,7 +59,7 @@ def show(
     if broke:
         raise broke[0]
     if app.failure:
-        print(app.failure, file=sys.stderr)
+        say_text(app.failure, err=True)
     elif app.farewell:
-        print(app.farewell)
+        say_text(app.farewell)
     return app.exit_code or app.return_code or 0

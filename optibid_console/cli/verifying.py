@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from argparse import Namespace
 
 from optibid_console import paths
 from optibid_console.codec import to_plain
 from optibid_console.journal import places, spill
+from optibid_console.printed import say, say_json
 from probes.text import counted, one_line
 
 
@@ -18,10 +17,10 @@ def verify(options: Namespace) -> int:
     if options.head:
         noted = _noted(options.head)
         if noted is None:
-            print(
+            say(
                 f"optibid-console: --head {one_line(options.head, 80)!r}: write it as `verify` "
                 "prints it, NUMBER:HASH with the 64 digits of the hash",
-                file=sys.stderr,
+                err=True,
             )
             return 2
     journal = places.newest(options.journal)
@@ -32,17 +31,17 @@ def verify(options: Namespace) -> int:
         answer = {
             "ok": whole, **to_plain(found), "spills": [to_plain(one) for one in aside],
         }  # fmt: skip
-        print(json.dumps(answer, ensure_ascii=False))
+        say_json(answer)
         return 0 if whole else 1
     if found.problem:
-        print(f"✗ {journal}: {one_line(found.problem, 400)}")
-        print(f"  whole up to {found.entries}:{found.head}")
+        say(f"✗ {journal}: {one_line(found.problem, 400)}")
+        say(f"  whole up to {found.entries}:{found.head}")
     else:
         entries = counted(found.entries, "entry", "entries")
-        print(f"✓ {journal}: {entries}, each follows the one before")
-        print(f"  head {found.entries}:{found.head}")
+        say(f"✓ {journal}: {entries}, each follows the one before")
+        say(f"  head {found.entries}:{found.head}")
     for one in aside:
-        print(f"{'✗' if one.problem else '!'} {one.path}: {one_line(one.said(), 400)}")
+        say(f"{'✗' if one.problem else '!'} {one.path}: {one_line(one.said(), 400)}")
     return 0 if whole else 1
 
 

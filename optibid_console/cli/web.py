@@ -24,6 +24,7 @@ from optibid_console.feed.certificate import server_context
 from optibid_console.feed.link import Link, joined, new_token, parse_link, split_address
 from optibid_console.feed.observer import ObserverSource, OtherCertificate
 from optibid_console.feed.reading import TurnedAway
+from optibid_console.printed import say
 from optibid_console.source import Snapshot, SourceError
 from probes.given_file import UnreadableFile, read_file
 
@@ -197,7 +198,7 @@ def _say_where(address: Address, port: int, title: str, fingerprint: str) -> Non
             "Browsers will warn: the certificate is the console's own. Its SHA-256 fingerprint is",
             fingerprint,
         ]
-    print("\n".join([*lines, "Ctrl-C ends it."]), flush=True)
+    say(*lines, "Ctrl-C ends it.")
 
 
 def _everywhere(host: str) -> bool:
@@ -208,4 +209,4 @@ def _everywhere(host: str) -> bool:
 
 
 def _tell(text: str) -> None:
-    print(time.strftime("%H:%M:%SZ", time.gmtime()), text, file=sys.stderr, flush=True)
+    say(f"{time.strftime('%H:%M:%SZ', time.gmtime())} {text}", err=True)

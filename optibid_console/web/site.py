@@ -24,6 +24,7 @@ from typing import Protocol
 from aiohttp import WSCloseCode, web
 from aiohttp.web_protocol import RequestHandler
 
+from optibid_console.printed import safe
 from optibid_console.source import SourceError
 from optibid_console.web import pages
 from optibid_console.web.doors import IDLE_S, Doors, Session
@@ -88,7 +89,7 @@ class Site:
         self._argv = tuple(argv)
         self._listening = listening
         self._tls = listening.tls is not None
-        self._title = title
+        self._title = safe(title)
         self._tell = tell
         self._clock = clock
         self._doors = Doors(clock)
