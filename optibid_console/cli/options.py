@@ -124,13 +124,19 @@ def _parser() -> argparse.ArgumentParser:
     _json(status)
     status.add_argument("--all", action="store_true", help="every window that runs here")
     verify = commands.add_parser(
-        "verify", help="prove that nobody changed a journal, or name what was changed",
-        epilog="exit status: 0 whole, 1 changed, 2 can't be read",
+        "verify", help="prove that no entry of a journal was changed, or name the first that was",
+        description="Walk the journal's hash chain. It proves that no entry up to the head was "
+        "changed, inserted, removed or reordered. By itself it can't show that entries were cut "
+        "off at the end, or that the chain was sealed anew from some entry on by somebody who may "
+        "write the journal: give --head for that. `status`, the closing words of a window, "
+        "observers' screens and the messages of [tell.*] show the head of their moment.",
+        epilog="exit status: 0 whole, 1 changed or without the noted head, 2 can't be read",
     )  # fmt: skip
     verify.add_argument("journal", type=_place, metavar="JOURNAL")
     verify.add_argument(
         "--head", default="", metavar="NUMBER:HASH",
-        help="a head that was noted elsewhere: it must still be in the journal",
+        help="a head that was noted elsewhere (or its hash, 12 digits at least): that very entry "
+        "must still be in the journal",
     )  # fmt: skip
     _json(verify)
     journal = commands.add_parser("journal", help="make a team's journal in a PostgreSQL")
