@@ -17,7 +17,7 @@ from optibid_console.status import WindowStatus, describe, lines
 def status(options: Namespace) -> int:
     """Print where the windows are. Reads their journals; asks and changes nothing else."""
     if options.config and (options.where or options.all):
-        print("optibid-console: status takes one of JOURNAL, -c FILE and --all", file=sys.stderr)
+        say("optibid-console: status takes one of JOURNAL, -c FILE and --all", err=True)
         return 2
     journals = _journals(options)
     found = [_status(journal) for journal in journals]
