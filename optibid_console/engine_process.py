@@ -271,7 +271,7 @@ def _command(wanted: Wanted, journal: Place, ready_fd: int) -> list[str]:
 @contextmanager
 def _log(journal: Place) -> Iterator[int]:
     log = paths.engine_log(journal)
-    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    paths.make_private(log.parent)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
     fd = os.open(log, flags, 0o600)
     try:

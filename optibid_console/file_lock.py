@@ -6,6 +6,8 @@ import fcntl
 import os
 from pathlib import Path
 
+from optibid_console import paths
+
 
 class FileLock:
     """flock(2) on a file of its own. The kernel releases it when the process dies, however
@@ -22,7 +24,7 @@ class FileLock:
 
     def acquire(self) -> bool:
         """Take it if nobody has it. Raises `OSError` when the file can't be made."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        paths.make_private(self.path.parent)
         while True:
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:

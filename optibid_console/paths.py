@@ -25,6 +25,41 @@ def state_dir() -> Path:
     return Path(user_state_dir(APP))
 
 
+def make_private(path: Path) -> None:
+    """Make a directory and those above it that are missing, for their owner alone whatever the
+    umask. Raises `OSError`.
+
+    From the state directory on, one of the user's own that others may enter is closed to them.
+    """
+    for one in reversed((path, *path.parents)):
+        if not one.is_dir():
+            one.mkdir(mode=0o700, exist_ok=True)
+    tighten(path)
+
+
+def tighten(path: Path) -> None:
+    """Close to others the user's own directories from the state directory down to `path`; does
+    nothing to a directory elsewhere. Raises `OSError`."""
+    top = state_dir()
+    for one in (path, *path.parents):
+        if one != top and top not in one.parents:
+            return
+        found = one.stat()
+        if found.st_mode & 0o077 and found.st_uid == os.geteuid():
+            one.chmod(found.st_mode & 0o700)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file that its owner alone may read; whoever reads it meanwhile gets the old text
+    or the new one. Raises `OSError`."""
+    make_private(path.parent)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    with os.fdopen(os.open(fresh, flags, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(fresh, path)
+
+
 def windows_dir() -> Path:
     """Where journals are made when no `--journal` is given."""
     return state_dir() / "windows"

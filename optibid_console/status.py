@@ -10,6 +10,7 @@ from typing import Any
 from optibid_console.advice import Situation, advice
 from optibid_console.codec import to_plain
 from optibid_console.engine_record import EngineRecord
+from optibid_console.journal_head import head_text
 from optibid_console.journal_place import Place
 from optibid_console.launch_clock import format_offset, format_span, read_clock
 from optibid_console.state import WindowState
@@ -54,6 +55,8 @@ class WindowStatus:
     """What is the matter now, by its name in `advice.Situation`."""
     next: str = ""
     """The current action."""
+    head: str = ""
+    """`NUMBER:HASH` of the last entry, to be noted elsewhere; empty while a spill holds it."""
 
     def to_plain(self) -> dict[str, Any]:
         plain: dict[str, Any] = to_plain(self)
@@ -101,6 +104,7 @@ def describe(
         rehearsal=state.rehearsal,
         situation=current.situation.value if state.seq else "",
         next=current.text if state.seq else "",
+        head=head_text(state),
     )
 
 
@@ -129,6 +133,8 @@ def lines(status: WindowStatus) -> Iterator[str]:
     runs = f"engine {engine.pid} on {engine.host}" if engine else "no engine runs"
     yield _joined(f"operator {status.operator or 'nobody'}", runs)
     yield _joined(f"journal {status.journal}", counted(status.entries, "entry", "entries"))
+    if status.head:
+        yield f"head {status.head}"
 
 
 def _health(status: WindowStatus) -> Iterator[str]:

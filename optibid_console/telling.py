@@ -8,8 +8,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from optibid_console import entries as e
+from optibid_console.journal_head import head_text
 from optibid_console.launch_clock import format_span
-from optibid_console.runbook.channels import DEFAULTS, ONLY_IN, Channel, Event, Template
+from optibid_console.runbook.channels import (
+    DEFAULTS,
+    ONLY_IN,
+    Channel,
+    ChannelKind,
+    Event,
+    Template,
+)
 from optibid_console.runbook.model import ROLLBACK, Runbook
 from optibid_console.runbook.shell_text import REFERENCE
 from optibid_console.state import StepStatus, WindowState
@@ -17,6 +25,7 @@ from optibid_console.state import StepStatus, WindowState
 TOO_OLD_S = 900.0
 """What is older isn't told any more: it would only mislead."""
 _LONGEST_REASON = 600
+_NOTES_HEAD = (Event.WINDOW_OPENED, Event.PHASE_BEGUN, Event.WINDOW_CLOSED)
 _NOT_BEGUN = (StepStatus.PENDING, StepStatus.SKIPPED)
 _FAILURES = (e.Outcome.FAILED, e.Outcome.TIMED_OUT, e.Outcome.REFUSED)
 
@@ -114,11 +123,19 @@ def _messages(
         words = _words(runbook, channel, event)
         title = " ".join(filled(words.title, lambda name: facts.get(name, "")).split())
         body = filled(words.body, lambda name: facts.get(name, "")).strip()
+        if event in _NOTES_HEAD and channel.kind is ChannelKind.APPRISE:
+            body = _with_head(body, facts.get("journal.head", ""))
         own = {
             **facts, "message.title": title, "message.body": body,
             "message.state": channel.states.get(event, ""),
         }  # fmt: skip
         yield Message(entry.seq, channel.id, event, entry.at, title, body, own)
+
+
+def _with_head(body: str, head: str) -> str:
+    """The body with the journal's head, so that it stands where nobody can change it with the
+    journal; people who read a status page have no use for it."""
+    return body if head in body else f"{body}\nJournal head {head}"
 
 
 def _words(runbook: Runbook, channel: Channel, event: Event) -> Template:
@@ -142,6 +159,7 @@ def _facts(entry: e.Entry, state: WindowState, happened: _Happened) -> dict[str,
         "event.by": entry.actor,
         "event.subject": happened.subject,
         "event.reason": reason,
+        "journal.head": head_text(state) if state.seq == entry.seq else "",
         **(happened.more or {}),
     }
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
+from probes.given_file import UnreadableFile, check_file
 from probes.probe import ProbeError
 
 
@@ -34,6 +35,11 @@ class Tls:
         """The context for these settings. Raises `ProbeError` for a file that can't be used."""
         if self == Tls(server_name=self.server_name):
             return _system_context()
+        try:
+            for named in filter(None, (self.ca, self.cert, self.key)):
+                check_file(named)  # OpenSSL would wait for a FIFO
+        except UnreadableFile as error:
+            raise ProbeError(f"tls: {named} {error}") from error
         try:
             context = ssl.create_default_context(cafile=self.ca or None)
         except (OSError, ssl.SSLError) as error:

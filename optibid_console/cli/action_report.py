@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -14,6 +12,7 @@ from optibid_console.cli.preview_text import preview_text
 from optibid_console.codec import to_plain
 from optibid_console.launch_clock import format_span
 from optibid_console.plan import Preview
+from optibid_console.printed import say, say_json
 from optibid_console.signals import Output
 from optibid_console.state import ActionState, WindowState
 from probes.text import one_line, plain_line
@@ -102,12 +101,11 @@ class ForPeople:
         self._output(output.run_id, lines, state)
 
     def note(self, text: str) -> None:
-        print(one_line(text, 400), file=sys.stderr, flush=True)
+        say(one_line(text, 400), err=True)
 
     def result(self, result: Result) -> None:
-        where = sys.stdout if result.exit_status == 0 else sys.stderr
         said = [one_line(line, 600) for line in result.said.splitlines()]
-        print(*said, *(f"  {one}" for one in result.way_on), sep="\n", file=where, flush=True)
+        say(*said, *(f"  {one}" for one in result.way_on), err=result.exit_status != 0)
 
     def _output(self, run_id: str, lines: Iterable[bytes], state: WindowState) -> None:
         run = state.runs.get(run_id)
@@ -154,9 +152,9 @@ def _glyph(outcome: e.Outcome) -> str:
 
 
 def _json(kind: str, body: Any) -> None:
-    print(json.dumps({kind: body}, ensure_ascii=False), flush=True)
+    say_json({kind: body})
 
 
 def _lines(lines: Iterable[str]) -> None:
     for line in lines:
-        print(line, flush=True)
+        say(line)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-import json
 import os
-import sys
 from argparse import Namespace
 from collections.abc import Mapping
 
 from optibid_console.codec import to_plain
+from optibid_console.printed import say, say_json
 from optibid_console.runbook.load import Loaded, RunbookError, load
 from optibid_console.runbook.model import ProbeSpec, Runbook
 from optibid_console.runbook.pattern_trial import slow_patterns
@@ -29,22 +28,22 @@ def check(options: Namespace) -> int:
     except RunbookError as error:
         if options.json:
             problems = [one.to_plain() for one in error.problems]
-            print(json.dumps({"ok": False, "problems": problems}, ensure_ascii=False))
+            say_json({"ok": False, "problems": problems})
         else:
             for problem in error.problems:
-                print(problem)
+                say(problem)
         return 2
     counts = _counts(loaded.runbook)
     found = (*loaded.warnings, *slow_patterns(loaded))
     if options.json:
         warnings = [one.to_plain() for one in found]
         answer = {"ok": True, "digest": loaded.digest, "counts": counts, "warnings": warnings}
-        print(json.dumps(answer, ensure_ascii=False))
+        say_json(answer)
         return 0
     for warning in found:
-        print(f"! {warning}")
+        say(f"! {warning}")
     said = ", ".join(f"{count} {what}" for what, count in counts.items())
-    print(f"✓ {options.config}: {said}")
+    say(f"✓ {options.config}: {said}")
     return 0
 
 
@@ -57,16 +56,16 @@ def probe(options: Namespace) -> int:
             near = difflib.get_close_matches(name, known, 1)
             hint = f'; did you mean "{near[0]}"?' if near else ""
             listed = ", ".join(known) or "none"
-            print(f'no probe "{one_line(name)}"; probes are {listed}{hint}', file=sys.stderr)
+            say(f'no probe "{one_line(name)}"; probes are {listed}{hint}', err=True)
             return 2
     chosen = options.names or list(known)
     readings = asyncio.run(_read(loaded, chosen))
     if options.json:
-        print(json.dumps([to_plain(one) for one in readings], ensure_ascii=False))
+        say_json([to_plain(one) for one in readings])
     else:
         width = max((len(one.probe) for one in readings), default=0)
         for reading in readings:
-            print(_line(reading, width))
+            say(_line(reading, width))
     statuses = {one.status for one in readings}
     if Status.FAILING in statuses:
         return 1

@@ -29,6 +29,7 @@ from optibid_console.journal_place import Place
 from optibid_console.jumping import in_words, route
 from optibid_console.launch_clock import format_span
 from optibid_console.permit import awaits_confirmation, permit
+from optibid_console.printed import say
 from optibid_console.runbook.load import Loaded, load
 from optibid_console.runbook.model import Step, StepKind
 from optibid_console.signals import Output
@@ -157,7 +158,7 @@ def _step(
         return Result(3, f"{step.id} can't be run: {refused}")
     if not under_way and options.confirm != step.id:
         if not options.json:
-            print("\n".join(_what(state, step)), flush=True)
+            say(*_what(state, step))
         return Result(3, f"type --confirm {shlex.quote(step.id)} to run it")
     ended: list[StepState] = []
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from argparse import Namespace
 from pathlib import Path
 from types import FrameType
@@ -19,6 +18,7 @@ from optibid_console.engine_record import EngineRuns, claimed, record_for
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.passwords import take_password
 from optibid_console.journal_place import Address
+from optibid_console.printed import say_text
 from optibid_console.runbook.load import RunbookError, load
 from optibid_console.source import SourceError
 
@@ -44,7 +44,7 @@ class _Starter:
         if fd < 0:
             return
         try:
-            os.write(fd, text.encode())
+            os.write(fd, text.encode("utf-8", "backslashreplace"))
         except BrokenPipeError:
             return  # it doesn't wait any more
         finally:
@@ -72,7 +72,7 @@ def engine(options: Namespace) -> int:
     except Exception as error:
         code, message = 1, unexpected(error)
     starter.failed(code, message)
-    print(message, file=sys.stderr)
+    say_text(message, err=True)
     return code
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-import json
-import sys
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from optibid_console.codec import to_plain
 from optibid_console.entries import Entry, kind_of
+from optibid_console.printed import say_json
 from optibid_console.signals import LogLines, Output
 from optibid_console.source import CaughtUp, Ended, Event, FeedDelay, Lost, Role, Snapshot
 
@@ -23,8 +22,7 @@ async def print_window(source: Source) -> int:
     try:
         async with aclosing(source.events()) as events:  # type: ignore[type-var]
             async for event in events:
-                sys.stdout.write(json.dumps(line_of(event), ensure_ascii=False) + "\n")
-                sys.stdout.flush()
+                say_json(line_of(event))
                 ended = isinstance(event, Ended)
     finally:
         await source.close()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from optibid_console.cli.options import parse
+from optibid_console.printed import log_safely, say, say_text
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
@@ -35,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(arguments: list[str]) -> int:
+    log_safely()
     options = parse(arguments)
     return _COMMANDS[options.command](options)
 
@@ -149,12 +151,12 @@ def _failed(error: Exception) -> int:
 
     if isinstance(error, RunbookError):
         for problem in error.problems:
-            print(problem, file=sys.stderr)
+            say(problem, err=True)
         return 2
     if isinstance(error, SourceError | JournalError):
-        print(f"optibid-console: {error}", file=sys.stderr)
+        say_text(f"optibid-console: {error}", err=True)
         return int(getattr(error, "exit_code", 1))
-    print(f"optibid-console: {unexpected(error)}", file=sys.stderr)
+    say(f"optibid-console: {unexpected(error)}", err=True)
     return 1
 
 
@@ -171,11 +173,11 @@ def unexpected(error: BaseException) -> str:
 
 
 def _crash_log(error: BaseException) -> Path:
-    from optibid_console.paths import state_dir
+    from optibid_console.paths import make_private, state_dir
 
     stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime())
     path = state_dir() / "crashes" / f"{stamp}-{os.getpid()}.log"
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "w") as log:
         log.writelines(traceback.format_exception(error))

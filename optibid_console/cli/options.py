@@ -8,6 +8,7 @@ from pathlib import Path
 from optibid_console import __version__
 from optibid_console.cli.sharing_options import serve_options, share_options, web_options
 from optibid_console.journal_place import BadPlace, Place, place_of
+from optibid_console.printed import Parser
 
 _EXITS = "exit status: 0 done, 1 failed, 2 bad input, 3 refused, 4 unknown"
 _ACTION_EXITS = (
@@ -28,7 +29,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="optibid-console",
         description="Run a production deployment window of OptiBid from a terminal.",
         epilog=f"Without a command it is `run`. {_EXITS}",
@@ -123,13 +124,19 @@ def _parser() -> argparse.ArgumentParser:
     _json(status)
     status.add_argument("--all", action="store_true", help="every window that runs here")
     verify = commands.add_parser(
-        "verify", help="prove that nobody changed a journal, or name what was changed",
-        epilog="exit status: 0 whole, 1 changed, 2 can't be read",
+        "verify", help="prove that no entry of a journal was changed, or name the first that was",
+        description="Walk the journal's hash chain. It proves that no entry up to the head was "
+        "changed, inserted, removed or reordered. By itself it can't show that entries were cut "
+        "off at the end, or that the chain was sealed anew from some entry on by somebody who may "
+        "write the journal: give --head for that. `status`, the closing words of a window, "
+        "observers' screens and the messages of [tell.*] show the head of their moment.",
+        epilog="exit status: 0 whole, 1 changed or without the noted head, 2 can't be read",
     )  # fmt: skip
     verify.add_argument("journal", type=_place, metavar="JOURNAL")
     verify.add_argument(
         "--head", default="", metavar="NUMBER:HASH",
-        help="a head that was noted elsewhere: it must still be in the journal",
+        help="a head that was noted elsewhere (or its hash, 12 digits at least): that very entry "
+        "must still be in the journal",
     )  # fmt: skip
     _json(verify)
     journal = commands.add_parser("journal", help="make a team's journal in a PostgreSQL")
@@ -215,7 +222,7 @@ _CONTROLS = {
 }
 
 
-def _controls(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _controls(commands: argparse._SubParsersAction[Parser]) -> None:
     """What some keys do, for who has no screen."""
     for name, does in _CONTROLS.items():
         parser = commands.add_parser(

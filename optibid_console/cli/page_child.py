@@ -28,6 +28,7 @@ def main() -> int:
     from optibid_console.cli.main import unexpected
     from optibid_console.cli.showing import show
     from optibid_console.cli.watching import LINK_VARIABLE, watched_at
+    from optibid_console.printed import say, say_text
     from optibid_console.source import Source, SourceError
 
     try:
@@ -38,12 +39,12 @@ def main() -> int:
 
         return show(connect, watched.title, options, saves_files=False)
     except SourceError as error:
-        print(error, file=sys.stderr)
+        say_text(str(error), err=True)
         return int(getattr(error, "exit_code", 1))
     except BrokenPipeError:  # its page's server is gone
         return 1
     except Exception as error:
-        print(unexpected(error), file=sys.stderr)
+        say(unexpected(error), err=True)
         return 1
 
 

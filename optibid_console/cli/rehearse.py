@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from argparse import Namespace
 
@@ -17,6 +16,7 @@ from optibid_console.engine_process import the_journal
 from optibid_console.findings import Finding, Findings, findings, in_words
 from optibid_console.journal.places import exists, is_rehearsal
 from optibid_console.journal_place import Place
+from optibid_console.printed import say, say_json
 from optibid_console.rehearsing import mismatch
 from optibid_console.runbook.load import load
 from optibid_console.runbook.model import FORWARD, ROLLBACK, Action
@@ -53,7 +53,7 @@ def _rehearse(options: Namespace) -> int:
             report.output(one, state)
             return
         if isinstance(one.fact, e.ActionStarted) and not options.json:
-            print(f"{one.fact.action_id}: {', '.join(one.fact.steps)}", flush=True)
+            say(f"{one.fact.action_id}: {', '.join(one.fact.steps)}")
         report.entry(one, state)
 
     async def work(talk: Talk, started: bool) -> Findings:
@@ -74,13 +74,13 @@ def _say(found: Findings, journal: Place, *, as_json: bool) -> int:
     status = 1 if found.wrong else 0
     if as_json:
         said = {**to_plain(found), "journal": str(journal), "exit_status": status}
-        print(json.dumps({"rehearsal": said}, ensure_ascii=False), flush=True)
+        say_json({"rehearsal": said})
         return status
-    print()
+    say("")
     for line in in_words(found):
         text = line.lstrip()
-        print(f"{line[: len(line) - len(text)]}{one_line(text, 600)}")
-    print(f"recorded in {journal}", flush=True)
+        say(f"{line[: len(line) - len(text)]}{one_line(text, 600)}")
+    say(f"recorded in {journal}")
     return status
 
 

@@ -6,9 +6,7 @@ The same guards and the same journal as the palette; the engine decides.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable
@@ -32,6 +30,7 @@ from optibid_console.feed.link import means
 from optibid_console.journal.places import entries_of, exists
 from optibid_console.journal_place import Place
 from optibid_console.permit import permit
+from optibid_console.printed import say, say_json
 from optibid_console.runbook.load import Loaded, load
 from optibid_console.signals import Output
 from optibid_console.state import SharedLink, WindowState, fold
@@ -48,11 +47,11 @@ def share(options: Namespace) -> int:
         result = failure(error, "interrupted: `share --list` says which links there are")
     for known, link in links:
         if options.json:
-            print(json.dumps({"link": {**_plain(known, time.time()), "link": link}}), flush=True)
+            say_json({"link": {**_plain(known, time.time()), "link": link}})
         else:
             # alone there, so that it can be taken from there
-            print(link, flush=True)
-            print(one_line(result.said, 400), file=sys.stderr, flush=True)
+            say(link)
+            say(one_line(result.said, 400), err=True)
     if options.json or not links:
         report.result(result)
     return result.exit_status
@@ -159,7 +158,7 @@ def _listed(options: Namespace, state: WindowState) -> Result:
     links = [_plain(one, now) for one in sharing.links.values()]
     if options.json:
         address = sharing.started.address if sharing.started else None
-        print(json.dumps({"sharing": {"address": address, "links": links}}), flush=True)
+        say_json({"sharing": {"address": address, "links": links}})
     if sharing.started is None:
         why = f": {sharing.stopped}" if sharing.stopped else ""
         return Result(0, f"this window isn't shared{why}")

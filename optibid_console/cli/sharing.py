@@ -9,6 +9,7 @@ from pathlib import Path
 from optibid_console.commands import StartSharing
 from optibid_console.feed.link import split_address
 from optibid_console.source import SourceError
+from probes.given_file import UnreadableFile, read_file
 
 
 class BadServe(SourceError):
@@ -38,8 +39,10 @@ def _cert(given: str) -> str:
     """The whole path of a certificate that can be served with. Raises `BadServe`."""
     if not given:
         return ""
-    if not Path(given).is_file():
-        raise BadServe(f"--serve-cert {given}: no such file")
+    try:
+        read_file(given)
+    except UnreadableFile as error:
+        raise BadServe(f"--serve-cert {given}: {error}") from error
     from optibid_console.feed.certificate import check_dates, server_context
 
     try:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import gc
-import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from optibid_console.cli.told_to_end import told_to_end
+from optibid_console.journal_head import head_text
+from optibid_console.printed import say, say_text
 
 if TYPE_CHECKING:
     from optibid_console.commands import StartSharing
     from optibid_console.runbook.changes import GivenRunbook
     from optibid_console.source import Source
+    from optibid_console.state import WindowState
 
 Connect = Callable[[], Awaitable["Source"]]
+
+
+def closing_words(state: WindowState) -> list[str]:
+    """What is said of a window after its screen has gone: how it ended, and its journal's head."""
+    head = head_text(state)
+    said = [f"the window is closed: {state.closed.outcome}"] if state.closed else []
+    return [*said, f"journal head {head}; `verify --head` finds it again"] if head else said
 
 
 def show(
@@ -59,7 +68,9 @@ def show(
     if broke:
         raise broke[0]
     if app.failure:
-        print(app.failure, file=sys.stderr)
+        say_text(app.failure, err=True)
     elif app.farewell:
-        print(app.farewell)
+        say_text(app.farewell)
+    if saves_files:  # in a page nobody reads it, and the output is what the browser draws
+        say(*closing_words(app.view.state))
     return app.exit_code or app.return_code or 0

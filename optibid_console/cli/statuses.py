@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from argparse import Namespace
 
 from optibid_console import engine_record, paths
 from optibid_console.journal.places import entries_of, exists, newest
 from optibid_console.journal_place import Place, place_of
+from optibid_console.printed import say, say_json
 from optibid_console.runbook.load import load
 from optibid_console.state import fold
 from optibid_console.status import WindowStatus, describe, lines
@@ -18,20 +17,21 @@ from optibid_console.status import WindowStatus, describe, lines
 def status(options: Namespace) -> int:
     """Print where the windows are. Reads their journals; asks and changes nothing else."""
     if options.config and (options.where or options.all):
-        print("optibid-console: status takes one of JOURNAL, -c FILE and --all", file=sys.stderr)
+        say("optibid-console: status takes one of JOURNAL, -c FILE and --all", err=True)
         return 2
     journals = _journals(options)
     found = [_status(journal) for journal in journals]
     if options.json and options.all:
-        print(json.dumps([one.to_plain() for one in found], ensure_ascii=False))
+        say_json([one.to_plain() for one in found])
         return 0
     if not found:
-        print("no window runs here, and none is recorded", file=sys.stderr)
+        say("no window runs here, and none is recorded", err=True)
         return 1
     if options.json:
-        print(json.dumps(found[-1].to_plain(), ensure_ascii=False))
+        say_json(found[-1].to_plain())
         return 0
-    print("\n\n".join("\n".join(lines(one)) for one in found))
+    for number, one in enumerate(found):
+        say(*([""] if number else []), *lines(one))
     return 0
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-import json
 import os
-import sys
 import time
 from argparse import Namespace
 
+from optibid_console.printed import say, say_json
 from optibid_console.runbook.load import load
 from probes.text import one_line
 
@@ -40,7 +39,7 @@ def tell(options: Namespace) -> int:
 
 def _said(options: Namespace, status: int, text: str) -> int:
     if options.json:
-        print(json.dumps({"ok": status == 0, "said": text}, ensure_ascii=False))
+        say_json({"ok": status == 0, "said": text})
     else:
-        print(f"{'✗' if status else '✓'} {text}", file=sys.stderr if status == 2 else sys.stdout)
+        say(f"{'✗' if status else '✓'} {text}", err=status == 2)
     return status

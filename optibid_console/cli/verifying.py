@@ -1,29 +1,27 @@
-"""`verify`: proves a journal, or names the first entry that isn't what was recorded."""
+"""`verify`: proves that no entry of a journal was changed, or names the first that was."""
 
 from __future__ import annotations
 
-import json
-import sys
 from argparse import Namespace
 
 from optibid_console import paths
 from optibid_console.codec import to_plain
 from optibid_console.journal import places, spill
+from optibid_console.journal_head import Noted, noted_head
+from optibid_console.printed import say, say_json
 from probes.text import counted, one_line
 
 
 def verify(options: Namespace) -> int:
     """0: whole. 1: changed, or the noted head isn't in it. 2: can't be read."""
-    noted = None
-    if options.head:
-        noted = _noted(options.head)
-        if noted is None:
-            print(
-                f"optibid-console: --head {one_line(options.head, 80)!r}: write it as `verify` "
-                "prints it, NUMBER:HASH with the 64 digits of the hash",
-                file=sys.stderr,
-            )
-            return 2
+    noted = noted_head(options.head) if options.head else None
+    if options.head and noted is None:
+        say(
+            f"optibid-console: --head {one_line(options.head, 80)!r}: write it as `verify` and "
+            "`status` print it, NUMBER:HASH, or at least 12 digits of the hash",
+            err=True,
+        )
+        return 2
     journal = places.newest(options.journal)
     found = places.verify(journal, noted)
     aside = [spill.check(one, found) for one in spill.beside(paths.beside(journal))]
@@ -32,21 +30,26 @@ def verify(options: Namespace) -> int:
         answer = {
             "ok": whole, **to_plain(found), "spills": [to_plain(one) for one in aside],
         }  # fmt: skip
-        print(json.dumps(answer, ensure_ascii=False))
+        say_json(answer)
         return 0 if whole else 1
     if found.problem:
-        print(f"✗ {journal}: {one_line(found.problem, 400)}")
-        print(f"  whole up to {found.entries}:{found.head}")
+        say(f"✗ {journal}: {one_line(found.problem, 400)}")
+        say(f"  whole up to {found.entries}:{found.head}")
     else:
         entries = counted(found.entries, "entry", "entries")
-        print(f"✓ {journal}: {entries}, each follows the one before")
-        print(f"  head {found.entries}:{found.head}")
+        say(f"✓ {journal}: {entries}, each follows the one before")
+        say(f"  head {found.entries}:{found.head}")
+        say(f"  {_proof(noted)}")
     for one in aside:
-        print(f"{'✗' if one.problem else '!'} {one.path}: {one_line(one.said(), 400)}")
+        say(f"{'✗' if one.problem else '!'} {one.path}: {one_line(one.said(), 400)}")
     return 0 if whole else 1
 
 
-def _noted(text: str) -> tuple[int, str] | None:
-    number, _, digest = text.partition(":")
-    good = number.isdecimal() and len(digest) == 64 and set(digest) <= set("0123456789abcdef")
-    return (int(number), digest) if good else None
+def _proof(noted: Noted | None) -> str:
+    """What a journal without a problem proves."""
+    if noted is not None:
+        return f"the noted head {noted} is in it: nothing up to it was cut off or sealed anew"
+    return (
+        "this doesn't show entries that were cut off at its end, or a chain that was sealed anew: "
+        "give a head that was noted elsewhere, --head NUMBER:HASH"
+    )

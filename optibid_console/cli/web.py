@@ -14,7 +14,6 @@ import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optibid_console.cli.sharing import is_loopback
@@ -31,7 +30,9 @@ from optibid_console.feed.link import (
 from optibid_console.feed.link_directory import LinkDirectory
 from optibid_console.feed.observer import OtherCertificate
 from optibid_console.feed.reading import TurnedAway
+from optibid_console.printed import say
 from optibid_console.source import SourceError
+from probes.given_file import UnreadableFile, read_file
 from probes.text import one_line
 
 if TYPE_CHECKING:
@@ -90,8 +91,11 @@ def wanted_address(options: Namespace) -> Address:
         raise BadWeb(f"--web-plain {plain}: the address to serve at is {host}")
     if plain and options.web_cert:
         raise BadWeb("--web-cert is for TLS: leave out --web-plain")
-    if options.web_cert and not Path(options.web_cert).is_file():
-        raise BadWeb(f"--web-cert {options.web_cert}: no such file")
+    try:
+        if options.web_cert:
+            read_file(options.web_cert)
+    except UnreadableFile as error:
+        raise BadWeb(f"--web-cert {options.web_cert}: {error}") from error
     tls = bool(options.web_cert) or not (plain or is_loopback(host))
     names, proxies = tuple(options.web_name), _proxies(options.web_proxy)
     return Address(host, port, tls, options.web_cert, names, proxies)
@@ -236,7 +240,7 @@ def _say_where(address: Address, port: int, title: str, fingerprint: str) -> Non
             "Browsers will warn: the certificate is the console's own. Its SHA-256 fingerprint is",
             fingerprint,
         ]
-    print("\n".join([*lines, "Ctrl-C ends it."]), flush=True)
+    say(*lines, "Ctrl-C ends it.")
 
 
 def _everywhere(host: str) -> bool:
@@ -247,4 +251,4 @@ def _everywhere(host: str) -> bool:
 
 
 def _tell(text: str) -> None:
-    print(time.strftime("%H:%M:%SZ", time.gmtime()), text, file=sys.stderr, flush=True)
+    say(f"{time.strftime('%H:%M:%SZ', time.gmtime())} {text}", err=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from optibid_console.cli.person import name_of, no_terminal
 from optibid_console.cli.sharing import wanted_sharing
 from optibid_console.cli.showing import Connect, show
 from optibid_console.journal_place import Address, is_address, place_of
+from optibid_console.printed import say_text
 from optibid_console.runbook.changes import GivenRunbook
 
 if TYPE_CHECKING:
@@ -170,5 +170,5 @@ def _chosen(where: str) -> EngineRecord | str:
 
 
 def _refuse(why: str) -> int:
-    print(f"optibid-console: {why}", file=sys.stderr)
+    say_text(f"optibid-console: {why}", err=True)
     return 2

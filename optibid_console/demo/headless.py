@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import time
 from collections.abc import Callable, Sequence
 
 from optibid_console.commands import Command, Refused, Share, StartSharing, TakeOver
 from optibid_console.demo.operator import GivenUp, next_command
 from optibid_console.entries import Entry
+from optibid_console.printed import safe_json, say
 from optibid_console.source import ControlSource, Ended, Role
 from optibid_console.state import WindowState
 
@@ -31,7 +31,7 @@ class Headless:
         source: ControlSource,
         show: Print,
         sharing: Sequence[StartSharing | Share] = (),
-        tell: Print = print,
+        tell: Print = say,
     ) -> None:
         self.state = WindowState()
         self._source = source
@@ -66,7 +66,7 @@ class Headless:
         async for event in self._source.events():
             if isinstance(event, Entry):
                 self.state = self.state.apply(event)
-                self._show(json.dumps(event.to_plain()))
+                self._show(safe_json(event.to_plain()))
             elif isinstance(event, Role):
                 self._operator = event.operator
             elif isinstance(event, Ended):

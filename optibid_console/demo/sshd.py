@@ -19,6 +19,7 @@ import asyncssh
 
 from optibid_console.demo.place import HOST_NAME, USER, Place
 from optibid_console.demo.processes import marked_environment
+from optibid_console.printed import say
 
 _PIECE = 256 * 1024
 _T = TypeVar("_T")
@@ -160,7 +161,7 @@ async def serve(place: Place, port: int) -> None:
         encryption_algs=["aes256-gcm@openssh.com", "aes128-gcm@openssh.com", "aes256-ctr"],
         login_timeout=10,
     )
-    print("ready", flush=True)
+    say("ready")
     await stop.wait()
     server.close()
 

@@ -6,8 +6,6 @@ line when all is ready, and stops at SIGINT, SIGTERM or SIGHUP.
 
 from __future__ import annotations
 
-import argparse
-import json
 import secrets
 import signal
 import subprocess
@@ -19,6 +17,7 @@ from pathlib import Path
 
 import httpx
 
+from optibid_console import printed
 from optibid_console.demo import postgres
 from optibid_console.demo.app_host import make_host
 from optibid_console.demo.clearing import clear_files, clear_processes
@@ -41,6 +40,7 @@ from optibid_console.demo.processes import (
     spawn_module,
     wait_until,
 )
+from optibid_console.printed import Parser
 
 DEFAULT_SPEED = 24.0
 """Clock seconds in a second: T-60 to T+60 in five minutes."""
@@ -180,7 +180,7 @@ def _start_service(place: Place, service: str) -> None:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m optibid_console.demo.stack")
+    parser = Parser(prog="python -m optibid_console.demo.stack")
     parser.add_argument("--dir", type=Path, default=default_root())
     parser.add_argument("--speed", type=float, default=DEFAULT_SPEED)
     parser.add_argument("--keep", action="store_true", help="leave the files at the end")
@@ -188,12 +188,12 @@ def main(argv: list[str]) -> int:
     ends = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
     def say(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        printed.say(line, err=True)
 
     try:
         with running_stack(given.dir, given.speed, say, keep=given.keep) as stack:
             signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-            print(json.dumps({"dir": str(stack.place.root), **asdict(stack.ports)}), flush=True)
+            printed.say_json({"dir": str(stack.place.root), **asdict(stack.ports)})
             signal.sigwait(ends)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, ends)
     except DemoError as error:

@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx
 import psycopg
 
+from optibid_console import printed
 from optibid_console.cli.main import INTERRUPTED
 from optibid_console.cli.person import no_terminal
 from optibid_console.commands import Share, StartSharing
@@ -32,6 +33,7 @@ from optibid_console.engine_record import find
 from optibid_console.feed.client import FeedSource
 from optibid_console.feed.link import split_address
 from optibid_console.paths import APP
+from optibid_console.printed import Parser
 from optibid_console.source import SourceError
 
 WINDOW = "OptiBid demo"
@@ -69,11 +71,11 @@ def main(argv: list[str]) -> int:
 def say(line: str) -> None:
     """Say it, if there is still a terminal: one that was closed stops no clearing up."""
     with suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
+        printed.say(line, err=True)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="optibid-console demo",
         description="Play a deployment window that goes wrong, on a stack of its own.",
     )
@@ -187,7 +189,7 @@ async def _play(stack: Stack, speed: float, sharing: list[StartSharing | Share])
 
 
 def print_line(line: str) -> None:
-    print(line, flush=True)
+    printed.say(line)
 
 
 def _sharing(given: argparse.Namespace) -> list[StartSharing | Share]:

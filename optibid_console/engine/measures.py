@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import json
 import logging
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -113,7 +112,4 @@ def file_of(window: str) -> Path:
 
 def write(measured: Measured, path: Path) -> None:
     """Replace the file; whoever reads it meanwhile gets the old one or the new one."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    fresh.write_text(json.dumps(to_plain(measured)))
-    os.replace(fresh, path)
+    paths.write_private(path, json.dumps(to_plain(measured)))

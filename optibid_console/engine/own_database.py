@@ -98,7 +98,6 @@ def _text(path: Path) -> str:
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.write_text(text)
+        paths.write_private(path, text)
     except OSError as error:  # then the next start waits too
         log.warning("%s can't be written: %s", path, error)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from optibid_console import paths
 from optibid_console.source import SourceError
+from probes.given_file import read_file
 
 DAYS = 3650
 """It is known by its fingerprint: nobody looks at its dates, but some libraries do."""
@@ -30,7 +31,7 @@ def server_context(given: str = "") -> tuple[ssl.SSLContext, str]:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     pem = ""
     try:
-        pem = path.read_text()
+        pem = read_file(path).decode()
         der = _first(pem)
         context.load_cert_chain(path, password=lambda: "")  # never asks at a terminal
     except (OSError, ValueError) as error:
@@ -47,7 +48,7 @@ def check_dates(given: str) -> None:
     from cryptography import x509
 
     try:
-        certificate = x509.load_der_x509_certificate(_first(Path(given).read_text()))
+        certificate = x509.load_der_x509_certificate(_first(read_file(given).decode()))
     except (OSError, ValueError) as error:
         raise SourceError(f"{given} can't be read as certificate: {error}") from error
     now = datetime.datetime.now(datetime.UTC)
@@ -94,7 +95,7 @@ def own_certificate() -> Path:
     path = paths.state_dir() / "feed" / "certificate.pem"
     if not path.exists():
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            paths.make_private(path.parent)
             _place(path, _made())
         except OSError as error:
             raise SourceError(f"{path} can't be made: {error.strerror or error}") from error

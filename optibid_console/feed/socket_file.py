@@ -7,6 +7,7 @@ import socket
 import struct
 from pathlib import Path
 
+from optibid_console import paths
 from optibid_console.source import SourceError
 
 _BACKLOG = 64
@@ -19,7 +20,10 @@ def listen(path: Path, *, replace: bool = False) -> socket.socket:
     listens there already (unless it is to be replaced: who waits in its queue is lost) or
     the socket can't be made.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        paths.make_private(path.parent)
+    except OSError as error:
+        raise SourceError(f"{path.parent} can't be made: {error.strerror or error}") from error
     if not replace and answers(path):
         raise SourceError(f"an engine already listens on {path}: `attach` to it")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -11,6 +11,7 @@ from pathlib import Path
 from optibid_console.entries import GENESIS
 from optibid_console.journal import entry_row, file
 from optibid_console.journal.explaining import explain, is_damage
+from optibid_console.journal_head import Noted
 
 _BEFORE_ALL = float("-inf")
 """Below every number that a row may have, also those that none should have."""
@@ -28,11 +29,11 @@ class Verified:
     """The first bad entry and what is wrong with it; empty: none."""
 
 
-def verify(path: Path, noted: tuple[int, str] | None = None) -> Verified:
+def verify(path: Path, noted: Noted | None = None) -> Verified:
     """Walk the whole chain. Raises `JournalError` when the file can't be read at all.
 
     Entries cut off at the end, or a chain that was sealed anew from some entry on, hold in
-    themselves: only `noted`, a head's number and hash kept elsewhere, shows that.
+    themselves: only `noted`, a head kept elsewhere, shows that.
     """
     with closing(file.connect(path, create=False, writable=False)) as connection:
         try:
@@ -43,18 +44,21 @@ def verify(path: Path, noted: tuple[int, str] | None = None) -> Verified:
 
 def walk(
     rows: Iterable[entry_row.Row],
-    noted: tuple[int, str] | None = None,
+    noted: Noted | None = None,
     after: tuple[int, str] = (0, GENESIS),
 ) -> Verified:
     """How far the chain of `rows` (in the order of their numbers) holds; `after`: the number
     and hash of the entry before the first one. Raises `sqlite3.Error` for what isn't damage."""
     good, head = after
-    number, digest = noted or (0, GENESIS)
+    missing = noted
     try:
         for row in rows:
             problem = _problem(row, good, head)
-            if not problem and row[0] == number and row[7] != digest:
-                problem = f"entry {number} isn't the one whose hash was noted: it was sealed anew"
+            if not problem and missing is not None and missing.number in (0, row[0]):
+                if row[7].startswith(missing.digits):
+                    missing = None
+                elif missing.number:
+                    problem = _sealed_anew(missing)
             if problem:
                 return Verified(good, head, problem)
             good, head = row[0], row[7]
@@ -62,9 +66,24 @@ def walk(
         if not is_damage(error):
             raise
         return Verified(good, head, f"entry {good + 1} can't be read: {error}")
-    if good < number:
-        return Verified(good, head, f"entries {good + 1} to {number} were cut off at the end")
-    return Verified(good, head)
+    return Verified(good, head, _lacks(missing, good) if missing is not None else "")
+
+
+def _sealed_anew(noted: Noted) -> str:
+    return (
+        f"entry {noted.number} isn't the one whose hash was noted: the journal was sealed anew "
+        f"from that entry or an earlier one on"
+    )
+
+
+def _lacks(noted: Noted, good: int) -> str:
+    """Why a journal of `good` entries, all of them whole, doesn't have the noted one."""
+    if noted.number:
+        return f"entries {good + 1} to {noted.number} were cut off at the end"
+    return (
+        f"no entry has the noted hash {noted}: entries were cut off at the end, or the journal was "
+        "sealed anew; note the number too, NUMBER:HASH, to tell which"
+    )
 
 
 def _problem(row: entry_row.Row, good: int, head: str) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from optibid_console import paths
+
 
 def make_directory(path: Path) -> None:
     """Make a directory and those above it, for their owner alone. Raises `OSError`."""
     if path.is_dir():
+        paths.tighten(path)
         return
     make_directory(path.parent)
     path.mkdir(mode=0o700, exist_ok=True)

@@ -13,6 +13,11 @@ def explain(path: Path, what: str, error: Exception) -> JournalError:
     code = _code(error)
     if code == sqlite3.SQLITE_NOTADB:
         return not_a_journal(path)
+    if code == sqlite3.SQLITE_TOOBIG:
+        return JournalError(
+            f"the journal {path} can't be {what}: one of its rows is larger than any entry; it was "
+            "changed: keep the file as evidence and give another --journal"
+        )
     if code == sqlite3.SQLITE_FULL:
         advice = "make space there; it goes on by itself"
     elif code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,12 +18,17 @@ from optibid_console.entries import Entry
 from optibid_console.journal import durable, entry_row
 from optibid_console.journal.explaining import explain, not_a_journal
 from optibid_console.journal.journal import JournalError, JournalMoved
+from optibid_console.journal.schema import check_schema
+from probes.given_file import kind_of
 
 APPLICATION_ID = 0x4F424A31
 """`OBJ1` in the file's header (https://www.sqlite.org/fileformat.html#application_id)."""
 FORMAT = 2
 """`user_version`: the newest format that this version reads and writes. 2 added the lease."""
 BUSY_S = 5.0
+MOST_ROW_BYTES = 64_000_000
+"""No entry is nearly as long; SQLite refuses to read a longer row into memory."""
+_BESIDE = ("-wal", "-shm", "-journal")
 
 _SCHEMA = """
 CREATE TABLE entries (
@@ -63,14 +69,11 @@ def connect(path: Path, *, create: bool, writable: bool) -> sqlite3.Connection:
 
     `create`: make it when it is missing, readable by its owner alone.
     """
-    if path.is_dir():
-        raise JournalError(f"{path} is a directory; a journal is a file: give --journal a file")
     try:
         if create:
             _make(path)
         _check_is_written(path)
-        if not path.exists():
-            raise JournalError(f"there is no journal at {path}; `run` or `engine` makes one")
+        _check_kinds(path)
         # SQLite leaves its -wal and -shm behind where the last one to close may only read
         mode = "rw" if writable or _may_write(path) else "ro"
         uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
@@ -78,7 +81,11 @@ def connect(path: Path, *, create: bool, writable: bool) -> sqlite3.Connection:
     except (OSError, sqlite3.Error) as error:
         raise explain(path, "opened", error) from error
     try:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_ROW_BYTES)
+        until = time.monotonic() + BUSY_S
+        connection.set_progress_handler(lambda: time.monotonic() > until, 10_000)
         _prepare(connection, path, create=create, writable=writable)
+        connection.set_progress_handler(None, 0)
     except sqlite3.Error as error:
         connection.close()
         raise explain(path, "opened", error) from error
@@ -146,7 +153,13 @@ def entries_of(path: Path) -> Iterator[Entry]:
     `JournalError`."""
     with closing(connect(path, create=False, writable=False)) as connection:
         try:
+            before = 0
             for row in connection.execute(f"{SELECT} ORDER BY seq"):
+                if row[0] <= before:  # its pages are in a knot, or a number was put in front
+                    raise JournalError(
+                        f"{path}: entry {row[0]} stands behind entry {before}; run `verify` on it"
+                    )
+                before = row[0]
                 yield entry_row.entry_of(row)
         except sqlite3.Error as error:
             raise explain(path, "read", error) from error
@@ -161,6 +174,24 @@ def rows_after(connection: sqlite3.Connection, seq: float) -> sqlite3.Cursor:
 
 def _lenient(text: bytes) -> str:
     return text.decode("utf-8", "surrogateescape")
+
+
+def _check_kinds(path: Path) -> None:
+    """SQLite would wait for a FIFO and read a device: also in the place of the files that it
+    keeps beside a journal. Raises `JournalError` and `OSError`."""
+    for one in (path, *(path.with_name(path.name + suffix) for suffix in _BESIDE)):
+        try:
+            kind = kind_of(one.stat().st_mode)
+        except FileNotFoundError:
+            if one == path:
+                raise JournalError(
+                    f"there is no journal at {path}; `run` or `engine` makes one"
+                ) from None
+            continue
+        except ValueError as error:
+            raise JournalError(f"the journal's path can't be used: {error}") from error
+        if kind:
+            raise JournalError(f"{one} is {kind}; a journal is a file: give --journal a file")
 
 
 def _make(path: Path) -> None:
@@ -204,6 +235,8 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, create: bool, writab
             f"{path} was written by a newer version of optibid-console (format {version}, this "
             f"one reads up to {FORMAT}): use that version, or give another --journal"
         )
+    else:
+        check_schema(connection, path)
     if writable:
         _migrate(connection)
         connection.execute("PRAGMA journal_mode = WAL")

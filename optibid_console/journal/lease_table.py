@@ -11,6 +11,7 @@ from pathlib import Path
 from optibid_console.codec import canonical, from_plain, to_plain
 from optibid_console.journal import file
 from optibid_console.journal.explaining import explain
+from optibid_console.journal.journal import JournalError
 from optibid_console.journal.lease import (
     Deposed,
     EngineId,
@@ -26,13 +27,23 @@ HOLDS = "(SELECT token FROM lease) = ?"
 
 
 def read(db: sqlite3.Connection) -> Lease:
-    """The lease as it is; one that nobody ever held for a file of format 1."""
+    """Returns the lease as it is; one that nobody ever held for a file of format 1.
+
+    Raises `JournalError` for a row that no engine wrote."""
     if db.execute("PRAGMA user_version").fetchone()[0] < 2:
         return Lease(0, "", None, 0.0, 0.0, 0.0)
     query = "SELECT epoch, holder, engine, taken_at, beat_at, beat_boot_s FROM lease"
-    epoch, holder, engine, taken_at, beat_at, beat_boot_s = db.execute(query).fetchone()
-    who = from_plain(EngineId, json.loads(engine)) if engine else None
-    return Lease(epoch, holder, who, taken_at, beat_at, beat_boot_s)
+    row = db.execute(query).fetchone()
+    try:
+        epoch, holder, engine, taken_at, beat_at, beat_boot_s = row
+        who = from_plain(EngineId, json.loads(engine)) if engine else None
+        return Lease(int(epoch), str(holder), who, float(taken_at), float(beat_at),
+                     float(beat_boot_s))  # fmt: skip
+    except (TypeError, ValueError) as error:
+        raise JournalError(
+            "the journal's lease was changed and can't be read: keep the file as evidence and go "
+            "on with another --journal"
+        ) from error
 
 
 def of(path: Path) -> Lease:

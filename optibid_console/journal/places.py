@@ -14,6 +14,7 @@ from optibid_console.journal import chain, entry_row, file, lease_table
 from optibid_console.journal.chain import Verified
 from optibid_console.journal.explaining import explain
 from optibid_console.journal.lease import Held, standing_here
+from optibid_console.journal_head import Noted
 from optibid_console.journal_place import Address, Place
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def entries_of(place: Place) -> Iterator[Entry]:
         yield from map(entry_row.entry_of, rows)
 
 
-def verify(place: Place, noted: tuple[int, str] | None = None) -> Verified:
+def verify(place: Place, noted: Noted | None = None) -> Verified:
     """Walk the whole chain. Raises `JournalError` when it can't be read at all."""
     if isinstance(place, Path):
         return chain.verify(place, noted)

@@ -24,8 +24,11 @@ from optibid_console.journal.chain import Verified
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.opened_files import file_id
 from optibid_console.source import SourceError
+from probes.given_file import UnreadableFile, check_file, read_file
 from probes.text import counted
 
+MOST_BYTES = 256_000_000
+"""A forced rollback's entries take some hundred kilobytes."""
 LOCK_S = 2.0
 """For how long one waits for another process that writes or merges a spill, in seconds."""
 
@@ -132,7 +135,10 @@ class Spill:
 def held(path: Path) -> Iterator[None]:
     """Nobody adds to a spill meanwhile. Blocks; raises `JournalError`."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        check_file(path, MOST_BYTES)
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except UnreadableFile as error:
+        raise JournalError(f"the spill {path} {error}; remove it") from error
     except OSError as error:
         raise JournalError(f"the spill {path} can't be read: {error.strerror}") from error
     try:
@@ -165,13 +171,13 @@ def read(path: Path) -> list[Entry]:
     Raises `JournalError`.
     """
     try:
-        lines = path.read_bytes().split(b"\n")[:-1]
+        lines = read_file(path, MOST_BYTES).split(b"\n")[:-1]
         if lines and b"\0" in lines[-1]:
             del lines[-1]
         return [entry_from_plain(json.loads(line)) for line in lines]
-    except OSError as error:
-        raise JournalError(f"the spill {path} can't be read: {error.strerror}") from error
-    except ValueError as error:
+    except UnreadableFile as error:
+        raise JournalError(f"the spill {path}: {error}; keep it as evidence, elsewhere") from error
+    except (ValueError, TypeError, RecursionError) as error:
         raise JournalError(
             f"the spill {path} was changed: {error}; keep it as evidence, elsewhere"
         ) from error

@@ -71,7 +71,7 @@ class Channel:
 
 ALWAYS = (
     "window.name", "window.version", "window.id", "window.stamp", "event.id", "event.at",
-    "event.by", "event.reason", "event.subject",
+    "event.by", "event.reason", "event.subject", "journal.head",
 )  # fmt: skip
 """Facts of every message. `event.subject`: the phase, step, criterion, action or rung."""
 

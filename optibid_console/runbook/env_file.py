@@ -6,7 +6,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)", re.DOTALL)
+from probes.given_file import read_file
+
+_BLANKS = " \t"
+_LINE = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=(.*)", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 _MAX_BYTES = 1_000_000
 
@@ -20,33 +23,32 @@ class EnvFileError(ValueError):
 
 
 def read_env_file(path: Path) -> str:
-    """The file's text. Raises `EnvFileError`."""
+    """Returns the file's text. Raises `EnvFileError`, and `UnreadableFile` for what can't be
+    read."""
     try:
-        if path.is_file() and path.stat().st_size > _MAX_BYTES:
-            raise EnvFileError(f"larger than {_MAX_BYTES} bytes")
-        return path.read_bytes().decode("utf-8-sig")
+        return read_file(path, _MAX_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise EnvFileError(f"not UTF-8 at byte {error.start}") from error
-    except OSError as error:
-        raise EnvFileError((error.strerror or str(error)).lower()) from error
 
 
 def parse_env_file(text: str, wrong: Callable[[EnvFileError], None]) -> dict[str, str]:
     """The values of an env file. Each line that isn't one is handed to `wrong`.
 
     `'…'` is taken as it stands; in `"…"` a backslash escapes; outside quotes a `#`
-    after a space begins a comment. Nothing is expanded.
+    after a space begins a comment. Nothing is expanded. Only LF and CRLF end a line, and only
+    spaces and tabs are white space: any other character may be part of a value.
     """
     values: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
+    for number, ended in enumerate(text.split("\n"), start=1):
+        line = ended.removesuffix("\r").strip(_BLANKS)
+        if not line or line.startswith("#"):
             continue
         match = _LINE.fullmatch(line)
         if match is None:
             wrong(EnvFileError("not NAME=value", number))
             continue
         try:
-            values[match[1]] = _value(match[2].strip())
+            values[match[1]] = _value(match[2].strip(_BLANKS))
         except ValueError as error:
             wrong(EnvFileError(f"{match[1]}: {error}", number))
     return values
@@ -54,11 +56,11 @@ def parse_env_file(text: str, wrong: Callable[[EnvFileError], None]) -> dict[str
 
 def _value(text: str) -> str:
     if text[:1] not in ("'", '"'):
-        return re.split(r"(?:^|(?<!\s)\s++)#", text, maxsplit=1)[0].strip()
+        return re.split(r"(?:^|(?<![ \t])[ \t]++)#", text, maxsplit=1)[0].strip(_BLANKS)
     pattern = r"'([^']*)'" if text[0] == "'" else r'"((?:[^"\\]|\\.)*)"'
-    match = re.fullmatch(rf"{pattern}\s*(?:#.*)?", text)
+    match = re.fullmatch(rf"{pattern}[ \t]*(?:#.*)?", text, re.DOTALL)
     if match is None:
         raise ValueError("a quote isn't closed, or something follows it")
     if text[0] == "'":
         return match[1]
-    return re.sub(r"\\(.)", lambda one: _ESCAPES.get(one[1], one[1]), match[1])
+    return re.sub(r"(?s)\\(.)", lambda one: _ESCAPES.get(one[1], one[1]), match[1])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from optibid_console.runbook.command_limits import Command
 from optibid_console.runbook.positions import KeyPath
 from optibid_console.runbook.problems import Problems
 from optibid_console.runbook.shape import Filled, Unfilled
@@ -31,6 +32,9 @@ class Expansion:
     missing: dict[str, list[KeyPath]] = field(default_factory=dict)
     facts: list[tuple[str, KeyPath]] = field(default_factory=list)
     """`${dotted.name}` and where."""
+    first_use: dict[str, KeyPath] = field(default_factory=dict)
+    """Of each secret: where it is named first."""
+    commands: list[Command] = field(default_factory=list)
 
     def document(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """The document with its plain values filled in."""
@@ -48,7 +52,11 @@ class Expansion:
 
     def _walk(self, value: Any, path: KeyPath) -> Any:
         if isinstance(value, str):
-            return self._text(value, path) if "${" in value else value
+            if "${" in value:
+                return self._text(value, path)
+            if _is_shell(path):
+                self.commands.append(Command(path, value, ()))
+            return value
         if isinstance(value, Mapping):
             return {key: self._walk(one, (*path, key)) for key, one in value.items()}
         if isinstance(value, list):
@@ -95,6 +103,8 @@ class Expansion:
                 text = step(text)
         except ValueError as error:
             self.problems.add(path, str(error), text)
+        there = tuple(sorted(name for name in secret if name in self.values))
+        self.commands.append(Command(path, text, there))
         return text
 
     def _meet(self, names: list[str] | tuple[str, ...], path: KeyPath) -> None:
@@ -102,6 +112,7 @@ class Expansion:
             if name in self.values:
                 if name not in self.plain:
                     self.secrets.add(name)
+                    self.first_use.setdefault(name, path)
             elif "." in name:
                 self.facts.append((name, path))
             else:

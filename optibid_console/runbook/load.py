@@ -19,6 +19,7 @@ from optibid_console.runbook import (
 )
 from optibid_console.runbook.alternatives import chosen, is_left_out
 from optibid_console.runbook.checks import check, steps_at
+from optibid_console.runbook.command_limits import check_commands, check_secrets
 from optibid_console.runbook.env_file import EnvFileError, parse_env_file, read_env_file
 from optibid_console.runbook.expansion import Expansion
 from optibid_console.runbook.facts import check_facts
@@ -31,12 +32,14 @@ from optibid_console.runbook.layout import (
     environment_of,
 )
 from optibid_console.runbook.model import Environment, PanelSpec, ProbeSpec, Runbook
+from optibid_console.runbook.nesting import MOST_LEVELS, long_key, nested_line
 from optibid_console.runbook.operations import with_texts
 from optibid_console.runbook.positions import KeyPath, line_of, positions
 from optibid_console.runbook.problems import Problem, Problems, RunbookError, key_text
 from optibid_console.runbook.redaction import SHORTEST
 from optibid_console.runbook.secrets import Secrets
 from optibid_console.runbook.writes import evident_writes
+from probes.given_file import UnreadableFile, home_path, read_file
 
 __all__ = ["Loaded", "Problem", "RunbookError", "load"]
 
@@ -82,6 +85,8 @@ def load(path: Path, environ: Mapping[str, str], registry: Registry | None = Non
         _note_missing(
             expansion, environment, lambda path: path[:2] in off or left_out(path), problems
         )
+    check_secrets(expansion.first_use, values, problems)
+    check_commands(expansion.commands, values, left_out, problems)
     check(whole, problems, known_kinds)
     check_keys(whole, problems)
     runbook = chosen(whole, problems)
@@ -101,19 +106,14 @@ def _read(path: Path) -> str:
         return RunbookError([Problem(str(path), line, "", "", message)])
 
     try:
+        data = read_file(path, MAX_BYTES)
+    except UnreadableFile as error:
+        advice = ""
         if path.is_dir():
-            raise refused("is a directory; name the config.toml in it")
-        if path.exists() and not path.is_file():
-            raise refused("is not a file")
-        size_bytes = path.stat().st_size
-        if size_bytes > MAX_BYTES:
-            raise refused(f"has {size_bytes} bytes; a runbook has at most {MAX_BYTES}")
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except FileNotFoundError as error:
-        raise refused("no such file; name one with -c FILE") from error
-    except OSError as error:
-        raise refused(f"can't be read: {(error.strerror or str(error)).lower()}") from error
+            advice = "; name the config.toml in it"
+        elif isinstance(error.__cause__, FileNotFoundError):
+            advice = "; name one with -c FILE"
+        raise refused(f"{error}{advice}") from error
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -126,6 +126,18 @@ def _read(path: Path) -> str:
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:
+    """The document. Raises `RunbookError`, also where it is nested deeper than any runbook."""
+    deep = long_key(text)
+    if deep is None:
+        document = _parsed(path, text)
+        deep = nested_line(document, text)
+        if deep is None:
+            return document
+    message = f"nested too deeply: a runbook has at most {MOST_LEVELS} levels of tables and arrays"
+    raise RunbookError([Problem(path.name, deep, "", "", message)])
+
+
+def _parsed(path: Path, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -154,7 +166,7 @@ def _values(
     if not environment.env_file:
         return environ, not problems.found
     key = ("environment", "env_file")
-    file = path.parent / Path(environment.env_file).expanduser()
+    file = Path(environment.env_file)
     before = len(problems.found)
 
     def wrong(error: EnvFileError) -> None:
@@ -163,7 +175,10 @@ def _values(
 
     values: dict[str, str] = {}
     try:
+        file = path.parent / home_path(environment.env_file)
         values = parse_env_file(read_env_file(file), wrong)
+    except UnreadableFile as error:
+        wrong(EnvFileError(f"{error}; env_file names a file of NAME=value lines"))
     except EnvFileError as error:
         wrong(error)
     return {**values, **environ}, len(problems.found) == before

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from optibid_console.runbook.redaction import SHORTEST, Redactor, forms
+from optibid_console.runbook.redaction import SHORTEST, Redactor, needles
 from optibid_console.runbook.shell_text import REFERENCE
 
 __all__ = ["Redactor", "Secrets"]
@@ -14,18 +14,18 @@ __all__ = ["Redactor", "Secrets"]
 class Secrets:
     """Knows the secret values. Its `repr` names them and never shows one."""
 
-    __slots__ = ("_forms", "_values")
+    __slots__ = ("_needles", "_values")
 
     def __init__(self, values: Mapping[str, str] | None = None) -> None:
         self._values = dict(values or {})
-        self._forms = forms(self._values.values())
+        self._needles = needles(self._values.values())
 
     def __repr__(self) -> str:
         return f"Secrets({', '.join(sorted(self._values))})"
 
     def also(self, *values: str) -> None:
         """Redact these values too from now on, though no name of the runbook's stands for them."""
-        self._forms = forms([*self._values.values(), *filter(None, values)])
+        self._needles = needles([*self._values.values(), *filter(None, values)])
 
     @property
     def names(self) -> frozenset[str]:
@@ -66,18 +66,16 @@ class Secrets:
 
     def redact(self, text: str) -> str:
         """The text with every secret in it as `[REDACTED]`."""
-        if not self._forms:
+        if not self._needles:
             return text
         data = text.encode("utf-8", "surrogatepass")
         redacted = self.redact_bytes(data)
-        return text if redacted is data else redacted.decode("utf-8", "surrogatepass")
+        return text if redacted == data else redacted.decode("utf-8", "surrogatepass")
 
     def redact_bytes(self, data: bytes) -> bytes:
         """The bytes with every secret in them as `[REDACTED]`; the same object if there is none."""
-        if not any(form in data for form in self._forms):
-            return data
-        return Redactor(self._forms).whole(data)
+        return Redactor(self._needles).whole(data) if self._needles.present(data) else data
 
     def redactor(self) -> Redactor:
         """A new redactor for one stream of bytes."""
-        return Redactor(self._forms)
+        return Redactor(self._needles)

@@ -14,6 +14,7 @@ import asyncssh
 
 from optibid_console.runbook.model import TargetSpec
 from optibid_console.targets.ssh_errors import NO_COMMON_KEY, Attempt, Failure, explain
+from probes.given_file import UnreadableFile, check_file, home_path
 from probes.text import one_line
 
 _KEEPALIVE_S = 1.2
@@ -139,12 +140,23 @@ class _Dialer:
 
     async def _options(self, settings: dict[str, Any]) -> asyncssh.SSHClientConnectionOptions:
         """What the runbook and the SSH configuration say together."""
+        self._check_files()
         try:
             options: asyncssh.SSHClientConnectionOptions
             options = await asyncssh.SSHClientConnectionOptions.construct(**settings)
         except (OSError, asyncssh.Error, ValueError) as error:
             raise self._unusable("the SSH settings", error) from error
         return options
+
+    def _check_files(self) -> None:
+        """Refuse what asyncssh would wait for, as a FIFO. Raises `DialError`."""
+        for named in filter(
+            None, (self.spec.identity, self.spec.ssh_config, self.spec.known_hosts)
+        ):
+            try:
+                check_file(_expanded(named))
+            except UnreadableFile as error:
+                raise self._unusable(named, error) from error
 
     async def _through(
         self, hops: list[_Place], before: tuple[str, ...]
@@ -239,7 +251,7 @@ class _Witness(asyncssh.SSHClient):
 
 
 def _expanded(path: str) -> str:
-    return str(Path(path).expanduser())
+    return str(home_path(path))
 
 
 def _hops(jump: str) -> list[_Place]:

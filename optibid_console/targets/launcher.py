@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import shlex
 
+from optibid_console.runbook.command_limits import MOST_COMMAND_BYTES
 from optibid_console.targets.follower import FOLLOW
 from optibid_console.targets.inspector import SETTLE
 from optibid_console.targets.shell_words import (
@@ -40,9 +41,6 @@ from optibid_console.targets.shell_words import (
 from optibid_console.targets.streams import mark_of
 from optibid_console.targets.target import RunSpec
 from optibid_console.targets.wrapper import APART, AS_USUAL, INNER, WRAPPER, Keeping
-
-_LONGEST_COMMAND_BYTES = 120_000
-"""Linux takes at most 128 KiB in one argument (execve(2), MAX_ARG_STRLEN)."""
 
 _CLAIM = """
 refuse() { answer refused "$1"; exit 0; }
@@ -138,8 +136,8 @@ def run_text(run_dir: str, spec: RunSpec, cwd: str = "", keeping: Keeping = AS_U
 def _launching(run_dir: str, spec: RunSpec, cwd: str, keeping: Keeping) -> tuple[str, ...]:
     if "\0" in spec.command:
         raise ValueError("the command has a NUL byte, which no shell can read")
-    if len(spec.command.encode("utf-8", "surrogateescape")) > _LONGEST_COMMAND_BYTES:
-        raise ValueError(f"the command is longer than {_LONGEST_COMMAND_BYTES:,} bytes")
+    if len(spec.command.encode("utf-8", "surrogateescape")) > MOST_COMMAND_BYTES:
+        raise ValueError(f"the command is longer than {MOST_COMMAND_BYTES:,} bytes")
     mark = mark_of(spec.run_id) if keeping.stderr == APART else ""
     window = run_name(spec.window or "any")
     values = f"""

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from optibid_console.feed.reading import TurnedAway
+from optibid_console.printed import safe
 from optibid_console.web.flow import Asleep, Flow
 from optibid_console.web.page_process import PageProcess
 
@@ -54,7 +55,7 @@ class Page:
 
     async def close(self, code: int, reason: str) -> None:
         """Close it and say why; what is left of the reason has to fit (RFC 6455 5.5)."""
-        message = reason.encode()[:120].decode(errors="ignore").encode()
+        message = safe(reason).encode()[:120].decode(errors="ignore").encode()
         with contextlib.suppress(ConnectionError, RuntimeError):
             await self.socket.close(code=code, message=message)
 

@@ -32,6 +32,7 @@ from optibid_console.admission.listener import (
     open_listener,
 )
 from optibid_console.admission.throttle import AuthThrottle, ThrottlePolicy, TooManyFailures
+from optibid_console.printed import safe
 from optibid_console.source import SourceError
 from optibid_console.web import pages
 from optibid_console.web.doors import IDLE_S, Doors, Session
@@ -101,7 +102,7 @@ class Site:
         self._argv = tuple(argv)
         self._listening = listening
         self._tls = listening.tls is not None
-        self._title = title
+        self._title = safe(title)
         self._tell = tell
         self._clock = clock
         self._doors = Doors(clock)

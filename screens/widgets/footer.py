@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from textual import events
 from textual.message import Message
 
+from optibid_console.journal_head import short_head
 from screens.glyphs import glyph
 from screens.keys import KEYS, PANES, TITLES, Key, shown_key
 from screens.lines import Line, Segment, Span, Spans, fit_segments, spans
@@ -15,6 +16,8 @@ from screens.widgets.gate_line import wants_second_person
 from screens.widgets.pane import Pane
 
 _RANKS = {"help": 0, "open": 1, "tick": 2, "abort": 2, "leave": 2, "hold": 4, "note": 6, "skip": 6}
+_WITH_HEAD = 60
+"""Below so many columns the keys take all the room."""
 _LOG_KEYS = (("/", "filter"), ("e", "next error"), ("p", "pause"), ("w", "wrap"), ("y", "copy"))
 _RUN_KEYS = (("f", "follow"), ("[ ]", "other runs"))
 
@@ -22,8 +25,17 @@ _RUN_KEYS = (("f", "follow"), ("[ ]", "other runs"))
 def footer_line(view: View, pane: str, chosen: str, width: int) -> Line:
     """The keys that do something here, the most important last to go when it is narrow."""
     segments = [_segment(*one) for one in footer_keys(view, pane, chosen)]
+    segments += _head(view, width)
     inner = fit_segments(segments, max(width - 2, 1))
     return Line((Span(" "), *inner.spans))
+
+
+def _head(view: View, width: int) -> list[Segment]:
+    """The journal's head, for observers to note: they have few keys, and room for it."""
+    head = short_head(view.state) if view.observer and width >= _WITH_HEAD else ""
+    if not head:
+        return []
+    return [Segment((spans(Span(f"head {head}", "dim")), spans(Span(head, "dim"))), 1)]
 
 
 def footer_keys(view: View, pane: str, chosen: str) -> list[tuple[str, str, int]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from threading import Thread
 
+from optibid_console.paths import make_private
 from probes.text import counted
 from screens.sanitise import clean
 from screens.widgets.ring import RingLine
@@ -42,7 +43,7 @@ def save_copy(
     text: str, directory: Path, now: float, name: str = "log", ending: str = "txt"
 ) -> Path:
     """Write a new file, readable by its owner alone. Raises `OSError`."""
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(directory)
     stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime(now))
     for number in range(1, 1000):
         again = "" if number == 1 else f"_{number}"

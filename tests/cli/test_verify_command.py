@@ -38,6 +38,8 @@ async def test_a_live_journal_and_a_copy_of_it_are_proved(home: Any, journal: An
     assert live.returncode == 0
     assert live.stdout.splitlines() == [
         "✓ a.journal: 3 entries, each follows the one before", f"  head {head}",
+        "  this doesn't show entries that were cut off at its end, or a chain that was sealed "
+        "anew: give a head that was noted elsewhere, --head NUMBER:HASH",
     ]  # fmt: skip
     await journal.append("ann", Held("after it"))
     await journal.close()
@@ -61,7 +63,7 @@ async def test_what_was_changed_or_cut_off_is_named(home: Any, journal: Any) -> 
     assert cut.stdout.startswith("✗ a.journal: entries 3 to 3 were cut off at the end\n")
     other = f"2:{'0' * 64}"
     anew = verify(home, "a.journal", "--head", other)
-    assert "entry 2 isn't the one whose hash was noted: it was sealed anew" in anew.stdout
+    assert "entry 2 isn't the one whose hash was noted: the journal was sealed anew" in anew.stdout
     with sqlite3.connect("a.journal") as db:
         db.execute("UPDATE entries SET actor = 'mallory' WHERE seq = 1")
     db.close()
@@ -76,7 +78,21 @@ async def test_what_can_not_be_read_ends_with_2(home: Any, journal: Any) -> None
     assert verify(home, "config.toml").returncode == 2
     bad = verify(home, "a.journal", "--head", "3:abc")
     assert bad.returncode == 2
-    assert "write it as `verify` prints it" in bad.stderr
+    assert "write it as `verify` and `status` print it" in bad.stderr
+
+
+async def test_the_head_that_status_shows_is_found_again(home: Any, journal: Any) -> None:
+    await journal.close()
+    plain = json.loads(home.run("status", "a.journal", "--json").stdout)
+    number, _, digest = plain["head"].partition(":")
+    assert (int(number), digest) == journal.head()
+    assert f"head {plain['head']}" in home.run("status", "a.journal").stdout
+    for noted in (plain["head"], digest, f"{number}:{digest[:16]}", digest[:12].upper()):
+        found = verify(home, "a.journal", "--head", noted)
+        assert found.returncode == 0
+        assert "is in it: nothing up to it was cut off or sealed anew" in found.stdout
+    for noted in (f"{number}:{digest[:11]}", "0:" + digest, digest + "0", "x" * 64, ":" + digest):
+        assert verify(home, "a.journal", "--head", noted).returncode == 2
 
 
 async def test_a_spill_is_named(home: Any, journal: Any) -> None:

@@ -50,13 +50,13 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "none": (lambda path: path, "no such file; name one with -c FILE"),
     "unreadable": (unreadable, "can't be read: "),
     "a directory": (directory, "is a directory; name the config.toml in it"),
-    "a pipe": (fifo, "is not a file"),
-    "endless": (lambda path: Path("/dev/zero"), "is not a file"),
+    "a pipe": (fifo, "is a FIFO"),
+    "endless": (lambda path: Path("/dev/zero"), "is a character device"),
     "invalid UTF-8": (
         holding(RUNBOOK.encode() + b"# caf\xe9\n"), f":{RUNBOOK.count(chr(10)) + 1}: is not UTF-8"
     ),
     "10 MB": (
-        holding(RUNBOOK.encode() + b"# long\n" * (HUGE // 7)), "bytes; a runbook has at most"
+        holding(RUNBOOK.encode() + b"# long\n" * (HUGE // 7)), "bytes; at most 2000000 are read"
     ),
     "escapes": (holding(b'[window]\nname = "\x1b[2J'), "not TOML"),
     "nested": (holding(b"a = " + b"[" * 50_000), "nested too deeply"),

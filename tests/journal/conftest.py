@@ -16,6 +16,7 @@ from optibid_console.journal import places
 from optibid_console.journal.chain import Verified
 from optibid_console.journal.lease import this_engine
 from optibid_console.journal.postgres import PostgresJournal
+from optibid_console.journal_head import Noted
 from optibid_console.journal_place import Address, Place
 from tests.servers.proxy import Proxy
 from tests.servers.team import Team
@@ -39,7 +40,7 @@ class Kept:
             await journal.append("oncall-1", NoteWritten("window", f"note {number}"))
         await journal.close()
 
-    def verify(self, noted: tuple[int, str] | None = None) -> Verified:
+    def verify(self, noted: Noted | None = None) -> Verified:
         return places.verify(self.place, noted)
 
     def tamper(self, *statements: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from optibid_console.journal.chain import verify
 from optibid_console.journal.sqlite import JournalError, SqliteJournal
+from optibid_console.journal_head import Noted
 from optibid_console.journal_place import Address
 from tests.journal.conftest import Kept
 
@@ -52,6 +53,36 @@ async def test_tampering_is_found(kept: Kept, tampering: str, good: int, says: s
     found = kept.verify()
     assert found.entries == good
     assert found.problem.startswith(says) if says else found.problem == ""
+
+
+@pytest.mark.parametrize("digits", [64, 16])
+@pytest.mark.parametrize(
+    ("tampering", "with_number", "without"),
+    [
+        ("SELECT 1", "", ""),
+        ("DELETE FROM entries WHERE seq > 4", "entries 5 to 5 were cut off at the end",
+         "no entry has the noted hash"),
+        ("anew", "entry 5 isn't the one whose hash was noted: the journal was sealed anew",
+         "no entry has the noted hash"),
+        ("more", "", ""),
+    ],
+)  # fmt: skip
+async def test_a_noted_head_shows_what_the_chain_alone_can_not(
+    kept: Kept, tampering: str, with_number: str, without: str, digits: int
+) -> None:
+    await kept.fill(5)
+    head = kept.verify().head
+    if tampering == "anew":  # as somebody who may write it would
+        kept.tamper("DELETE FROM entries WHERE seq > 2")
+        await kept.fill(4)
+    elif tampering == "more":
+        await kept.fill(2)
+    else:
+        kept.tamper(tampering)
+    assert kept.verify().problem == ""
+    for number, says in ((5, with_number), (0, without)):
+        problem = kept.verify(Noted(number, head[:digits])).problem
+        assert problem.startswith(says) if says else problem == ""
 
 
 async def test_a_forged_entry_with_a_good_hash_breaks_the_chain(path: Path) -> None:

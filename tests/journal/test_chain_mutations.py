@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from optibid_console.entries import GENESIS, Entry, NoteWritten, ProbeChanged, Unread, seal
 from optibid_console.journal import entry_row
 from optibid_console.journal.chain import walk
+from optibid_console.journal_head import Noted
 from probes.probe import Reading, Status
 
 COUNT = 12
@@ -41,7 +42,7 @@ VALUES = st.one_of(
 
 def named(rows: list[entry_row.Row]) -> int:
     """The entry that is named as the first bad one; 0: none."""
-    found = walk(rows, (COUNT, ROWS[-1][7]))
+    found = walk(rows, Noted(COUNT, ROWS[-1][7]))
     number = re.match(r"(?:entry|entries|an entry numbered) (-?\d+)", found.problem)
     assert (number is None) == (found.problem == ""), found.problem
     return int(number[1]) if number else 0

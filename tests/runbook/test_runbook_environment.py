@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from optibid_console.codec import to_plain
+from optibid_console.runbook.command_limits import MOST_VARIABLE_BYTES
+from optibid_console.runbook.env_file import EnvFileError, parse_env_file
 from optibid_console.runbook.load import RunbookError
 
 
@@ -92,3 +94,56 @@ def test_each_wrong_line_of_an_env_file_is_named_without_its_value(
     assert said[0].endswith("prod.env:2: not NAME=value")
     assert "prod.env:3: PW: a quote isn't closed" in said[1]
     assert "hunter2" not in str(caught.value)
+
+
+def test_only_a_line_feed_ends_a_line_of_an_env_file() -> None:
+    wrong: list[EnvFileError] = []
+    odd = "a\u2028b\u2029c\u0085d\x1ce\x0bf"
+    text = f"A={odd}\r\nB='{odd}' # note\r\nC=\u00a0kept\u3000\nD=\"x\u2028\\\u2028y\"\n"
+    values = parse_env_file(text, wrong.append)
+    assert wrong == []
+    assert values == {"A": odd, "B": odd, "C": "\u00a0kept\u3000", "D": "x\u2028\u2028y"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        ({"DB_PASSWORD": "x" * (MOST_VARIABLE_BYTES - len("DB_PASSWORD="))}, ""),
+        ({"DB_PASSWORD": "x" * (MOST_VARIABLE_BYTES - len("DB_PASSWORD=") + 1)},
+         "the value of ${DB_PASSWORD} has 131,060 bytes; with its name a variable of the "
+         "environment has at most 131,071: put the value into a file on the target"),
+        ({"DB_PASSWORD": "é" * 70_000}, "the value of ${DB_PASSWORD} has 140,000 bytes"),
+        ({"DB_PASSWORD": "x\0xx" * 9}, "the value of ${DB_PASSWORD} has a NUL character"),
+        ({"RELEASE": "x" * 120_000}, "has 120,056 bytes; a command has at most 120,000"),
+    ],
+)  # fmt: skip
+def test_a_value_that_no_command_can_be_given_is_named_at_load(
+    whole: str, load_text: Any, environ: dict[str, str], says: str
+) -> None:
+    given = {"RELEASE": "v1", "PORT": "1", "DB_PASSWORD": "correct-horse", **environ}
+    if not says:
+        load_text(whole, given)
+        return
+    with pytest.raises(RunbookError) as caught:
+        load_text(whole, given)
+    said = [str(one) for one in caught.value.problems]
+    assert [one for one in said if says in one], said
+    assert "xx" not in str(caught.value)
+    assert "éé" not in str(caught.value)
+
+
+def test_all_secrets_of_a_command_are_counted_together(whole: str, load_text: Any) -> None:
+    names = [f"S{number}" for number in range(9)]
+    run = 'run = "pg_dump ' + " ".join(f"${{{one}}}" for one in names)
+    text = whole.replace('run = "pg_dump', run)
+    environ = {"RELEASE": "v1", "PORT": "1", "DB_PASSWORD": "correct-horse"}
+    load_text(text, environ | dict.fromkeys(names, "x" * 110_000))
+    with pytest.raises(RunbookError, match="its secrets have 1,080,0") as caught:
+        load_text(text, environ | dict.fromkeys(names, "x" * 120_000))
+    assert "phases[0].steps[0].run" in str(caught.value)
+
+
+def test_a_command_with_a_nul_is_refused_at_load(whole: str, load_text: Any) -> None:
+    text = whole.replace('run = "pg_dump', 'run = "\\u0000pg_dump')
+    with pytest.raises(RunbookError, match="NUL character, which no shell can read"):
+        load_text(text, {"RELEASE": "v1", "PORT": "1", "DB_PASSWORD": "correct-horse"})

@@ -92,7 +92,7 @@ def test_a_directory(tmp_path: Path) -> None:
 
 
 def test_a_device() -> None:
-    assert refused(Path("/dev/zero")) == "/dev/zero: is not a file"
+    assert refused(Path("/dev/zero")) == "/dev/zero: is a character device, not a file to read"
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +102,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def denied(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", denied)
+    monkeypatch.setattr("os.open", denied)
     assert refused(path) == f"{path}: can't be read: permission denied"
 
 
@@ -111,7 +111,7 @@ def test_ten_megabytes_are_refused_unread(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(10_000_000)
     started = time.perf_counter()
-    assert refused(path) == f"{path}: has 10000000 bytes; a runbook has at most {MAX_BYTES}"
+    assert refused(path) == f"{path}: has 10000000 bytes; at most {MAX_BYTES} are read"
     assert time.perf_counter() - started < 0.5
 
 

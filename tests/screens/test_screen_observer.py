@@ -88,6 +88,20 @@ def text_of(widget: Any) -> str:
     return "\n".join("".join(span.text for span in line.spans) for line in widget.lines)
 
 
+@pytest.mark.parametrize("size", [(160, 45), (80, 24)])
+async def test_an_observer_sees_the_head_of_the_journal(size: tuple[int, int]) -> None:
+    story = rec.good_day()
+    app, source = console(seen_from_afar(story))
+    async with app.run_test(size=size) as pilot:
+        await drawn(app, source, pilot)
+        for text in ("waiting for the all-clear", "and on"):
+            last = story.entries[-1]
+            assert f"{last.seq}:{last.hash[:16]}" in text_of(app.window.footer)
+            story.add(e.NoteWritten("window", text))
+            source.push(story.entries[-1])
+            await drawn(app, source, pilot)
+
+
 async def test_an_observer_has_no_action_keys_and_a_key_says_why_it_does_nothing() -> None:
     app, source = console(seen_from_afar(rec.good_day()))
     async with app.run_test(size=(200, 45)) as pilot:

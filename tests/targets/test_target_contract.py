@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import signal
 import subprocess
@@ -10,6 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from optibid_console.runbook.command_limits import (
+    MOST_COMMAND_BYTES,
+    MOST_ENVIRONMENT_BYTES,
+    MOST_VARIABLE_BYTES,
+)
 from optibid_console.targets.container import ContainerTarget
 from optibid_console.targets.shell_target import ShellTarget
 from optibid_console.targets.target import Ending, LaunchRefused, RunEnd, RunSpec
@@ -260,6 +266,33 @@ async def test_a_secret_reaches_the_command_and_no_argument_list(
     assert not [one for one in written if word in one.read_text()]
     gate.write_text("go\n")
     await output(target, spec.run_id)
+
+
+async def test_secrets_as_large_as_check_lets_pass_reach_a_command(
+    target: ShellTarget, run_of: RunOf
+) -> None:
+    env = {f"S{number}": "ü'" * 43_600 for number in range(6)}
+    env["LAST"] = "y" * (MOST_VARIABLE_BYTES - len("LAST="))
+    assert MOST_ENVIRONMENT_BYTES - 150_000 < sum(map(len_of, env.items())) < MOST_ENVIRONMENT_BYTES
+    command = 'printf %s "$LAST" | wc -c; printf %s "$S5" | sha256sum; env | wc -c; : '
+    command += "x" * (MOST_COMMAND_BYTES - len(command))
+    got, end = await through(target, run_of(command, env=env))
+    last, digest, whole = got.decode().splitlines()
+    assert int(last) == len(env["LAST"])
+    assert digest.split()[0] == hashlib.sha256(env["S5"].encode()).hexdigest()
+    assert int(whole) > sum(map(len_of, env.items()))
+    assert end == RunEnd(Ending.EXITED, 0, "", len(got))
+    done = await target.execute('printf %s "$LAST" | wc -c', timeout_s=20, env=env)
+    assert int(done.stdout) == len(env["LAST"])
+
+
+def len_of(variable: tuple[str, str]) -> int:
+    return len("=".join(variable).encode())
+
+
+async def test_one_byte_more_than_check_lets_pass_is_too_much(target: ShellTarget) -> None:
+    env = {"LAST": "y" * (MOST_VARIABLE_BYTES + 1 - len("LAST="))}
+    assert (await target.execute("true", timeout_s=20, env=env)).exit_status != 0
 
 
 async def test_run_directories_are_private(target: ShellTarget, run_of: RunOf, runs: Path) -> None:

@@ -173,7 +173,7 @@ def test_a_long_reason_is_cut_and_a_title_is_one_line(story: Story) -> None:
     story.add(e.WindowClosed("abandoned\nfor good", "x" * 5000))
     closed = told(story)[-1]
     assert closed.title.endswith("window closed, abandoned for good")
-    assert len(closed.body) < 700
+    assert len(closed.body) < 800
 
 
 def test_late_is_said_with_the_moment(story: Story) -> None:
@@ -216,3 +216,32 @@ def _unescaped(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _unescaped(one) for key, one in value.items()}
     return [_unescaped(one) for one in value]
+
+
+def test_the_head_of_the_journal_is_told_as_the_window_goes_from_phase_to_phase() -> None:
+    page = replace(CHAT, id="page", kind=ChannelKind.STATUS_PAGE)
+    own = Template(body="${journal.head} and no more")
+    story = Story(runbook(CHAT, page, replace(CHAT, id="own", templates={Event.PHASE_BEGUN: own})))
+    story.do("1.1")
+    story.do("2.1")
+    story.add(e.Held("a pause"))
+    story.add(e.WindowClosed("completed"))
+    heads = {one.seq: f"{one.seq}:{one.hash}" for one in story.entries}
+    for message in told(story):
+        head = heads[message.about]
+        if message.event is Event.HELD or message.channel == "page":
+            assert head not in message.body
+        elif message.channel == "own" and message.event is Event.PHASE_BEGUN:
+            assert message.body == f"{head} and no more"
+        else:
+            assert message.body.endswith(f"\nJournal head {head}")
+    assert [one.event.value for one in told(story) if one.channel == "chat"] == [
+        "window-opened", "phase-begun", "phase-begun", "held", "window-closed",
+    ]  # fmt: skip
+
+
+def test_no_head_is_told_while_a_spill_holds_it() -> None:
+    story = Story(runbook(CHAT))
+    story.add(e.SpillOpened("/a.spill", "rollback"))
+    story.add(e.WindowClosed("rolled back"))
+    assert "Journal head" not in told(story)[-1].body
