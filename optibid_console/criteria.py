@@ -6,13 +6,14 @@ never a pass, and neither is a condition that holds but not yet for long enough.
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from optibid_console.entries import Verdict
-from optibid_console.runbook.model import Criterion
+from optibid_console.runbook.model import Criterion, PanelSpec, ProbeSpec, Runbook
 from optibid_console.units import format_value
 from probes.probe import Status
 
@@ -37,6 +38,10 @@ class Clause:
     number: float = 0.0
     times_baseline: bool = False
 
+    @property
+    def key(self) -> Key:
+        return self.subject, self.id
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -59,8 +64,46 @@ class Judgement:
     """Since when the condition holds (epoch seconds); for the others, when it was judged."""
 
 
-History = Mapping[tuple[str, str], Sequence[Sample]]
-"""(`panel` or `probe`, its id) → its samples, oldest first."""
+Key = tuple[str, str]
+"""`panel` or `probe`, and its id."""
+History = Mapping[Key, Sequence[Sample]]
+"""Samples of each probe and panel, oldest first."""
+KEPT_SAMPLES = 1200
+"""The engine keeps the last samples of each probe and panel: 40 minutes at one in 2 s."""
+LONGEST_HOLD = KEPT_SAMPLES // 2
+"""The longest `for`, in periods: evidence of steps adds samples between the periodic ones."""
+_SLACK_S = 2.0
+"""How late a sample may be because the engine itself was busy."""
+_UNKNOWN_GAP_S = 30.0
+"""For a subject whose period isn't known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """Everything that a criterion is judged by."""
+
+    history: History
+    baseline: Mapping[str, float] = field(default_factory=dict)
+    """Panel id → its value before the deployment."""
+    gaps: Mapping[Key, float] = field(default_factory=dict)
+    """`sample_gaps`: how far two samples may be apart within one stretch."""
+
+
+def needed_gap_s(spec: ProbeSpec | PanelSpec) -> float:
+    """How old the newest sample can be while at most one reading was lost: two periods and the
+    time that a reading may take. A reading that outlasts its period takes up several."""
+    every_s, timeout_s = float(spec.every), float(spec.timeout)
+    period_s = every_s * max(1, math.ceil(timeout_s / every_s))
+    return 2 * period_s + timeout_s
+
+
+def sample_gaps(runbook: Runbook) -> dict[Key, float]:
+    """How far apart two samples of each probe and panel may be before data counts as missing."""
+    specs: list[tuple[str, ProbeSpec | PanelSpec]] = [
+        *(("probe", one) for one in runbook.probes.values()),
+        *(("panel", one) for one in runbook.panels.values()),
+    ]
+    return {(kind, one.id): needed_gap_s(one) + _SLACK_S for kind, one in specs}
 
 
 def parse(fail_when: str) -> tuple[Clause, ...]:
@@ -90,23 +133,17 @@ def parse(fail_when: str) -> tuple[Clause, ...]:
     return tuple(clauses)
 
 
-def judge(
-    criterion: Criterion, history: History, baseline: Mapping[str, float], now: float
-) -> Judgement:
+def judge(criterion: Criterion, seen: Observations, now: float) -> Judgement:
     """The criterion's verdict at `now` (epoch seconds).
 
     `fail`: a clause holds, without interruption, for at least `criterion.hold_for`.
-    `error`: the newest measurement broke. `inconclusive`: no data that is fresh, no
-    baseline, or a clause that holds but not yet for long enough.
+    `error`: two readings in a row broke, or one and nothing came after it.
+    `inconclusive`: no data that is fresh, no baseline, or a clause that holds but not yet for
+    long enough.
     """
     if not criterion.fail_when:
         return Judgement(Verdict.INCONCLUSIVE, "nobody has said so: a person asserts it", now)
-    judged = [
-        _judge_clause(
-            clause, criterion, history.get((clause.subject, clause.id), ()), baseline, now
-        )
-        for clause in parse(criterion.fail_when)
-    ]
+    judged = [_judge_clause(one, criterion, seen, now) for one in parse(criterion.fail_when)]
     order = (Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.PASS)
     worst = min(judged, key=lambda one: order.index(one.verdict))
     same = [one for one in judged if one.verdict is worst.verdict]
@@ -116,31 +153,43 @@ def judge(
 
 
 def _judge_clause(
-    clause: Clause,
-    criterion: Criterion,
-    samples: Sequence[Sample],
-    baseline: Mapping[str, float],
-    now: float,
+    clause: Clause, criterion: Criterion, seen: Observations, now: float
 ) -> Judgement:
+    samples, baseline = seen.history.get(clause.key, ()), seen.baseline
     if not samples:
         return Judgement(Verdict.INCONCLUSIVE, f"{clause.id}: no data yet", now)
+    gap_s = max(float(criterion.stale_after), seen.gaps.get(clause.key, _UNKNOWN_GAP_S))
     newest = samples[-1]
-    if now - newest.at > criterion.stale_after:
+    if now - newest.at > gap_s:
         why = f"{clause.id}: no data for {now - newest.at:.0f} s"
         return Judgement(Verdict.INCONCLUSIVE, why, now)
-    if newest.status is Status.ERROR and (clause.subject == "probe" or newest.value is None):
+    last = _last_with_data(clause, samples)
+    if last is None or now - last.at > gap_s:
         return Judgement(Verdict.ERROR, f"{clause.id}: {newest.summary or 'no data'}", newest.at)
     if clause.times_baseline and clause.id not in baseline:
         return Judgement(Verdict.INCONCLUSIVE, f"{clause.id}: no baseline was taken", now)
-    said = _in_words(clause, newest, baseline)
-    if not _holds(clause, newest, baseline):
-        return Judgement(Verdict.PASS, said, newest.at)
-    since = _holds_since(clause, samples, baseline, criterion.stale_after)
+    said = _in_words(clause, last, baseline)
+    if not _holds(clause, last, baseline):
+        return Judgement(Verdict.PASS, said, last.at)
+    since = _holds_since(clause, samples, baseline, gap_s)
     held_s = now - since
     if held_s < criterion.hold_for:
         why = f"{said} for {held_s:.0f} s of {criterion.hold_for:.0f} s"
         return Judgement(Verdict.INCONCLUSIVE, why, since)
     return Judgement(Verdict.FAIL, said, since)
+
+
+def _last_with_data(clause: Clause, samples: Sequence[Sample]) -> Sample | None:
+    """The sample to judge by; None after two broken readings: one may be lost."""
+    newest = (samples[-1], samples[-2]) if len(samples) > 1 else (samples[-1],)
+    return next((one for one in newest if _has_data(clause, one)), None)
+
+
+def _has_data(clause: Clause, sample: Sample) -> bool:
+    """Whether a sample says anything about the clause: a broken measurement doesn't."""
+    if clause.subject == "panel":
+        return sample.value is not None
+    return sample.status is not Status.ERROR
 
 
 def _holds(clause: Clause, sample: Sample, baseline: Mapping[str, float]) -> bool:
@@ -160,17 +209,14 @@ def _limit(clause: Clause, baseline: Mapping[str, float]) -> float:
 def _holds_since(
     clause: Clause, samples: Sequence[Sample], baseline: Mapping[str, float], gap_s: float
 ) -> float:
-    """The start of the unbroken stretch that ends with the newest sample.
+    """The start of the unbroken stretch that ends with the newest sample that has data.
 
     A sample without data neither proves nor breaks it; a gap longer than `gap_s` does.
     """
-    since = samples[-1].at
-    for sample in reversed(samples):
-        if since - sample.at > gap_s:
-            break
-        if clause.subject == "panel" and sample.value is None:
-            continue
-        if not _holds(clause, sample, baseline):
+    known = (one for one in reversed(samples) if _has_data(clause, one))
+    since = next(known).at
+    for sample in known:
+        if since - sample.at > gap_s or not _holds(clause, sample, baseline):
             break
         since = sample.at
     return since

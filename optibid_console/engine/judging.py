@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from optibid_console import entries as e
 from optibid_console.action_plan import facts_needed, not_recorded
-from optibid_console.criteria import Judgement, judge
+from optibid_console.criteria import Judgement, Observations, judge, sample_gaps
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.observing import Observers
 from optibid_console.escalation import newly_due, starting_reason
@@ -29,7 +29,11 @@ class Judge:
         self._runbook = runbook
         self._ledger = ledger
         self._observers = observers
+        self._gaps = sample_gaps(runbook)
         self._told_at: dict[str, float] = {}
+
+    def _observations(self) -> Observations:
+        return Observations(self._observers.history, self._ledger.state.baseline, self._gaps)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -73,7 +77,7 @@ class Judge:
             why = f"judged from phase {criterion.active_from} on"
             judged = Judgement(e.Verdict.INCONCLUSIVE, why, now)
         else:
-            judged = judge(criterion, self._observers.history, state.baseline, now)
+            judged = judge(criterion, self._observations(), now)
         if not self._worth_telling(criterion.id, before, judged, now):
             return
         since = judged.since

@@ -15,7 +15,7 @@ from typing import Any
 from optibid_console import entries as e
 from optibid_console.action_plan import missing_facts
 from optibid_console.codec import from_plain
-from optibid_console.criteria import Sample
+from optibid_console.criteria import KEPT_SAMPLES, Sample
 from optibid_console.engine.ledger import Ledger
 from optibid_console.rehearsing import unknown_facts
 from optibid_console.runbook.load import Loaded
@@ -29,9 +29,6 @@ from optibid_console.targets.target import Target
 from probes import registry
 from probes.probe import Probe, Reading, Status, take
 from probes.text import one_line
-
-_HISTORY = 1200
-"""Samples kept for each panel and probe: 40 minutes at one in 2 s."""
 
 
 @dataclass(slots=True)
@@ -154,7 +151,7 @@ class Observers:
 
     async def _tell(self, observed: Observed, reading: Reading) -> None:
         key = (observed.subject, observed.spec.id)
-        samples = self.history.setdefault(key, deque(maxlen=_HISTORY))
+        samples = self.history.setdefault(key, deque(maxlen=KEPT_SAMPLES))
         samples.append(
             Sample(reading.at, reading.status, reading.value, reading.unit, reading.summary)
         )
