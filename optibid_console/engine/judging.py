@@ -11,7 +11,7 @@ from optibid_console.action_plan import facts_needed, not_recorded
 from optibid_console.criteria import Judgement, Observations, judge, sample_gaps
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.observing import Observers
-from optibid_console.escalation import newly_due, starting_reason
+from optibid_console.escalation import ending_reason, newly_due, starting_reason
 from optibid_console.estimate import estimate_s
 from optibid_console.runbook.model import Action, Criterion, Runbook, StepKind
 from optibid_console.signals import Pulse
@@ -52,7 +52,9 @@ class Judge:
                 await self._ready(action, now)
 
     async def _escalate(self, now: float) -> None:
-        """Start the escalation clock, and say which of its rungs are due."""
+        """End the escalation or start it, and say which of its rungs are due."""
+        if reason := ending_reason(self._ledger.state, now):
+            await self._ledger.keep(e.EscalationEnded(reason))
         if reason := starting_reason(self._ledger.state):
             await self._ledger.keep(e.EscalationStarted(reason))
         for index in newly_due(self._ledger.state, now):

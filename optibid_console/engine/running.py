@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from optibid_console import entries as e
 from optibid_console.engine.driving import Driver
 from optibid_console.engine.evidence import Evidence, TakeNow
-from optibid_console.engine.ledger import CONSOLE, Ledger
+from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.live_run import LiveRun, judged
 from optibid_console.engine.operating import Operating
 from optibid_console.engine.operations.operation import Operation
@@ -264,6 +264,6 @@ class StepRunner:
         took_s = round(live.took_s(), 3)
         fact = e.StepFinished(live.step.id, live.run_id, outcome, reason, took_s)
         reach("before-outcome-recorded")
-        await self._ledger.keep(fact, CONSOLE)
+        await self._ledger.keep(fact, e.CONSOLE)
         reach("after-outcome-recorded")
         return outcome

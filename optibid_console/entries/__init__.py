@@ -26,6 +26,7 @@ from optibid_console.entries.databases import (
     SchemaRead,
 )
 from optibid_console.entries.entry import (
+    CONSOLE,
     FACTS,
     GENESIS,
     Entry,
@@ -109,6 +110,7 @@ from optibid_console.entries.window import (
 )
 
 __all__ = [
+    "CONSOLE",
     "FACTS",
     "GENESIS",
     "HANDED_OVER",

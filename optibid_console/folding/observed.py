@@ -27,7 +27,7 @@ def _(s: WindowState, entry: e.Entry, f: e.CriterionJudged) -> WindowState:
         return s  # judged a moment before a person said otherwise
     tripped = _tripped_seq(s, entry, f.criterion_id, f.verdict)
     judged = CriterionState(f.verdict, f.reason, f.since, tripped_seq=tripped)
-    return changed(s, criteria={**s.criteria, f.criterion_id: judged})
+    return _judged(s, f.criterion_id, judged)
 
 
 @on(e.CriterionAsserted)
@@ -38,7 +38,16 @@ def _(s: WindowState, entry: e.Entry, f: e.CriterionAsserted) -> WindowState:
     if f.verdict is e.Verdict.PASS and criterion is not None and criterion.fail_when:
         said = f"{entry.actor} takes the assertion back: {f.reason}"
         judged = CriterionState(e.Verdict.INCONCLUSIVE, said, entry.at, tripped_seq=tripped)
-    return changed(s, criteria={**s.criteria, f.criterion_id: judged})
+    return _judged(s, f.criterion_id, judged)
+
+
+def _judged(s: WindowState, criterion_id: str, judged: CriterionState) -> WindowState:
+    """Keep a judgement; a trigger that trips while an escalation runs belongs to it."""
+    escalation = s.escalation
+    if escalation is not None and judged.tripped_seq:
+        escalation = changed(escalation, triggers=escalation.triggers | {criterion_id})
+    criteria = {**s.criteria, criterion_id: judged}
+    return changed(s, criteria=criteria, escalation=escalation)
 
 
 def _tripped_seq(s: WindowState, entry: e.Entry, criterion_id: str, verdict: e.Verdict) -> int:

@@ -22,6 +22,18 @@ async def test_a_criterion_trips_after_it_held_and_starts_the_escalation_clock(b
     await bench.until(lambda state: state.criteria["load"].verdict is e.Verdict.ERROR)
 
 
+async def test_an_escalation_ends_when_its_trigger_clears_and_begins_anew(bench: Any) -> None:
+    (bench.room / "load").write_text("140\n")
+    await bench.until(lambda state: state.escalation is not None)
+    (bench.room / "load").write_text("10\n")
+    await bench.until(lambda state: state.escalation is None and state.escalation_ended_seq)
+    (ended,) = bench.heard.of(e.EscalationEnded)
+    assert ended.reason == "cleared: Load over 100: load 10, limit 100"
+    (bench.room / "load").write_text("150\n")
+    state = await bench.until(lambda state: state.escalation is not None)
+    assert state.escalation.reason == "Load over 100: load 150, limit 100"
+
+
 async def test_a_criterion_of_a_later_phase_is_inconclusive(bench: Any) -> None:
     state = await bench.until(lambda state: "flag" in state.criteria)
     assert state.criteria["flag"].verdict is e.Verdict.INCONCLUSIVE
