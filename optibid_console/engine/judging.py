@@ -14,8 +14,9 @@ from optibid_console.engine.observing import Observers
 from optibid_console.escalation import ending_reason, newly_due, starting_reason
 from optibid_console.estimate import estimate_s
 from optibid_console.runbook.model import Action, Criterion, Runbook, StepKind
+from optibid_console.scope import judged_from, phase_begun
 from optibid_console.signals import Pulse
-from optibid_console.state import CriterionState, StepStatus, WindowState
+from optibid_console.state import CriterionState
 from probes.probe import Status
 
 _RETELL_S = 10.0
@@ -75,8 +76,7 @@ class Judge:
         before = state.criteria.get(criterion.id)
         if before is not None and (before.by or not criterion.fail_when):
             return
-        if criterion.active_from and not phase_begun(self._runbook, state, criterion.active_from):
-            why = f"judged from phase {criterion.active_from} on"
+        if why := judged_from(self._runbook, state, criterion):
             judged = Judgement(e.Verdict.INCONCLUSIVE, why, now)
         else:
             judged = judge(criterion, self._observations(), now)
@@ -164,16 +164,3 @@ def restored(runbook: Runbook, action: Action) -> tuple[str, ...]:
     """The databases that an action would restore."""
     steps = runbook.action_steps(action)
     return tuple(dict.fromkeys(one.database for one in steps if one.kind is StepKind.RESTORE))
-
-
-def phase_begun(runbook: Runbook, state: WindowState, phase_id: str) -> bool:
-    """Whether a step of this phase or of a later one was begun."""
-    ids = [phase.id for phase in runbook.phases]
-    if phase_id not in ids:
-        return False
-    later = runbook.phases[ids.index(phase_id) :]
-    return any(
-        state.step(step.id).status not in (StepStatus.PENDING, StepStatus.SKIPPED)
-        for phase in later
-        for step in phase.steps
-    )

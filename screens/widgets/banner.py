@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from optibid_console.entries import Verdict
 from optibid_console.escalation import gone_s, in_words, next_rung, reach
+from optibid_console.failing_panels import failing_panels
 from optibid_console.gates import judge, title_of, waiting
 from optibid_console.launch_clock import format_span
 from optibid_console.permit import awaits_confirmation
@@ -49,7 +50,7 @@ def alerts(view: View, now: float) -> list[Alert]:
     return [
         *_lost(view), *_silent(view), *_unsettled(view), *_stopped(view), *_spill(view),
         *_delivered(view),
-        *_not_recording(view), *_tripped(view, now), *_unknown(view),
+        *_not_recording(view), *_tripped(view, now), *_panels(view), *_unknown(view),
         *_failed(view),
         *_by_hand(view, now), *_gates(view, now),
         *_rolled_back(view), *_poll(view), *_escalation(view, now), *_changed_config(view),
@@ -165,6 +166,15 @@ def _live(view: View, criterion: Criterion | None, reason: str) -> str:
         if value and value not in reason:
             said.append(value)
     return f", now {', '.join(said)}" if said else ""
+
+
+def _panels(view: View) -> list[Alert]:
+    """Panels beyond their limits that no tripped trigger speaks of, and from when on one would."""
+    failing = [one for one in failing_panels(view.state, view.panel_readings()) if not one.tripped]
+    by_judgement: dict[str, list[str]] = {}
+    for one in failing:
+        by_judgement.setdefault(one.judged, []).append(one.said)
+    return [Alert("failing", "; ".join(said), so, "") for so, said in by_judgement.items()]
 
 
 def _unknown(view: View) -> list[Alert]:
@@ -322,7 +332,9 @@ class Banner(Pane, can_focus=False):
     def redraw(self) -> None:
         """Also take as much height as it needs, and the colour of the worst alert."""
         verdicts = {one.verdict for one in self.view.state.criteria.values()}
-        urgent = bool(_stopped(self.view) or _unsettled(self.view) or _not_recording(self.view))
+        urgent = any(
+            bool(found(self.view)) for found in (_stopped, _unsettled, _not_recording, _panels)
+        )
         self.set_class(urgent or Verdict.FAIL in verdicts, "-bad")
         width = self.size.width or self.app.size.width
         height = len(banner_lines(self.view, width, self.view.now()))

@@ -37,7 +37,7 @@ async def test_an_escalation_ends_when_its_trigger_clears_and_begins_anew(bench:
 async def test_a_criterion_of_a_later_phase_is_inconclusive(bench: Any) -> None:
     state = await bench.until(lambda state: "flag" in state.criteria)
     assert state.criteria["flag"].verdict is e.Verdict.INCONCLUSIVE
-    assert state.criteria["flag"].reason == "judged from phase after on"
+    assert state.criteria["flag"].reason == "judged from phase 3 (After)"
 
 
 async def test_the_baseline_is_taken_when_the_deployment_begins(bench: Any) -> None:

@@ -13,13 +13,15 @@ from optibid_console.signals import Sampled
 from probes.probe import Reading, Status
 from screens.lines import Segment, fit_segments, spans
 from screens.modals.action import preview_lines
+from screens.view import Topic
 from screens.widgets.banner import MAX_ALERTS, banner_lines
 from screens.widgets.checklist import checklist_lines
-from screens.widgets.footer import footer_line
+from screens.widgets.footer import footer_line, pane_bar
 from screens.widgets.header import format_estimate, header_lines
 from screens.widgets.probes import probes_lines
 from screens.widgets.timeline import timeline_lines
 from tests.screens import recording as rec
+from tests.screens.small_runbook import small_runbook
 from tests.screens.viewed import seen
 
 
@@ -153,6 +155,27 @@ def test_the_banner_says_what_the_panel_says_now() -> None:
     now = Reading("errors", Status.FAILING, "", rec.NOW, 1.0, 0.149, "ratio")
     view.take(Sampled("panel", now))
     assert "(baseline 0.4 %), now 14.9 %, for 0:46 since" in text(banner_lines(view, 160, rec.NOW))
+
+
+def test_a_failing_panel_is_in_header_tab_and_banner_with_from_when_it_is_judged() -> None:
+    criteria = tuple(replace(one, active_from="backend") for one in small_runbook().criteria)
+    recorder = rec.good_day(small_runbook(criteria=criteria))
+    view = seen(recorder)
+    now = Reading("errors", Status.FAILING, "", rec.NOW, 1.0, 0.52, "ratio")
+    recorder.add(e.ProbeChanged(now, "panel"), actor="console")
+    topics = view.take(recorder.entries[-1])
+    view.take(Sampled("panel", now))
+    assert {Topic.HEADER, Topic.BANNER} <= topics  # the tabs are drawn with the header
+    assert "✗ 1 metric failing" in text(header_lines(view, 160, rec.NOW))
+    banner = text(banner_lines(view, 80, rec.NOW))
+    assert "✗ errors 52 %, limit 5 %  judged from phase 3 (Backend deployment)" in banner
+    bar, _ = pane_bar(view, "timeline", 80, rec.NOW)
+    assert "Metrics ✗1" in bar.text
+    why = preview(view.state, "rollback", rec.NOW, panels=view.panel_readings()).why_now
+    assert any(one.startswith("errors 52 %, limit 5 %: judged from phase 3") for one in why)
+    well = Reading("errors", Status.OK, "", rec.NOW, 1.0, 0.01, "ratio")
+    view.take(Sampled("panel", replace(well, at=rec.NOW + 1)))
+    assert "errors" not in text(banner_lines(view, 80, rec.NOW))
 
 
 def test_after_the_rollback_the_lamp_and_the_banner_offer_no_second_one() -> None:
