@@ -21,7 +21,7 @@ _PANEL = re.compile(
     r"panel\.(?P<id>[\w-]+)\s*(?P<op><=|>=|<|>)\s*(?P<number>\d+(?:\.\d+)?)"
     r"(?P<baseline>\s*\*\s*baseline)?$"
 )
-_PROBE = re.compile(r"probe\.(?P<id>[\w-]+)\s+is\s+(?P<state>failing|not ok)$")
+_PROBE = re.compile(r"probe\.(?P<id>[\w-]+)\s+is\s+(?P<state>failing|away|not passing|not ok)$")
 _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
@@ -52,6 +52,8 @@ class Sample:
     value: float | None = None
     unit: str = ""
     summary: str = ""
+    away: bool = False
+    """There was no answer at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ class Judgement:
     reason: str
     since: float
     """Since when the condition holds (epoch seconds); for the others, when it was judged."""
+    silent: bool = False
+    """An action of ours stops what is judged: nothing is said of it."""
 
 
 Key = tuple[str, str]
@@ -87,6 +91,10 @@ class Observations:
     """Panel id → its value before the deployment."""
     gaps: Mapping[Key, float] = field(default_factory=dict)
     """`sample_gaps`: how far two samples may be apart within one stretch."""
+    silent: Mapping[str, str] = field(default_factory=dict)
+    """Probe or panel id → why it isn't judged now (`scope.silences`)."""
+    counts_from: Mapping[str, float] = field(default_factory=dict)
+    """Probe or panel id → when its last silence ended: samples of before don't count."""
 
 
 def needed_gap_s(spec: ProbeSpec | PanelSpec) -> float:
@@ -128,7 +136,8 @@ def parse(fail_when: str) -> tuple[Clause, ...]:
         else:
             raise ValueError(
                 f"can't read {text!r}; write `panel.ID > NUMBER`, `panel.ID > NUMBER * baseline`, "
-                "`probe.ID is failing` or `probe.ID is not ok`, joined by ` or `"
+                "`probe.ID is failing` (a wrong answer), `is away` (no answer), `is not passing` "
+                "(either) or `is not ok` (a warning too), joined by ` or `"
             )
     return tuple(clauses)
 
@@ -147,15 +156,19 @@ def judge(criterion: Criterion, seen: Observations, now: float) -> Judgement:
     order = (Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.PASS)
     worst = min(judged, key=lambda one: order.index(one.verdict))
     same = [one for one in judged if one.verdict is worst.verdict]
+    reasons = dict.fromkeys(one.reason for one in same)
     return Judgement(
-        worst.verdict, "; ".join(one.reason for one in same), min(one.since for one in same)
-    )
+        worst.verdict, "; ".join(reasons), min(one.since for one in same),
+        any(one.silent for one in same),
+    )  # fmt: skip
 
 
 def _judge_clause(
     clause: Clause, criterion: Criterion, seen: Observations, now: float
 ) -> Judgement:
-    samples, baseline = seen.history.get(clause.key, ()), seen.baseline
+    if why := seen.silent.get(clause.id):
+        return Judgement(Verdict.INCONCLUSIVE, why, now, silent=True)
+    samples, baseline = _counted(clause, seen), seen.baseline
     if not samples:
         return Judgement(Verdict.INCONCLUSIVE, f"{clause.id}: no data yet", now)
     gap_s = max(float(criterion.stale_after), seen.gaps.get(clause.key, _UNKNOWN_GAP_S))
@@ -164,6 +177,9 @@ def _judge_clause(
         why = f"{clause.id}: no data for {now - newest.at:.0f} s"
         return Judgement(Verdict.INCONCLUSIVE, why, now)
     last = _last_with_data(clause, samples)
+    if (last is None or now - last.at > gap_s) and newest.away:
+        why = f"{clause.id} doesn't answer: {newest.summary}"
+        return Judgement(Verdict.INCONCLUSIVE, why, newest.at)
     if last is None or now - last.at > gap_s:
         return Judgement(Verdict.ERROR, f"{clause.id}: {newest.summary or 'no data'}", newest.at)
     if clause.times_baseline and clause.id not in baseline:
@@ -179,6 +195,14 @@ def _judge_clause(
     return Judgement(Verdict.FAIL, said, since)
 
 
+def _counted(clause: Clause, seen: Observations) -> Sequence[Sample]:
+    """The samples since the last silence."""
+    samples, since = seen.history.get(clause.key, ()), seen.counts_from.get(clause.id, 0.0)
+    if not samples or samples[0].at >= since:
+        return samples
+    return [one for one in samples if one.at >= since]
+
+
 def _last_with_data(clause: Clause, samples: Sequence[Sample]) -> Sample | None:
     """The sample to judge by; None after two broken readings: one may be lost."""
     newest = (samples[-1], samples[-2]) if len(samples) > 1 else (samples[-1],)
@@ -186,17 +210,18 @@ def _last_with_data(clause: Clause, samples: Sequence[Sample]) -> Sample | None:
 
 
 def _has_data(clause: Clause, sample: Sample) -> bool:
-    """Whether a sample says anything about the clause: a broken measurement doesn't."""
+    """Whether a sample says anything about the clause: a broken measurement doesn't, and without
+    an answer nobody knows whether it would have been wrong."""
     if clause.subject == "panel":
         return sample.value is not None
-    return sample.status is not Status.ERROR
+    return sample.status is not Status.ERROR and not (clause.op == "failing" and sample.away)
 
 
 def _holds(clause: Clause, sample: Sample, baseline: Mapping[str, float]) -> bool:
     if clause.subject == "probe":
-        return sample.status is Status.FAILING or (
-            clause.op == "not ok" and sample.status is not Status.OK
-        )
+        if clause.op == "not ok":
+            return sample.status is not Status.OK
+        return sample.status is Status.FAILING and (clause.op != "away" or sample.away)
     if sample.value is None:
         return False
     return _OPERATORS[clause.op](sample.value, _limit(clause, baseline))
@@ -224,7 +249,8 @@ def _holds_since(
 
 def _in_words(clause: Clause, newest: Sample, baseline: Mapping[str, float]) -> str:
     if clause.subject == "probe":
-        return f"{clause.id} {newest.status.value}: {newest.summary}"
+        word = "away" if newest.away else newest.status.value
+        return f"{clause.id} {word}: {newest.summary}"
     limit = format_value(_limit(clause, baseline), newest.unit)
     said = f"{clause.id} {format_value(newest.value, newest.unit)}, limit {limit}"
     if clause.times_baseline:

@@ -9,7 +9,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -22,6 +22,10 @@ from probes.text import one_line
 from probes.tls import Tls
 
 MAX_REDIRECTS = 5
+GATEWAY_ERRORS = (502, 504)
+"""A proxy says that the server behind it didn't answer (RFC 9110, 15.6.3 and 15.6.5)."""
+_NO_ANSWER = "Server disconnected without sending a response"
+"""httpcore's words: it has no exception of its own for it."""
 _CREDENTIALS = frozenset({"authorization", "cookie", "host", "proxy-authorization"})
 
 
@@ -99,11 +103,15 @@ class HttpProbe:
                 fault = reaching.silent(url.host, _port(url), progress.words())
             else:
                 fault = _fault(seen, url)
+            # a body that was cut short is a wrong answer
+            fault = replace(fault, away=fault.away and not progress.status)
         else:
             return self._judged(answer, at)
         took_ms = (time.monotonic() - started) * 1000
         detail = {"url": _without_credentials(url), "limit": f"{timeout_s():g} s"}
-        return Reading(self.name, fault.status, fault.summary, at, took_ms, None, "ms", detail)
+        return Reading(
+            self.name, fault.status, fault.summary, at, took_ms, None, "ms", detail, fault.away
+        )
 
     async def close(self) -> None:
         if self._client is not None:
@@ -122,8 +130,9 @@ class HttpProbe:
         detail = {"url": _without_credentials(httpx.URL(settings.url)), **summary.detail}
         if summary.status is not Status.OK:
             detail["body"] = one_line(answer.body[:2000], 300)
+        away = summary.status is Status.FAILING and answer.status in GATEWAY_ERRORS
         return Reading(
-            self.name, summary.status, text, at, answer.took_ms, answer.took_ms, "ms", detail
+            self.name, summary.status, text, at, answer.took_ms, answer.took_ms, "ms", detail, away
         )
 
     async def _follow(self, url: httpx.URL, progress: _Progress) -> Answer:
@@ -208,7 +217,8 @@ def _fault(error: BaseException, url: httpx.URL) -> reaching.Fault:
     ours = (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.ProxyError)
     if isinstance(error, httpx.TransportError) and not isinstance(error, ours):
         said = one_line(str(error)) or type(error).__name__
-        return reaching.Fault(Status.FAILING, f"not an HTTP answer: {said}")
+        away = said.startswith(_NO_ANSWER)
+        return reaching.Fault(Status.FAILING, f"not an HTTP answer: {said}", away)
     return reaching.Fault(Status.ERROR, f"{type(error).__name__}: {one_line(str(error))}")
 
 

@@ -27,6 +27,7 @@ from websockets.uri import WebSocketURI, parse_uri
 from probes import expectation, reaching
 from probes.deadline import time_left_s
 from probes.expectation import Finding
+from probes.http import GATEWAY_ERRORS
 from probes.probe import Host, Reading, Status
 from probes.text import one_line
 from probes.tls import Tls
@@ -102,15 +103,15 @@ class WebSocketProbe:
             seen = await reaching.seen_from(self._host, uri.host, uri.port, error)
             fault = _fault(seen, uri, progress)
             summary = expectation.Summary(fault.status, fault.summary, {})
-            value = None
+            value, away = None, fault.away
         else:
-            summary = expectation.summarise(findings, "connected")
+            summary, away = expectation.summarise(findings, "connected"), False
         text = summary.text
         if self._settings.tls.insecure:
             text += " (certificate not checked)"
         took_ms = (time.monotonic() - started) * 1000
         detail = {"url": f"{uri.host}:{uri.port}{uri.resource_name}", **summary.detail}
-        return Reading(self.name, summary.status, text, at, took_ms, value, "ms", detail)
+        return Reading(self.name, summary.status, text, at, took_ms, value, "ms", detail, away)
 
     async def close(self) -> None:
         """Nothing is kept open."""
@@ -205,18 +206,20 @@ def _fault(error: BaseException, uri: WebSocketURI, progress: _Progress) -> reac
     if isinstance(error, InvalidStatus):
         said = one_line(bytes(error.response.body or b""), 60)
         words = f"handshake refused: HTTP {error.response.status_code}"
-        return reaching.Fault(Status.FAILING, words + (f" {said}" if said else ""))
+        away = error.response.status_code in GATEWAY_ERRORS
+        return reaching.Fault(Status.FAILING, words + (f" {said}" if said else ""), away)
     if isinstance(error, ConnectionClosed):
-        return reaching.Fault(Status.FAILING, _closed(error))
+        away = error.rcvd is None and error.sent is None
+        return reaching.Fault(Status.FAILING, _closed(error), away)
     if isinstance(error, NegotiationError):
         return reaching.Fault(Status.FAILING, f"handshake: {one_line(str(error))}")
     fault = reaching.fault_of(error, uri.host, uri.port)
     if fault is not None:
         return fault
     said = one_line(str(error), 80)
-    return reaching.Fault(
-        Status.FAILING, f"{uri.host}:{uri.port} doesn't answer as a WebSocket does: {said}"
-    )
+    words = f"{uri.host}:{uri.port} doesn't answer as a WebSocket does: {said}"
+    left = any(isinstance(one, EOFError) for one in reaching.causes(error))
+    return reaching.Fault(Status.FAILING, words, away=left)
 
 
 def _closed(error: ConnectionClosed) -> str:

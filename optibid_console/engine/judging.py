@@ -14,7 +14,7 @@ from optibid_console.engine.observing import Observers
 from optibid_console.escalation import ending_reason, newly_due, starting_reason
 from optibid_console.estimate import estimate_s
 from optibid_console.runbook.model import Action, Criterion, Runbook, StepKind
-from optibid_console.scope import judged_from, phase_begun
+from optibid_console.scope import judged_from, phase_begun, silences
 from optibid_console.signals import Pulse
 from optibid_console.state import CriterionState
 from probes.probe import Status
@@ -33,8 +33,14 @@ class Judge:
         self._gaps = sample_gaps(runbook)
         self._told_at: dict[str, float] = {}
 
-    def _observations(self) -> Observations:
-        return Observations(self._observers.history, self._ledger.state.baseline, self._gaps)
+    def _observations(self, now: float) -> Observations:
+        state = self._ledger.state
+        quiet = silences(self._runbook, state, now)
+        return Observations(
+            self._observers.history, state.baseline, self._gaps,
+            {name: one.why for name, one in quiet.items() if not one.ended_at},
+            {name: one.ended_at for name, one in quiet.items() if one.ended_at},
+        )  # fmt: skip
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -45,8 +51,9 @@ class Judge:
     async def look(self, now: float) -> None:
         """Judge everything once."""
         await self._take_baseline()
+        seen = self._observations(now)
         for criterion in self._runbook.criteria:
-            await self._judge(criterion, now)
+            await self._judge(criterion, seen, now)
         await self._escalate(now)
         for action in self._runbook.actions:
             if action.ready_when or action.needs_facts or restored(self._runbook, action):
@@ -71,7 +78,7 @@ class Judge:
         if values:
             await self._ledger.keep(e.BaselineTaken(values))
 
-    async def _judge(self, criterion: Criterion, now: float) -> None:
+    async def _judge(self, criterion: Criterion, seen: Observations, now: float) -> None:
         state = self._ledger.state
         before = state.criteria.get(criterion.id)
         if before is not None and (before.by or not criterion.fail_when):
@@ -79,7 +86,9 @@ class Judge:
         if why := judged_from(self._runbook, state, criterion):
             judged = Judgement(e.Verdict.INCONCLUSIVE, why, now)
         else:
-            judged = judge(criterion, self._observations(), now)
+            judged = judge(criterion, seen, now)
+        if judged.silent and before is not None and before.tripped_seq:
+            return  # it had tripped before: what it said then stands until it is judged again
         if not self._worth_telling(criterion.id, before, judged, now):
             return
         since = judged.since

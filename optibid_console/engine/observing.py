@@ -42,7 +42,8 @@ class Observed:
     built_with: Mapping[str, str] = field(default_factory=dict)
     """The facts that it was built with."""
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
-    status: Status | None = None
+    said: tuple[Status, bool] | None = None
+    """The status of its last reading, and whether there was no answer."""
 
     @property
     def kind(self) -> str:
@@ -152,12 +153,14 @@ class Observers:
     async def _tell(self, observed: Observed, reading: Reading) -> None:
         key = (observed.subject, observed.spec.id)
         samples = self.history.setdefault(key, deque(maxlen=KEPT_SAMPLES))
+        summary, away = reading.summary, reading.away
         samples.append(
-            Sample(reading.at, reading.status, reading.value, reading.unit, reading.summary)
+            Sample(reading.at, reading.status, reading.value, reading.unit, summary, away)
         )
         self._ledger.signal(Sampled(observed.subject, reading))
-        if reading.status is not observed.status:
-            observed.status = reading.status
+        said = (reading.status, reading.away)
+        if said != observed.said:
+            observed.said = said
             await self._ledger.keep(e.ProbeChanged(reading, observed.subject))
 
 

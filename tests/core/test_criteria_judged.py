@@ -90,11 +90,39 @@ def test_against_a_baseline() -> None:
         (Status.OK, "failing", Verdict.PASS), (Status.WARN, "failing", Verdict.PASS),
         (Status.FAILING, "failing", Verdict.FAIL), (Status.ERROR, "failing", Verdict.ERROR),
         (Status.WARN, "not ok", Verdict.FAIL),
+        (Status.WARN, "not passing", Verdict.PASS), (Status.FAILING, "not passing", Verdict.FAIL),
+        (Status.FAILING, "away", Verdict.PASS), (Status.ERROR, "away", Verdict.ERROR),
     ],
 )  # fmt: skip
 def test_a_probe(status: Status, state: str, verdict: Verdict) -> None:
     history = {("probe", "db"): [Sample(NOW, status, summary="3 tables missing")]}
     assert judge(criterion(f"probe.db is {state}"), history, {}, NOW).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("state", "verdict", "said"),
+    [
+        ("failing", Verdict.INCONCLUSIVE, "db doesn't answer: refused"),
+        ("away", Verdict.FAIL, "db away: refused"),
+        ("not passing", Verdict.FAIL, "db away: refused"),
+        ("not ok", Verdict.FAIL, "db away: refused"),
+    ],
+)
+def test_no_answer_is_no_wrong_answer(state: str, verdict: Verdict, said: str) -> None:
+    refused = Sample(NOW, Status.FAILING, summary="refused", away=True)
+    history = {("probe", "db"): [replace(refused, at=NOW - 1), refused]}
+    judged = judge(criterion(f"probe.db is {state}"), history, {}, NOW)
+    assert (judged.verdict, judged.reason) == (verdict, said)
+
+
+def test_no_answer_neither_proves_nor_breaks_a_wrong_one() -> None:
+    wrong, away = Sample(NOW, Status.FAILING), Sample(NOW, Status.FAILING, away=True)
+    history = {("probe", "db"): [replace(one, at=NOW - ago) for one, ago in (
+        (wrong, 40), (away, 25), (wrong, 10), (wrong, 0))]}  # fmt: skip
+    judged = judge(criterion("probe.db is failing", 30), history, {}, NOW)
+    assert (judged.verdict, judged.since) == (Verdict.FAIL, NOW - 40)
+    judged = judge(criterion("probe.db is away", 0), history, {}, NOW)
+    assert judged.verdict is Verdict.PASS
 
 
 def test_a_broken_measurement_neither_proves_nor_breaks_what_holds() -> None:
@@ -185,6 +213,7 @@ def test_parse() -> None:
         Clause("panel", "errors", ">", 0.05),
         Clause("probe", "db", "failing"),
     )
+    assert parse("probe.db is not passing") == (Clause("probe", "db", "not passing"),)
     assert parse("panel.p95<=1.5 * baseline") == (Clause("panel", "p95", "<=", 1.5, True),)
 
 

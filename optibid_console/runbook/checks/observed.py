@@ -5,9 +5,11 @@ from __future__ import annotations
 from optibid_console.criteria import LONGEST_HOLD, Clause, needed_gap_s, parse
 from optibid_console.runbook.checks.checker import Checker
 from optibid_console.runbook.layout import Registry
-from optibid_console.runbook.model import Criterion, PanelSpec
+from optibid_console.runbook.model import Criterion, PanelSpec, ProbeSpec
 from optibid_console.runbook.positions import KeyPath
 
+_NEVER_AWAY = ("command", "prometheus")
+"""Kinds whose readings say only that something is wrong."""
 _UNITS = ("", "ms", "s", "ratio", "percent", "bytes", "count", "per_s")
 
 
@@ -73,6 +75,9 @@ def _can_hold(look: Checker, path: KeyPath, criterion: Criterion, clause: Clause
     spec = known.get(clause.id)
     if spec is None or spec.every <= 0 or spec.timeout <= 0:
         return
+    if clause.op == "away" and isinstance(spec, ProbeSpec) and spec.kind in _NEVER_AWAY:
+        message = f'a {spec.kind} can\'t tell no answer from a wrong one: write "is failing"'
+        look.problems.add((*path, "fail_when"), message, criterion.fail_when)
     name, needed_s = f"{clause.subject}.{clause.id}", needed_gap_s(spec)
     if criterion.stale_after and criterion.stale_after < needed_s:
         message = (

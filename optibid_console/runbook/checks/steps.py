@@ -74,6 +74,7 @@ def _step(look: Checker, path: KeyPath, step: Step) -> None:
     look.service((*path, "service"), step.service)
     for key in ("evidence", "wait_for"):
         look.names((*path, key), "probe", getattr(step, key), look.book.probes)
+    look.names((*path, "stops"), "probe or panel", step.stops, _observed(look))
     look.names((*path, "undoes"), "step", step.undoes, look.all_steps)
     if path[0] == "phases" and step.undoes:
         look.problems.add((*path, "undoes"), "only belongs to a step of an action")
@@ -94,6 +95,10 @@ def _step(look: Checker, path: KeyPath, step: Step) -> None:
     if step.record and not re.fullmatch(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)+", step.record):
         message = 'expected a dotted name such as "backup.path"'
         look.problems.add((*path, "record"), message, step.record)
+
+
+def _observed(look: Checker) -> tuple[str, ...]:
+    return (*look.book.probes, *look.book.panels)
 
 
 def _only_of_its_kind(look: Checker, path: KeyPath, step: Step) -> None:

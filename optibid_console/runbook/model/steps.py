@@ -61,6 +61,9 @@ class Step:
     artifact: Literal["", "files", "tag", "image", "revision", "directory"] = ""
     """What that last line names, as a part of the backup set: `files` is looked at and its
     checksum taken."""
+    stops: tuple[str, ...] = ()
+    """Probes and panels whose service this step stops: triggers are silent about them from its
+    start until the next wait of its phases or action is over."""
     undoes: tuple[str, ...] = ()
     """In an action: only done when one of these steps was begun in this window."""
     required: bool = True
