@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from optibid_console.as_before import WORDS, health_of
 from optibid_console.entries import Verdict
 from optibid_console.runbook.model import Criterion, PanelSpec, ProbeSpec, Runbook
 from optibid_console.units import format_value
@@ -91,6 +92,8 @@ class Observations:
     """Panel id → its value before the deployment."""
     gaps: Mapping[Key, float] = field(default_factory=dict)
     """`sample_gaps`: how far two samples may be apart within one stretch."""
+    before: Mapping[str, str] = field(default_factory=dict)
+    """Probe id → how it was before the deployment (`as_before.Health.word`)."""
     silent: Mapping[str, str] = field(default_factory=dict)
     """Probe or panel id → why it isn't judged now (`scope.silences`)."""
     counts_from: Mapping[str, float] = field(default_factory=dict)
@@ -153,7 +156,7 @@ def judge(criterion: Criterion, seen: Observations, now: float) -> Judgement:
     if not criterion.fail_when:
         return Judgement(Verdict.INCONCLUSIVE, "nobody has said so: a person asserts it", now)
     judged = [_judge_clause(one, criterion, seen, now) for one in parse(criterion.fail_when)]
-    order = (Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.PASS)
+    order = (Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.AS_BEFORE, Verdict.PASS)
     worst = min(judged, key=lambda one: order.index(one.verdict))
     same = [one for one in judged if one.verdict is worst.verdict]
     reasons = dict.fromkeys(one.reason for one in same)
@@ -187,7 +190,11 @@ def _judge_clause(
     said = _in_words(clause, last, baseline)
     if not _holds(clause, last, baseline):
         return Judgement(Verdict.PASS, said, last.at)
+    if criterion.as_before and _as_before(clause, last, seen.before):
+        return Judgement(Verdict.AS_BEFORE, said, last.at)
     since = _holds_since(clause, samples, baseline, gap_s)
+    if criterion.as_before and clause.subject == "probe":
+        since = _worse_since(clause, samples, seen.before, since)
     held_s = now - since
     if held_s < criterion.hold_for:
         why = f"{said} for {held_s:.0f} s of {criterion.hold_for:.0f} s"
@@ -225,6 +232,30 @@ def _holds(clause: Clause, sample: Sample, baseline: Mapping[str, float]) -> boo
     if sample.value is None:
         return False
     return _OPERATORS[clause.op](sample.value, _limit(clause, baseline))
+
+
+def _as_before(clause: Clause, sample: Sample, before: Mapping[str, str]) -> bool:
+    """Whether the sample, for which the clause holds, is no worse than before the deployment.
+
+    A clause about one way of failing asks for that very way: what gave no answer before may well
+    answer wrongly since the deployment.
+    """
+    known, health = WORDS.get(before.get(clause.id, "")), health_of(sample.status, sample.away)
+    if clause.subject != "probe" or known is None or health is None:
+        return False
+    return health is known if clause.op in ("failing", "away") else health <= known
+
+
+def _worse_since(
+    clause: Clause, samples: Sequence[Sample], before: Mapping[str, str], since: float
+) -> float:
+    """The start of the part of a stretch (from `since` on) that is worse than before."""
+    start = samples[-1].at
+    for sample in reversed(samples):
+        if sample.at < since or _as_before(clause, sample, before):
+            break
+        start = sample.at
+    return start
 
 
 def _limit(clause: Clause, baseline: Mapping[str, float]) -> float:

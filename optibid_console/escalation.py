@@ -62,7 +62,7 @@ def ending_reason(state: WindowState, now: float) -> str:
         criterion, judged = runbook.criterion(criterion_id), state.criteria.get(criterion_id)
         if criterion is None or judged is None:
             continue  # it isn't in the runbook any more
-        clear = judged.verdict is Verdict.PASS and not judged.tripped_seq
+        clear = judged.verdict in (Verdict.PASS, Verdict.AS_BEFORE) and not judged.tripped_seq
         if not clear or now - judged.since < criterion.hold_for:
             return ""
         cleared.append(f"{criterion.title}: {judged.reason}")

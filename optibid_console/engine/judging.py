@@ -37,7 +37,7 @@ class Judge:
         state = self._ledger.state
         quiet = silences(self._runbook, state, now)
         return Observations(
-            self._observers.history, state.baseline, self._gaps,
+            self._observers.history, state.baseline, self._gaps, state.before,
             {name: one.why for name, one in quiet.items() if not one.ended_at},
             {name: one.ended_at for name, one in quiet.items() if one.ended_at},
         )  # fmt: skip
@@ -72,11 +72,11 @@ class Judge:
     async def _take_baseline(self) -> None:
         state = self._ledger.state
         until = self._runbook.window.baseline_until
-        if not until or state.baseline or not phase_begun(self._runbook, state, until):
+        if not until or state.baseline_at or not phase_begun(self._runbook, state, until):
             return
-        values = self._observers.baseline()
-        if values:
-            await self._ledger.keep(e.BaselineTaken(values))
+        values, probes = self._observers.baseline(), self._observers.usual_health()
+        if values or probes:
+            await self._ledger.keep(e.BaselineTaken(values, probes))
 
     async def _judge(self, criterion: Criterion, seen: Observations, now: float) -> None:
         state = self._ledger.state

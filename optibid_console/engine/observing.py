@@ -14,6 +14,7 @@ from typing import Any
 
 from optibid_console import entries as e
 from optibid_console.action_plan import missing_facts
+from optibid_console.as_before import health_of, usual
 from optibid_console.codec import from_plain
 from optibid_console.criteria import KEPT_SAMPLES, Sample
 from optibid_console.engine.ledger import Ledger
@@ -87,6 +88,15 @@ class Observers:
             if subject == "panel" and known:
                 values[panel_id] = median(known)
         return values
+
+    def usual_health(self) -> dict[str, str]:
+        """Probe id → how it usually was until now."""
+        found = {}
+        for (subject, probe_id), samples in self.history.items():
+            health = usual(health_of(one.status, one.away) for one in samples)
+            if subject == "probe" and health is not None:
+                found[probe_id] = health.word
+        return found
 
     async def close(self) -> None:
         for observed in (*self._probes.values(), *self._panels.values()):

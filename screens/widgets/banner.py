@@ -231,8 +231,11 @@ def _rolled_back(view: View) -> list[Alert]:
     if rollback is None or last is None:
         return []
     took = format_span(last.finished_at - last.started_at)
-    text = f"by {last.by} in {took}. The window can be closed as rolled back"
-    return [Alert("done", f"{rollback.title}: done", text, _drives(view, "q  close"))]
+    so = f", {last.reason}" if last.reason else ""  # as before: no better than it was
+    text = f"by {last.by} in {took}{so}. The window can be closed as rolled back"
+    return [
+        Alert("warn" if so else "done", f"{rollback.title}: done", text, _drives(view, "q  close"))
+    ]
 
 
 def _poll(view: View) -> list[Alert]:

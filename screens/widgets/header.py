@@ -250,8 +250,8 @@ def _rollback(view: View) -> list[Segment]:
     return [Segment(tuple(spans(Span(one, "warn")) for one in wordings), 2)]
 
 
-_VERDICTS = ((Verdict.FAIL, "failed"), (Verdict.ERROR, "error"), (Verdict.PASS, "ok"),
-             (Verdict.INCONCLUSIVE, "unknown"))  # fmt: skip
+_VERDICTS = ((Verdict.FAIL, "failed"), (Verdict.ERROR, "error"), (Verdict.AS_BEFORE, "warn"),
+             (Verdict.PASS, "ok"), (Verdict.INCONCLUSIVE, "unknown"))  # fmt: skip
 
 
 _SAID = (Verdict.FAIL, Verdict.PASS)

@@ -19,6 +19,7 @@ from screens.widgets.checklist import checklist_lines
 from screens.widgets.footer import footer_line, pane_bar
 from screens.widgets.header import format_estimate, header_lines
 from screens.widgets.probes import probes_lines
+from screens.widgets.step_line import step_spans, why_lines
 from screens.widgets.timeline import timeline_lines
 from tests.screens import recording as rec
 from tests.screens.small_runbook import small_runbook
@@ -221,6 +222,31 @@ def test_a_tripped_criterion_is_above_the_probes() -> None:
 def test_a_failed_step_says_why_under_it() -> None:
     lines = timeline_lines(seen(rec.rolling_back(stopped=True)), 60, rec.NOW)
     assert lines[3].text == "     exit 1: could not connect to server"
+
+
+def test_as_before_is_said_and_never_green() -> None:
+    recorder = rec.good_day()
+    sick = ("backend-health failing: 500",)
+    run = recorder.step("3.2", 3, outcome=None)
+    reason = f"as before: {sick[0]}"
+    recorder.add(e.RunEnded(run, e.Outcome.SUCCEEDED, reason, duration_s=3.0), actor="console")
+    finished = e.StepFinished("3.2", run, e.Outcome.SUCCEEDED, reason, 3.0, sick)
+    recorder.add(finished, actor="console")
+    recorder.add(
+        e.CriterionJudged("health", e.Verdict.AS_BEFORE, "backend-health failing: 500", rec.NOW),
+        actor="console",
+    )
+    view = seen(recorder)
+    step, known = view.state.runbook.step("3.2"), view.state.step("3.2")
+    left, right = step_spans(step, known, rec.NOW, False)
+    assert "".join(one.text for one in left).strip() == "! 3.2 wait until healthy"
+    assert right[0].text.startswith("as before ")
+    (why,) = why_lines(view, known, 60)
+    assert why.text.strip() == "as before: backend-health failing: 500"
+    assert "ok" not in {span.tone for span in (*left, *right, *why.spans)}
+    assert "1 as before" in text(header_lines(view, 200, rec.NOW))
+    shown = text(probes_lines(view, 60, rec.NOW))
+    assert "! Health check failing" in shown
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,9 @@ def check_criteria(look: Checker) -> None:
         except ValueError as error:
             look.problems.add(where, str(error), criterion.fail_when)
             continue
+        if criterion.as_before and not any(one.subject == "probe" for one in clauses):
+            message = "is about probes; of a panel write `panel.ID > NUMBER * baseline`"
+            look.problems.add((*path, "as_before"), message, criterion.as_before)
         for clause in clauses:
             known = look.book.panels if clause.subject == "panel" else look.book.probes
             look.name(where, clause.subject, clause.id, known)

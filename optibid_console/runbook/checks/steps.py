@@ -118,6 +118,8 @@ def _only_of_its_kind(look: Checker, path: KeyPath, step: Step) -> None:
     elif step.artifact and not step.record:
         message = "needs record: the fact that its last line becomes"
         look.problems.add((*path, "artifact"), message, step.artifact)
+    if step.as_before and not (step.evidence or step.wait_for):
+        look.problems.add((*path, "as_before"), "needs evidence or wait_for that it is about")
     if step.read_only and step.kind.is_operation:
         message = f"a {step.kind.value} changes something: a rehearsal would launch it"
         look.problems.add((*path, "read_only"), message, step.read_only)

@@ -54,6 +54,9 @@ class Step:
     evidence: tuple[str, ...] = ()
     """Probes that must read ok after the command, within `evidence_timeout`."""
     evidence_timeout: Seconds = Seconds(15)
+    as_before: bool = False
+    """Its evidence, or what it waits for, need not be ok where it is no worse than before the
+    deployment."""
     wait_for: tuple[str, ...] = ()
     """`kind = "wait"`: probes that must all read ok before `timeout`."""
     record: str = ""
