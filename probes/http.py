@@ -19,13 +19,15 @@ from probes.deadline import time_left_s, timeout_s
 from probes.http_answer import Answer, HttpExpect, HttpWarn, judge_answer
 from probes.probe import Host, Reading, Status
 from probes.text import one_line
-from probes.tls import Tls
+from probes.tls import Tls, expires_at, judge_expiry
 
 MAX_REDIRECTS = 5
 GATEWAY_ERRORS = (502, 504)
 """A proxy says that the server behind it didn't answer (RFC 9110, 15.6.3 and 15.6.5)."""
 _NO_ANSWER = "Server disconnected without sending a response"
 """httpcore's words: it has no exception of its own for it."""
+USER_AGENT = "optibid-console"
+"""By which a log tells the console's own requests."""
 _CREDENTIALS = frozenset({"authorization", "cookie", "host", "proxy-authorization"})
 
 
@@ -121,6 +123,7 @@ class HttpProbe:
     def _judged(self, answer: Answer, at: float) -> Reading:
         settings = self._settings
         findings = judge_answer(answer, settings.expect, settings.warn, health=settings.health)
+        findings += judge_expiry(answer.expires_at, settings.tls, at)
         summary = expectation.summarise(
             findings, f"{answer.status}{' healthy' if settings.health else ''}"
         )
@@ -137,7 +140,7 @@ class HttpProbe:
 
     async def _follow(self, url: httpx.URL, progress: _Progress) -> Answer:
         settings = self._settings
-        headers = {"Accept-Encoding": "identity", **settings.headers}
+        headers = {"Accept-Encoding": "identity", "User-Agent": USER_AGENT, **settings.headers}
         for _ in range(MAX_REDIRECTS if settings.follow_redirects else 0):
             answer = await self._ask(url, headers, progress)
             if answer.status not in (301, 302, 303, 307, 308) or "location" not in answer.headers:
@@ -170,7 +173,7 @@ class HttpProbe:
         progress: _Progress,
     ) -> Answer:
         settings = self._settings
-        body = settings.body if isinstance(settings.body, str) else json.dumps(settings.body)
+        given = settings.body if isinstance(settings.body, str) else json.dumps(settings.body)
         kind = {} if isinstance(settings.body, str) else {"Content-Type": "application/json"}
         started = time.monotonic()
         # The address instead of the name: resolved by us, or reached through a host. The
@@ -179,7 +182,7 @@ class HttpProbe:
             settings.method,
             url.copy_with(host=address, port=port),
             headers={"Host": _netloc(url), **kind, **_titled(headers)},
-            content=body.encode() or None,
+            content=given.encode() or None,
             extensions={"sni_hostname": settings.tls.server_name or _name(url)},
         ) as response:
             progress.status = response.status_code
@@ -195,9 +198,10 @@ class HttpProbe:
             known = {
                 name.lower(): one_line(value, 2000) for name, value in response.headers.items()
             }
-            return Answer(
-                response.status_code, known, bytes(content[: settings.max_bytes]), cut, took_ms
-            )
+            stream = response.extensions.get("network_stream")
+            until = expires_at(stream.get_extra_info("ssl_object")) if stream else None
+            body = bytes(content[: settings.max_bytes])
+            return Answer(response.status_code, known, body, cut, took_ms, until)
 
     def _connected(self) -> httpx.AsyncClient:
         if self._client is None:
@@ -257,8 +261,9 @@ def _netloc(url: httpx.URL) -> str:
 
 
 def _titled(headers: Mapping[str, str]) -> dict[str, str]:
-    """`host` in whatever case as `Host`, so that it replaces the one that we'd send."""
-    return {("Host" if name.lower() == "host" else name): v for name, v in headers.items()}
+    """`host` and `user-agent` in whatever case as we send them, so that they replace ours."""
+    usual = {"host": "Host", "user-agent": "User-Agent"}
+    return {usual.get(name.lower(), name): value for name, value in headers.items()}
 
 
 def _without_credentials(url: httpx.URL) -> str:

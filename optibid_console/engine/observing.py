@@ -6,6 +6,7 @@ import asyncio
 import math
 import re
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -105,10 +106,11 @@ class Observers:
                 observed.probe = None
 
     async def _again_and_again(self, observed: Observed) -> None:
-        """At a fixed pace that doesn't drift; a beat that was missed isn't made up for."""
+        """At once, then at a fixed pace that doesn't drift, each at a moment of its own within its
+        period; a beat that was missed isn't made up for."""
         loop = asyncio.get_running_loop()
         every_s = float(observed.spec.every)
-        due = loop.time()
+        due = loop.time() - every_s + phase_s(observed.spec)
         while True:
             if not self._missing(observed):
                 await self._take(observed)
@@ -172,6 +174,16 @@ class Observers:
         if said != observed.said:
             observed.said = said
             await self._ledger.keep(e.ProbeChanged(reading, observed.subject))
+
+
+def phase_s(spec: ProbeSpec | PanelSpec) -> float:
+    """When within its period a probe or panel is read: always the same, and spread by its id.
+
+    Panels of one page share its moment, and so one scrape. Pure.
+    """
+    page = spec.settings.get("url") if isinstance(spec, PanelSpec) else None
+    share: float = zlib.crc32(str(page or spec.id).encode()) / 2**32
+    return float(spec.every) * share
 
 
 def build(

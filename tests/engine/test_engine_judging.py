@@ -3,12 +3,19 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 from optibid_console import commands as c
 from optibid_console import entries as e
-from optibid_console.signals import Pulse
+from optibid_console.engine.observing import phase_s
+from optibid_console.runbook.load import load
+from optibid_console.runbook.model import PanelSpec, ProbeSpec
+from optibid_console.signals import Pulse, Sampled
 from optibid_console.state import StepStatus
+from probes.probe import Seconds
+from tests.engine.bench import Bench, driven
+from tests.engine.conftest import CONFIG
 
 
 async def test_a_criterion_trips_after_it_held_and_starts_the_escalation_clock(bench: Any) -> None:
@@ -61,6 +68,36 @@ async def test_readiness_names_what_is_missing(bench: Any) -> None:
     await bench.step("2a")
     state = await bench.until(lambda state: state.readiness["rollback"].ready)
     assert state.readiness["rollback"].missing == ()
+
+
+def test_probes_are_spread_over_their_period_and_panels_of_a_page_share_a_scrape() -> None:
+    every = Seconds(10.0)
+    probes = [ProbeSpec(f"probe-{i}", "http", every=every) for i in range(40)]
+    moments = [phase_s(one) for one in probes]
+    assert moments == [phase_s(one) for one in probes]
+    assert all(0 <= one < every for one in moments)
+    assert {int(one) for one in moments} == set(range(10))  # each second of the period has one
+    page = {"url": "http://localhost:8000/metrics"}
+    panels = [PanelSpec(f"panel-{i}", "metrics", every=every, settings=page) for i in range(5)]
+    assert len({phase_s(one) for one in panels}) == 1
+
+
+async def test_a_probe_is_read_at_once_and_then_at_its_own_moment(
+    tmp_path: Path,
+) -> None:
+    """Its period is a minute, and its moment in the first half second of it."""
+    name = "spread-110"
+    probe = f'[probes.{name}]\nkind = "command"\non = "local"\nrun = "true"\nevery = "60s"\n\n'
+    config = tmp_path / "config.toml"
+    room = tmp_path / "room"
+    room.mkdir()
+    config.write_text(CONFIG.format(dir=room).replace("[panels.load]", f"{probe}[panels.load]"))
+    loaded = load(config, {"SECRET": "hunter2-hunter2"})
+    assert 0.2 < phase_s(loaded.runbook.probes[name]) < 0.5
+    async with driven(loaded, tmp_path / "window.journal", room, Bench) as bench:
+        await bench.until_signal(
+            lambda: sum(one.reading.probe == name for one in bench.heard.of(Sampled)) == 2
+        )
 
 
 async def test_the_pulse_goes_on_while_a_step_runs(bench: Any) -> None:
