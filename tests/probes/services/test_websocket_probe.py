@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -57,52 +56,32 @@ async def test_a_handshake_and_the_first_message_are_ok():
         )
 
 
-@asynccontextmanager
-async def busy_market(busy) -> AsyncIterator[int]:
-    """A market whose own loop, in a thread, is held up by `busy` once somebody is welcome."""
-    stop, port = asyncio.Event(), 0
-    ready = threading.Event()
-    loop = asyncio.new_event_loop()
+def held_up(times: int) -> type[ServerConnection]:
+    """A server's connection whose loop is held for a second when each of the first `times` frames
+    comes, as by a login's bcrypt."""
 
-    async def handler(connection: ServerConnection) -> None:
-        await connection.send(WELCOME)
-        held = asyncio.create_task(busy())
-        await connection.wait_closed()
-        held.cancel()
+    class Held(ServerConnection):
+        left = times
+        greeted = False
 
-    async def life() -> None:
-        nonlocal port
-        async with serve_websocket(handler, "127.0.0.1", 0) as server:
-            port = next(iter(server.sockets)).getsockname()[1]
-            ready.set()
-            await stop.wait()
+        def data_received(self, data: bytes) -> None:
+            if self.greeted and self.left:
+                self.left -= 1
+                time.sleep(1.0)
+            self.greeted = True
+            super().data_received(data)
 
-    thread = threading.Thread(target=lambda: loop.run_until_complete(life()))
-    thread.start()
-    await asyncio.to_thread(ready.wait)
-    try:
-        yield port
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        await asyncio.to_thread(thread.join)
-        loop.close()
+    return Held
 
 
 async def test_one_late_ping_is_the_moment_and_every_late_one_the_server():
-    async def logs_in() -> None:
-        time.sleep(0.3)
-
-    async def is_slow() -> None:
-        while True:
-            time.sleep(0.15)
-            await asyncio.sleep(0)
-
-    async with busy_market(logs_in) as port:
-        reading = await read(port, first={}, ping=True, max_ms=100)
+    wanted = {"first": {}, "ping": True, "max_ms": 500, "timeout_s": 20}
+    async with market(create_connection=held_up(1)) as port:
+        reading = await read(port, **wanted)
         assert reading.status is Status.OK, reading.summary
-        assert reading.took_ms > 300  # it met the login
-    async with busy_market(is_slow) as port:
-        reading = await read(port, first={}, ping=True, max_ms=100)
+        assert reading.took_ms > 1000  # it met the login
+    async with market(create_connection=held_up(3)) as port:
+        reading = await read(port, **wanted)
         assert reading.status is Status.FAILING
         assert "ping" in reading.summary
 
