@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from optibid_console.entries import Verdict
 from optibid_console.launch_clock import format_span
-from optibid_console.runbook.model import Contact, Rung
+from optibid_console.runbook.model import Contact, Rung, filled_in
 from optibid_console.state import WindowState
 
 
@@ -47,6 +47,28 @@ def starting_reason(state: WindowState) -> str:
     return f"{title}: {state.criteria[criterion_id].reason}"
 
 
+def ending_reason(state: WindowState, now: float) -> str:
+    """Why the escalation is over; empty while it isn't.
+
+    It ends when each trigger that belongs to it has passed for as long as it must hold to trip:
+    a value that swings around its limit doesn't start the clock again and again. A clock that
+    a person started is ended by a person.
+    """
+    runbook, escalation = state.runbook, state.escalation
+    if runbook is None or escalation is None or not escalation.by_trigger or state.closed:
+        return ""
+    cleared = []
+    for criterion_id in sorted(escalation.triggers):
+        criterion, judged = runbook.criterion(criterion_id), state.criteria.get(criterion_id)
+        if criterion is None or judged is None:
+            continue  # it isn't in the runbook any more
+        clear = judged.verdict in (Verdict.PASS, Verdict.AS_BEFORE) and not judged.tripped_seq
+        if not clear or now - judged.since < criterion.hold_for:
+            return ""
+        cleared.append(f"{criterion.title}: {judged.reason}")
+    return f"cleared: {'; '.join(cleared) or 'its triggers are gone from the runbook'}"
+
+
 def gone_s(state: WindowState, now: float) -> float:
     """Clock seconds since the escalation clock started; 0 while it doesn't run."""
     return (now - state.escalation.started_at) * state.speed if state.escalation else 0.0
@@ -80,11 +102,17 @@ def next_rung(state: WindowState, now: float) -> NextRung | None:
 
 
 def reach(contact: Contact | None) -> str:
-    """`Secondary On-Call Ada, +44 20 …, ada@…`; empty without a contact."""
+    """`Secondary On-Call Ada, +44 20 …, ada@…`, or `…, no number set`; empty without a contact."""
     if contact is None:
         return ""
-    who = f"{contact.role} {contact.name}".rstrip()
-    return ", ".join(part for part in (who, contact.phone, contact.email) if part)
+    who = f"{contact.role} {filled_in(contact.name)}".rstrip()
+    return ", ".join((who, *ways_to(contact)))
+
+
+def ways_to(contact: Contact) -> tuple[str, ...]:
+    """How a contact is reached: phone and email as far as they are filled in."""
+    known = tuple(one for one in (filled_in(contact.phone), filled_in(contact.email)) if one)
+    return known or ("no number set",)
 
 
 def in_words(due_in_s: float) -> str:

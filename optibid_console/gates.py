@@ -158,8 +158,12 @@ def findings(state: WindowState, runbook: Runbook, key: str, gate: Gate) -> Find
         judged = state.criteria.get(criterion_id, CriterionState())
         title = spec.title if spec else criterion_id
         said = f"“{title}” to pass (it is {judged.verdict.value}: {judged.reason})"
-        passes = judged.verdict is e.Verdict.PASS
-        (grounds if passes else missing).append(f"“{title}” passes" if passes else said)
+        if judged.verdict is e.Verdict.PASS:
+            grounds.append(f"“{title}” passes")
+        elif judged.verdict is e.Verdict.AS_BEFORE:
+            grounds.append(f"“{title}” is as before: {judged.reason}")
+        else:
+            missing.append(said)
     return Findings(tuple(grounds), tuple(missing), tuple(no_go))
 
 

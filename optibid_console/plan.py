@@ -17,6 +17,7 @@ from optibid_console.action_plan import (
 from optibid_console.database.measures import Cost
 from optibid_console.direction import Direction, direction, why_not_forward
 from optibid_console.estimate import estimate_s, known_by
+from optibid_console.failing_panels import failing_panels
 from optibid_console.launch_clock import current_phase, plan_end
 from optibid_console.pending import pending_lines, unread_words
 from optibid_console.permit import awaits_confirmation, permit, unsettled
@@ -24,6 +25,7 @@ from optibid_console.restore_cost import restore_costs
 from optibid_console.runbook.model import StepKind
 from optibid_console.state import ACTIVE, OVER, WindowState
 from optibid_console.unbacked import migrates_unbacked, no_way_back, unbacked_words
+from probes.probe import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +109,12 @@ def preview(
     action_id: str,
     now: float,
     measured: Mapping[str, Cost] | None = None,
+    panels: Mapping[str, Reading] | None = None,
 ) -> Preview:
     """What the action would do at `now` (epoch seconds). Raises `KeyError` for no such action.
 
-    `measured`: what a restore of each database would lose, where that is newer than the
-    journal's.
+    `measured`: what a restore of each database would lose, and `panels`: each panel's newest
+    reading, where those are newer than the journal's.
     """
     runbook = state.runbook
     action = runbook.action(action_id) if runbook else None
@@ -131,7 +134,7 @@ def preview(
     override = unbacked_words(action) if unbacked else ""
     start = c.StartAction(action_id, override or confirm, bool(override), "given next")
     return Preview(
-        action_id, action.title, _why_now(state), steps,
+        action_id, action.title, _why_now(state, panels), steps,
         (
             *restore_costs(state, steps, now, measured or {}),
             *(no_way_back(unbacked[0]) if unbacked else ()),
@@ -144,11 +147,13 @@ def preview(
     )  # fmt: skip
 
 
-def _why_now(state: WindowState) -> tuple[str, ...]:
+def _why_now(state: WindowState, panels: Mapping[str, Reading] | None = None) -> tuple[str, ...]:
+    """The triggers that tripped, and the failing panels that no tripped trigger is about."""
     runbook = state.runbook
     lines = []
     for criterion_id in state.failing_criteria():
         criterion = runbook.criterion(criterion_id) if runbook else None
         judged = state.criteria[criterion_id]
         lines.append(f"{criterion.title if criterion else criterion_id}: {judged.reason}")
+    lines += [one.words for one in failing_panels(state, panels) if not one.tripped]
     return tuple(lines)

@@ -10,6 +10,7 @@ from typing import Any
 from optibid_console.advice import Situation, advice
 from optibid_console.codec import to_plain
 from optibid_console.engine_record import EngineRecord
+from optibid_console.failing_panels import failing_panels
 from optibid_console.journal_head import head_text
 from optibid_console.journal_place import Place
 from optibid_console.launch_clock import format_offset, format_span, read_clock
@@ -38,6 +39,8 @@ class WindowStatus:
     running: tuple[str, ...]
     """The steps under way, with their state."""
     failing_probes: tuple[str, ...]
+    failing_panels: tuple[str, ...]
+    """Those beyond their limits, with what the triggers make of them."""
     criteria: dict[str, str]
     """Those that don't pass: id → `fail: the reason`."""
     rollback_ready: bool | None
@@ -90,6 +93,7 @@ def describe(
         failing_probes=tuple(
             f"{one.probe}: {one.summary}" for one in state.readings.values() if one.status in bad
         ),
+        failing_panels=tuple(one.words for one in failing_panels(state)),
         criteria={
             one: f"{judged.verdict.value}: {judged.reason}"
             for one, judged in state.criteria.items()
@@ -140,6 +144,8 @@ def lines(status: WindowStatus) -> Iterator[str]:
 def _health(status: WindowStatus) -> Iterator[str]:
     for probe in status.failing_probes:
         yield one_line(f"✗ probe {probe}")
+    for panel in status.failing_panels:
+        yield one_line(f"✗ metric {panel}")
     for criterion, judged in status.criteria.items():
         glyph = "✗" if judged.startswith("fail") else "?"
         yield one_line(f"{glyph} criterion {criterion}: {judged}")

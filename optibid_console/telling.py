@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from optibid_console import entries as e
+from optibid_console.escalation import reach
 from optibid_console.journal_head import head_text
 from optibid_console.launch_clock import format_span
 from optibid_console.runbook.channels import (
@@ -18,7 +19,7 @@ from optibid_console.runbook.channels import (
     Event,
     Template,
 )
-from optibid_console.runbook.model import ROLLBACK, Runbook
+from optibid_console.runbook.model import ROLLBACK, Runbook, filled_in
 from optibid_console.runbook.shell_text import REFERENCE
 from optibid_console.state import StepStatus, WindowState
 
@@ -84,6 +85,13 @@ def marked_late(message: Message, now: float, *, repeat: bool = False) -> Messag
     return replace(message, title=late, facts={**message.facts, "message.title": late})
 
 
+def outdated(message: Message, state: WindowState) -> str:
+    """Why a message that waits must not be told any more; empty: it is still true."""
+    if message.event is Event.ESCALATION_RUNG and state.escalation_ended_seq > message.about:
+        return "the escalation was ended before this was told"
+    return ""
+
+
 def rehearsal(channel: Channel, runbook: Runbook, now: float) -> Message:
     """A message that only says that telling works: of the channel's first event."""
     event = channel.on[0]
@@ -118,7 +126,7 @@ def _messages(
     only: Channel | None = None,
 ) -> Iterator[Message]:  # fmt: skip
     for channel in (only,) if only else runbook.tell.values():
-        if event not in channel.on:
+        if not only and not channel.hears(event):
             continue
         words = _words(runbook, channel, event)
         title = " ".join(filled(words.title, lambda name: facts.get(name, "")).split())
@@ -244,13 +252,25 @@ def _rung_due(
     rungs = runbook.escalation[fact.rung : fact.rung + 1]
     more = {
         "contact.role": contact.role if contact else "",
-        "contact.name": contact.name if contact else "",
-        "contact.phone": contact.phone if contact else "",
-        "contact.email": contact.email if contact else "",
+        "contact.name": filled_in(contact.name) if contact else "",
+        "contact.phone": filled_in(contact.phone) if contact else "",
+        "contact.email": filled_in(contact.email) if contact else "",
+        "contact.reach": reach(contact) or "the on-call engineer",
         "rung.after": format_span(rungs[0].after) if rungs else "",
     }
     reason = after.escalation.reason if after.escalation else ""
     return _Happened(Event.ESCALATION_RUNG, fact.action, reason, more)
+
+
+def _escalation_ended(
+    before: WindowState, entry: e.Entry, after: WindowState, runbook: Runbook
+) -> _Happened | None:
+    """The end of an escalation that people were told of."""
+    fact = entry.fact
+    assert isinstance(fact, e.EscalationEnded)
+    if before.escalation is None or not before.escalation.due:
+        return None
+    return _Happened(Event.ESCALATION_ENDED, "escalation ended", fact.reason)
 
 
 def _action_started(
@@ -307,6 +327,7 @@ _TELLS: Mapping[type[Any], _Tells] = {
     e.CriterionJudged: _judged,
     e.CriterionAsserted: _judged,
     e.RungDue: _rung_due,
+    e.EscalationEnded: _escalation_ended,
     e.ActionStarted: _action_started,
     e.ActionStopped: _action_stopped,
     e.ActionFinished: _action_finished,

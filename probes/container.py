@@ -181,7 +181,7 @@ class ContainerProbe:
         if seen is None:
             wanted = self._settings.container or self._settings.service
             words = f"no container {wanted}"
-            return Reading(self.name, Status.FAILING, words, at, _ms(started))
+            return Reading(self.name, Status.FAILING, words, at, _ms(started), away=True)
         status, summary = judge(seen, self._settings.expect, self._previous)
         self._previous = seen
         value = await self._measured(seen)
@@ -194,7 +194,8 @@ class ContainerProbe:
             "last health check": seen.last_check,
         }
         unit = UNITS.get(self._settings.value, "")
-        return Reading(self.name, status, summary, at, _ms(started), value, unit, detail)
+        away = status is Status.FAILING and seen.state != "running"
+        return Reading(self.name, status, summary, at, _ms(started), value, unit, detail, away)
 
     def _look(self, client: docker.APIClient) -> Seen | None:
         settings = self._settings

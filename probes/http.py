@@ -9,7 +9,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -20,9 +20,15 @@ from probes.deadline import time_left_s, timeout_s
 from probes.http_answer import HEADER_CHARACTERS, Answer, HttpExpect, HttpWarn, judge_answer
 from probes.probe import Host, Reading, Status
 from probes.text import one_line
-from probes.tls import Tls
+from probes.tls import Tls, expires_at, judge_expiry
 
 MAX_REDIRECTS = 5
+GATEWAY_ERRORS = (502, 504)
+"""A proxy says that the server behind it didn't answer (RFC 9110, 15.6.3 and 15.6.5)."""
+_NO_ANSWER = "Server disconnected without sending a response"
+"""httpcore's words: it has no exception of its own for it."""
+USER_AGENT = "optibid-console"
+"""By which a log tells the console's own requests."""
 _CREDENTIALS = frozenset({"authorization", "cookie", "host", "proxy-authorization"})
 
 
@@ -105,6 +111,8 @@ class HttpProbe:
                 fault = reaching.silent(url.host, _port(url), progress.words())
             else:
                 fault = _fault(seen, url)
+            # a body that was cut short is a wrong answer
+            fault = replace(fault, away=fault.away and not progress.status)
         else:
             # a header's bytes count as the body's: a pattern for each is cheap enough
             size = len(answer.body) + sum(map(len, answer.headers.values()))
@@ -113,7 +121,9 @@ class HttpProbe:
             return await judged(lambda: self._judged(answer, at), steps * size, what)
         took_ms = (time.monotonic() - started) * 1000
         detail = {"url": _without_credentials(url), "limit": f"{timeout_s():g} s"}
-        return Reading(self.name, fault.status, fault.summary, at, took_ms, None, "ms", detail)
+        return Reading(
+            self.name, fault.status, fault.summary, at, took_ms, None, "ms", detail, fault.away
+        )
 
     async def close(self) -> None:
         if self._client is not None:
@@ -123,6 +133,7 @@ class HttpProbe:
     def _judged(self, answer: Answer, at: float) -> Reading:
         settings = self._settings
         findings = judge_answer(answer, settings.expect, settings.warn, health=settings.health)
+        findings += judge_expiry(answer.expires_at, settings.tls, at)
         summary = expectation.summarise(
             findings, f"{answer.status}{' healthy' if settings.health else ''}"
         )
@@ -132,13 +143,14 @@ class HttpProbe:
         detail = {"url": _without_credentials(httpx.URL(settings.url)), **summary.detail}
         if summary.status is not Status.OK:
             detail["body"] = one_line(answer.body[:2000], 300)
+        away = summary.status is Status.FAILING and answer.status in GATEWAY_ERRORS
         return Reading(
-            self.name, summary.status, text, at, answer.took_ms, answer.took_ms, "ms", detail
+            self.name, summary.status, text, at, answer.took_ms, answer.took_ms, "ms", detail, away
         )
 
     async def _follow(self, url: httpx.URL, progress: _Progress) -> Answer:
         settings = self._settings
-        headers = {"Accept-Encoding": "identity", **settings.headers}
+        headers = {"Accept-Encoding": "identity", "User-Agent": USER_AGENT, **settings.headers}
         for _ in range(MAX_REDIRECTS if settings.follow_redirects else 0):
             answer = await self._ask(url, headers, progress)
             if answer.status not in (301, 302, 303, 307, 308) or "location" not in answer.headers:
@@ -171,7 +183,7 @@ class HttpProbe:
         progress: _Progress,
     ) -> Answer:
         settings = self._settings
-        body = settings.body if isinstance(settings.body, str) else json.dumps(settings.body)
+        given = settings.body if isinstance(settings.body, str) else json.dumps(settings.body)
         kind = {} if isinstance(settings.body, str) else {"Content-Type": "application/json"}
         started = time.monotonic()
         # The address instead of the name: resolved by us, or reached through a host. The
@@ -180,7 +192,7 @@ class HttpProbe:
             settings.method,
             url.copy_with(host=address, port=port),
             headers={"Host": _netloc(url), **kind, **_titled(headers)},
-            content=body.encode() or None,
+            content=given.encode() or None,
             extensions={"sni_hostname": settings.tls.server_name or _name(url)},
         ) as response:
             progress.status = response.status_code
@@ -197,9 +209,10 @@ class HttpProbe:
                 name.lower(): one_line(value, HEADER_CHARACTERS)
                 for name, value in response.headers.items()
             }
-            return Answer(
-                response.status_code, known, bytes(content[: settings.max_bytes]), cut, took_ms
-            )
+            stream = response.extensions.get("network_stream")
+            until = expires_at(stream.get_extra_info("ssl_object")) if stream else None
+            body = bytes(content[: settings.max_bytes])
+            return Answer(response.status_code, known, body, cut, took_ms, until)
 
     def _connected(self) -> httpx.AsyncClient:
         if self._client is None:
@@ -219,7 +232,8 @@ def _fault(error: BaseException, url: httpx.URL) -> reaching.Fault:
     ours = (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.ProxyError)
     if isinstance(error, httpx.TransportError) and not isinstance(error, ours):
         said = one_line(str(error)) or type(error).__name__
-        return reaching.Fault(Status.FAILING, f"not an HTTP answer: {said}")
+        away = said.startswith(_NO_ANSWER)
+        return reaching.Fault(Status.FAILING, f"not an HTTP answer: {said}", away)
     return reaching.Fault(Status.ERROR, f"{type(error).__name__}: {one_line(str(error))}")
 
 
@@ -258,8 +272,9 @@ def _netloc(url: httpx.URL) -> str:
 
 
 def _titled(headers: Mapping[str, str]) -> dict[str, str]:
-    """`host` in whatever case as `Host`, so that it replaces the one that we'd send."""
-    return {("Host" if name.lower() == "host" else name): v for name, v in headers.items()}
+    """`host` and `user-agent` in whatever case as we send them, so that they replace ours."""
+    usual = {"host": "Host", "user-agent": "User-Agent"}
+    return {usual.get(name.lower(), name): value for name, value in headers.items()}
 
 
 def _without_credentials(url: httpx.URL) -> str:

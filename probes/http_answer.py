@@ -94,6 +94,8 @@ class Answer:
     """The body was longer than `max_bytes` and reading stopped there."""
     took_ms: float
     """From connecting to the last byte."""
+    expires_at: float | None = None
+    """When the server's certificate expires (epoch seconds); None: no TLS, or it isn't checked."""
 
 
 def judge_answer(

@@ -128,7 +128,7 @@ class PostgresProbe:
             took_ms = (time.monotonic() - started) * 1000
             said = _redacted(link.password, fault.summary)
             detail = {"database": place.words}
-            return Reading(self.name, fault.status, said, at, took_ms, None, "", detail)
+            return Reading(self.name, fault.status, said, at, took_ms, None, "", detail, fault.away)
         summary = expectation.summarise(findings, _good(result, took_ms))
         value, unit = _value(result, took_ms, self._settings.unit)
         found = {key: _redacted(link.password, words) for key, words in summary.detail.items()}
@@ -243,6 +243,12 @@ _OURS = ("28", "42501", "42601", "25006", "0A")
 refuses, a missing right, a syntax error, a statement that would write."""
 
 
+_AWAY = ("08", "57P0", "53300")
+"""SQLSTATEs of a server that doesn't serve: the connection broke, it shuts down or starts up, it
+has no connection left."""
+_NOT_SERVING = ("starting up", "shutting down", "accepting connections", "too many clients",
+                "connection slots")  # fmt: skip
+"""The same of a connection that failed, which has no SQLSTATE."""
 _OURS_IN_WORDS = ("authentication failed", "no password supplied", "root certificate file")
 
 
@@ -259,19 +265,30 @@ def fault_of(error: BaseException, place: Where) -> reaching.Fault:
     said = _first_line(error)
     if isinstance(error, psycopg.errors.QueryCanceled):
         words = f"{place.words}: the statement took longer than {timeout_s():g} s"
-        return reaching.Fault(Status.FAILING, words)
+        return reaching.Fault(Status.FAILING, words, away=True)
     if isinstance(error, psycopg.errors.DatabaseError) and state:
         status = Status.ERROR if state.startswith(_OURS) else Status.FAILING
-        return reaching.Fault(status, f"{place.words}: {said}")
+        return reaching.Fault(status, f"{place.words}: {said}", state.startswith(_AWAY))
     found = reaching.fault_of(error, place.name, place.port)
     if found is not None:
         return found
     # What libpq says of a connection has no SQLSTATE and no exception of its own.
     if "Connection refused" in said:
-        return reaching.Fault(Status.FAILING, f"{place.name}:{place.port} refused the connection")
+        words = f"{place.name}:{place.port} refused the connection"
+        return reaching.Fault(Status.FAILING, words, away=True)
     ours = isinstance(error, psycopg.InterfaceError | psycopg.ProgrammingError | psycopg.DataError)
     ours = ours or any(words in said for words in _OURS_IN_WORDS)
-    return reaching.Fault(Status.ERROR if ours else Status.FAILING, f"{place.words}: {said}")
+    away = not ours and _no_answer(str(error))
+    status = Status.ERROR if ours else Status.FAILING
+    return reaching.Fault(status, f"{place.words}: {said}", away)
+
+
+def _no_answer(said: str) -> bool:
+    """Whether a connection that failed got no answer. A certificate that isn't accepted is one, and
+    so is what the server itself says (`FATAL:`), unless that is that it doesn't serve now."""
+    if any(words in said for words in _NOT_SERVING):
+        return True
+    return not any(words in said for words in ("FATAL:", "SSL", "certificate"))
 
 
 def _first_line(error: BaseException) -> str:

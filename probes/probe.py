@@ -43,6 +43,9 @@ class Reading:
     """`ms`, `s`, `ratio` (0 to 1), `percent`, `bytes`, `count`, `per_s` or empty."""
     detail: Mapping[str, str] = field(default_factory=dict)
     """What was expected and found, for the opened probe."""
+    away: bool = False
+    """With `failing`: there was no answer at all (refused, silent, unreachable). Without it, what
+    answered said something wrong."""
 
 
 class Probe(Protocol):

@@ -41,8 +41,8 @@ class PrometheusSettings:
 
     url: str
     """Of the server, with its path prefix if it has one: `http://localhost:9090`."""
-    query: str
-    """PromQL that gives one number."""
+    query: str = ""
+    """PromQL that gives one number; empty with `rules`: how many alert rules are loaded."""
     headers: Mapping[str, str] = field(default_factory=dict)
     tls: Tls = _SYSTEM_TLS
     pick: Pick = ""
@@ -51,11 +51,13 @@ class PrometheusSettings:
     """The value is multiplied by it: 1000 makes ms of s."""
     unit: str = ""
     expect: Bounds = _ANYWHERE
+    rules: bool = False
+    """It counts what alert rules say: where none is loaded it is no verdict."""
 
     def problems(self) -> Iterator[tuple[str, str]]:
         yield from url_problems(self.url)
-        if not self.query.strip():
-            yield "query", "is empty"
+        if not self.query.strip() and not self.rules:
+            yield "query", "is empty: give a query, or rules = true"
         if self.tls.server_name:
             yield "tls.server_name", "not used here: the name is the address's own"
         yield from self.tls.problems()
@@ -150,6 +152,8 @@ class PrometheusProbe:
         self._host = host
         self._client: PrometheusConnect | None = None
         self._client_url = ""
+        self._session: requests.Session | None = None
+        self._headers: dict[str, str] = {}
 
     async def read(self) -> Reading:
         started, at = time.monotonic(), time.time()
@@ -165,7 +169,8 @@ class PrometheusProbe:
             words = f"{self._settings.url} answers, but it is not Prometheus's API"
             raise ProbeError(words) from error
         took_ms = (time.monotonic() - started) * 1000
-        unit, detail = self._settings.unit, {"query": self._settings.query}
+        query = self._settings.query or "alert rules that are loaded"
+        unit, detail = self._settings.unit, {"query": query}
         if number is None:
             return Reading(self.name, Status.ERROR, "no data", at, took_ms, None, unit, detail)
         value = number * self._settings.scale
@@ -191,8 +196,29 @@ class PrometheusProbe:
                 client.close()
             client = self._client = self._connect(url)
             self._client_url = url
-        result = client.custom_query(self._settings.query, timeout=within_s)
+        deadline = time.monotonic() + within_s
+        if self._settings.rules:
+            count = self._count_rules(url, within_s)
+            if not self._settings.query:
+                return float(count)
+        result = client.custom_query(
+            self._settings.query, timeout=max(deadline - time.monotonic(), 0.01)
+        )
         return number_in(result, self._settings.pick)
+
+    def _count_rules(self, url: str, within_s: float) -> int:
+        """How many alert rules the server has loaded. Raises `ProbeError` for none."""
+        assert self._session is not None
+        answer = self._session.get(
+            f"{url}/api/v1/rules", params={"type": "alert"}, headers=self._headers, timeout=within_s
+        )
+        if answer.status_code != 200:
+            raise ProbeError(f"{self._settings.url} answers {answer.status_code} for its rules")
+        groups = answer.json()["data"]["groups"]
+        count = sum(len(one["rules"]) for one in groups)
+        if not count:
+            raise ProbeError("no alert rule is loaded: nothing could fire")
+        return count
 
     def _connect(self, url: str) -> PrometheusConnect:
         settings = self._settings
@@ -209,6 +235,7 @@ class PrometheusProbe:
         if settings.tls.cert:
             key = settings.tls.key
             session.cert = (settings.tls.cert, key) if key else settings.tls.cert
+        self._session, self._headers = session, headers
         client = PrometheusConnect(url, headers, retry=Retry(total=0), session=session)
         server_name = parts.hostname if through_forward and parts.scheme == "https" else ""
         session.mount(url, _Adapter(server_name or ""))

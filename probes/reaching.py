@@ -31,6 +31,8 @@ class Fault:
 
     status: Status
     summary: str
+    away: bool = False
+    """The service didn't answer: what it would have said isn't known."""
 
 
 _lookups: dict[tuple[str, int], Future[tuple[str, ...]]] = {}
@@ -138,9 +140,10 @@ def fault_of(error: BaseException, name: str, port: int) -> Fault | None:
         if isinstance(one, ssl.SSLError):
             return Fault(Status.FAILING, f"TLS with {name}:{port} failed: {_ssl_reason(one)}")
         if isinstance(one, ConnectionRefusedError):
-            return Fault(Status.FAILING, f"{name}:{port} refused the connection")
+            return Fault(Status.FAILING, f"{name}:{port} refused the connection", away=True)
         if isinstance(one, ConnectionResetError | BrokenPipeError):
-            return Fault(Status.FAILING, f"{name}:{port} closed the connection without an answer")
+            words = f"{name}:{port} closed the connection without an answer"
+            return Fault(Status.FAILING, words, away=True)
         if isinstance(one, TimeoutError) and one.errno is None:
             return silent(name, port)
         if isinstance(one, OSError) and one.errno is not None:
@@ -151,7 +154,7 @@ def fault_of(error: BaseException, name: str, port: int) -> Fault | None:
 def silent(name: str, port: int, stage: str = "") -> Fault:
     """Nobody answered in time; `stage` says how far it got."""
     words = f"no answer from {name}:{port} within {timeout_s():g} s"
-    return Fault(Status.FAILING, f"{words}: {stage}" if stage else words)
+    return Fault(Status.FAILING, f"{words}: {stage}" if stage else words, away=True)
 
 
 _OURS = {
@@ -166,15 +169,15 @@ def _os_fault(error: OSError, name: str, port: int) -> Fault:
     if error.errno in _OURS:
         return Fault(Status.ERROR, f"can't connect to {name}:{port} from here: {said}")
     if error.errno == errno.EHOSTUNREACH:
-        return Fault(Status.FAILING, f"{name}:{port} is unreachable: {said}")
+        return Fault(Status.FAILING, f"{name}:{port} is unreachable: {said}", away=True)
     if error.errno == errno.ETIMEDOUT:
         return silent(name, port)
-    return Fault(Status.FAILING, f"connection to {name}:{port} failed: {said}")
+    return Fault(Status.FAILING, f"connection to {name}:{port} failed: {said}", away=True)
 
 
 def _unresolved(error: socket.gaierror, name: str) -> Fault:
     if error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)):
-        return Fault(Status.FAILING, f"no such host name: {name}")
+        return Fault(Status.FAILING, f"no such host name: {name}", away=True)
     return Fault(Status.ERROR, f"can't look up {name}: {one_line(error.strerror or str(error))}")
 
 

@@ -60,7 +60,7 @@ _TOPICS: dict[type[Any], frozenset[Topic]] = {
     e.FactRecorded: frozenset({Topic.HEADER}),
     e.ItemMarked: frozenset({Topic.CHECKLIST}),
     e.NoteWritten: frozenset({Topic.TIMELINE, Topic.CHECKLIST, Topic.PROBES, Topic.BANNER}),
-    e.ProbeChanged: frozenset({Topic.HEADER, Topic.PROBES, Topic.CHECKLIST}),
+    e.ProbeChanged: frozenset({Topic.HEADER, Topic.PROBES, Topic.CHECKLIST, Topic.BANNER}),
     e.BaselineTaken: frozenset({Topic.METRICS}),
     **dict.fromkeys(
         (e.CriterionJudged, e.CriterionAsserted),
@@ -256,6 +256,18 @@ class View:
         if live is None or kept is None:
             return live or kept
         return live if live.at >= kept.at else kept
+
+    def panel_readings(self) -> dict[str, Reading]:
+        """The newest reading of each panel; one that went stale since says nothing of now."""
+        now, specs = self.now(), self.state.runbook.panels if self.state.runbook else {}
+        newest = dict(self.state.panels)
+        for name, live in self.panels.items():
+            if name in newest and newest[name].at > live.at:
+                continue
+            newest[name] = live
+            if name in specs and now - live.at > max(3 * specs[name].every, 10.0):
+                del newest[name]
+        return newest
 
     def health(self, probe_id: str, now: float) -> str:
         """How a probe looks now: its status, `stale` when old, `unknown` when never read."""

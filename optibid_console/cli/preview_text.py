@@ -19,7 +19,7 @@ def preview_text(shown: Preview) -> Iterator[str]:
     if shown.rehearsal:
         yield "REHEARSAL: only what is marked read-only is done, all else is walked"
     if included:
-        yield from _part("Why now", shown.why_now, "no criterion has tripped")
+        yield from _part("Why now", shown.why_now, "no trigger has tripped, no panel fails")
         yield from ("", "What will happen")
         for number, step in enumerate(included, 1):
             yield from _step(number, step)

@@ -210,6 +210,12 @@ class ActionRunner:
     async def _finish(self, action_run: str, outcome: e.Outcome, reason: str) -> None:
         under_way = self._ledger.state.actions[action_run]
         took_s = round(now().since(under_way.began), 3)
+        if outcome is e.Outcome.SUCCEEDED and not reason:
+            state = self._ledger.state
+            sick = [
+                one for name in under_way.steps for one in state.step(name, action_run).as_before
+            ]
+            reason = f"as before: {'; '.join(dict.fromkeys(sick))}" if sick else ""
         await self._ledger.keep(e.ActionFinished(action_run, outcome, reason, took_s))
 
     async def _preempt(self, by: str) -> None:

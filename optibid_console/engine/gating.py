@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from optibid_console import entries as e
-from optibid_console.engine.ledger import CONSOLE, Ledger
+from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.observing import Observers
 from optibid_console.gates import gate_of, hold_reason, judge, newly_due
 from optibid_console.journal.journal import JournalError, JournalSilent
@@ -52,7 +52,7 @@ class Gatekeeper:
                     raise
                 except JournalError:
                     return  # whoever is asked meanwhile must not wait for it
-                await self.hold_after(fact, CONSOLE)
+                await self.hold_after(fact, e.CONSOLE)
 
     async def ask(self, key: str, by: str) -> None:
         """Ask a gate from now on, with no vote and no confirmation. Raises `JournalError`."""

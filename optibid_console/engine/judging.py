@@ -8,14 +8,15 @@ from datetime import UTC, datetime
 
 from optibid_console import entries as e
 from optibid_console.action_plan import facts_needed, not_recorded
-from optibid_console.criteria import Judgement, judge
+from optibid_console.criteria import Judgement, Observations, judge, sample_gaps
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.observing import Observers
-from optibid_console.escalation import newly_due, starting_reason
+from optibid_console.escalation import ending_reason, newly_due, starting_reason
 from optibid_console.estimate import estimate_s
 from optibid_console.runbook.model import Action, Criterion, Runbook, StepKind
+from optibid_console.scope import judged_from, phase_begun, silences
 from optibid_console.signals import Pulse
-from optibid_console.state import CriterionState, StepStatus, WindowState
+from optibid_console.state import CriterionState
 from probes.probe import Status
 
 _RETELL_S = 10.0
@@ -29,7 +30,17 @@ class Judge:
         self._runbook = runbook
         self._ledger = ledger
         self._observers = observers
+        self._gaps = sample_gaps(runbook)
         self._told_at: dict[str, float] = {}
+
+    def _observations(self, now: float) -> Observations:
+        state = self._ledger.state
+        quiet = silences(self._runbook, state, now)
+        return Observations(
+            self._observers.history, state.baseline, self._gaps, state.before,
+            {name: one.why for name, one in quiet.items() if not one.ended_at},
+            {name: one.ended_at for name, one in quiet.items() if one.ended_at},
+        )  # fmt: skip
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -40,15 +51,18 @@ class Judge:
     async def look(self, now: float) -> None:
         """Judge everything once."""
         await self._take_baseline()
+        seen = self._observations(now)
         for criterion in self._runbook.criteria:
-            await self._judge(criterion, now)
+            await self._judge(criterion, seen, now)
         await self._escalate(now)
         for action in self._runbook.actions:
             if action.ready_when or action.needs_facts or restored(self._runbook, action):
                 await self._ready(action, now)
 
     async def _escalate(self, now: float) -> None:
-        """Start the escalation clock, and say which of its rungs are due."""
+        """End the escalation or start it, and say which of its rungs are due."""
+        if reason := ending_reason(self._ledger.state, now):
+            await self._ledger.keep(e.EscalationEnded(reason))
         if reason := starting_reason(self._ledger.state):
             await self._ledger.keep(e.EscalationStarted(reason))
         for index in newly_due(self._ledger.state, now):
@@ -58,22 +72,23 @@ class Judge:
     async def _take_baseline(self) -> None:
         state = self._ledger.state
         until = self._runbook.window.baseline_until
-        if not until or state.baseline or not phase_begun(self._runbook, state, until):
+        if not until or state.baseline_at or not phase_begun(self._runbook, state, until):
             return
-        values = self._observers.baseline()
-        if values:
-            await self._ledger.keep(e.BaselineTaken(values))
+        values, probes = self._observers.baseline(), self._observers.usual_health()
+        if values or probes:
+            await self._ledger.keep(e.BaselineTaken(values, probes))
 
-    async def _judge(self, criterion: Criterion, now: float) -> None:
+    async def _judge(self, criterion: Criterion, seen: Observations, now: float) -> None:
         state = self._ledger.state
         before = state.criteria.get(criterion.id)
         if before is not None and (before.by or not criterion.fail_when):
             return
-        if criterion.active_from and not phase_begun(self._runbook, state, criterion.active_from):
-            why = f"judged from phase {criterion.active_from} on"
+        if why := judged_from(self._runbook, state, criterion):
             judged = Judgement(e.Verdict.INCONCLUSIVE, why, now)
         else:
-            judged = judge(criterion, self._observers.history, state.baseline, now)
+            judged = judge(criterion, seen, now)
+        if judged.silent and before is not None and before.tripped_seq:
+            return  # it had tripped before: what it said then stands until it is judged again
         if not self._worth_telling(criterion.id, before, judged, now):
             return
         since = judged.since
@@ -158,16 +173,3 @@ def restored(runbook: Runbook, action: Action) -> tuple[str, ...]:
     """The databases that an action would restore."""
     steps = runbook.action_steps(action)
     return tuple(dict.fromkeys(one.database for one in steps if one.kind is StepKind.RESTORE))
-
-
-def phase_begun(runbook: Runbook, state: WindowState, phase_id: str) -> bool:
-    """Whether a step of this phase or of a later one was begun."""
-    ids = [phase.id for phase in runbook.phases]
-    if phase_id not in ids:
-        return False
-    later = runbook.phases[ids.index(phase_id) :]
-    return any(
-        state.step(step.id).status not in (StepStatus.PENDING, StepStatus.SKIPPED)
-        for phase in later
-        for step in phase.steps
-    )

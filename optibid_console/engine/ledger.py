@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from optibid_console.codec import from_plain, to_plain
-from optibid_console.entries import Entry, Fact, NoteWritten, RunbookAccepted, WindowOpened
+from optibid_console.entries import CONSOLE, Entry, Fact, NoteWritten, RunbookAccepted, WindowOpened
 from optibid_console.journal.chain import Verified
 from optibid_console.journal.journal import JournalError, JournalSilent
 from optibid_console.journal.lease import Deposed
@@ -23,8 +23,6 @@ from optibid_console.state import WindowState
 
 T = TypeVar("T")
 
-CONSOLE = "console"
-"""The actor of what nobody asked for."""
 AGAIN_S = 1.0
 """How soon what must be recorded is tried again, in seconds."""
 _SOON_S = 1.0

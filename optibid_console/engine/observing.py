@@ -6,6 +6,7 @@ import asyncio
 import math
 import re
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,8 +15,9 @@ from typing import Any
 
 from optibid_console import entries as e
 from optibid_console.action_plan import missing_facts
+from optibid_console.as_before import health_of, usual
 from optibid_console.codec import from_plain
-from optibid_console.criteria import Sample
+from optibid_console.criteria import KEPT_SAMPLES, Sample
 from optibid_console.engine.ledger import Ledger
 from optibid_console.rehearsing import unknown_facts
 from optibid_console.runbook.load import Loaded
@@ -30,9 +32,6 @@ from probes import registry
 from probes.probe import Probe, Reading, Status, take
 from probes.text import one_line
 
-_HISTORY = 1200
-"""Samples kept for each panel and probe: 40 minutes at one in 2 s."""
-
 
 @dataclass(slots=True)
 class Observed:
@@ -45,7 +44,8 @@ class Observed:
     built_with: Mapping[str, str] = field(default_factory=dict)
     """The facts that it was built with."""
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
-    status: Status | None = None
+    said: tuple[Status, bool] | None = None
+    """The status of its last reading, and whether there was no answer."""
 
     @property
     def kind(self) -> str:
@@ -90,6 +90,15 @@ class Observers:
                 values[panel_id] = median(known)
         return values
 
+    def usual_health(self) -> dict[str, str]:
+        """Probe id → how it usually was until now."""
+        found = {}
+        for (subject, probe_id), samples in self.history.items():
+            health = usual(health_of(one.status, one.away) for one in samples)
+            if subject == "probe" and health is not None:
+                found[probe_id] = health.word
+        return found
+
     async def close(self) -> None:
         for observed in (*self._probes.values(), *self._panels.values()):
             if observed.probe is not None:
@@ -97,10 +106,11 @@ class Observers:
                 observed.probe = None
 
     async def _again_and_again(self, observed: Observed) -> None:
-        """At a fixed pace that doesn't drift; a beat that was missed isn't made up for."""
+        """At once, then at a fixed pace that doesn't drift, each at a moment of its own within its
+        period; a beat that was missed isn't made up for."""
         loop = asyncio.get_running_loop()
         every_s = float(observed.spec.every)
-        due = loop.time()
+        due = loop.time() - every_s + phase_s(observed.spec)
         while True:
             if not self._missing(observed):
                 await self._take(observed)
@@ -154,14 +164,26 @@ class Observers:
 
     async def _tell(self, observed: Observed, reading: Reading) -> None:
         key = (observed.subject, observed.spec.id)
-        samples = self.history.setdefault(key, deque(maxlen=_HISTORY))
+        samples = self.history.setdefault(key, deque(maxlen=KEPT_SAMPLES))
+        summary, away = reading.summary, reading.away
         samples.append(
-            Sample(reading.at, reading.status, reading.value, reading.unit, reading.summary)
+            Sample(reading.at, reading.status, reading.value, reading.unit, summary, away)
         )
         self._ledger.signal(Sampled(observed.subject, reading))
-        if reading.status is not observed.status:
-            observed.status = reading.status
+        said = (reading.status, reading.away)
+        if said != observed.said:
+            observed.said = said
             await self._ledger.keep(e.ProbeChanged(reading, observed.subject))
+
+
+def phase_s(spec: ProbeSpec | PanelSpec) -> float:
+    """When within its period a probe or panel is read: always the same, and spread by its id.
+
+    Panels of one page share its moment, and so one scrape. Pure.
+    """
+    page = spec.settings.get("url") if isinstance(spec, PanelSpec) else None
+    share: float = zlib.crc32(str(page or spec.id).encode()) / 2**32
+    return float(spec.every) * share
 
 
 def build(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from optibid_console import entries as e
 from optibid_console.engine.driving import Driver
 from optibid_console.engine.evidence import Evidence, TakeNow
-from optibid_console.engine.ledger import CONSOLE, Ledger
+from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.live_run import LiveRun, judged
 from optibid_console.engine.operating import Operating
 from optibid_console.engine.operations.operation import Operation
@@ -206,9 +206,10 @@ class StepRunner:
         outcome, reason = await self._operating.after(live, outcome, reason)
         if outcome is e.Outcome.SUCCEEDED and live.step.kind.launches and live.step.evidence:
             done = reason if live.step.kind.is_operation else ""
-            outcome, reason = await self._evidence.after(live)
-            reason = reason or done
-        elif outcome is e.Outcome.UNKNOWN and live.step.evidence:
+            found = await self._evidence.after(live)
+            reason = found.reason or done
+            return await self._finish(live, found.outcome, reason, found.as_before, ended=True)
+        if outcome is e.Outcome.UNKNOWN and live.step.evidence:
             await self._evidence.once(live)
         return await self._finish(live, outcome, reason, ended=True)
 
@@ -226,12 +227,11 @@ class StepRunner:
     # Waiting, and people
 
     async def _wait(self, live: LiveRun) -> e.Outcome:
-        outcome, reason = await self._evidence.until_ok(
-            live, live.step.wait_for, max(live.left_s(), 0.0)
-        )
-        if outcome is e.Outcome.FAILED:
-            outcome, reason = e.Outcome.TIMED_OUT, f"after {live.step.timeout:g} s: {reason}"
-        return await self._finish(live, outcome, reason)
+        found = await self._evidence.until_ok(live, live.step.wait_for, max(live.left_s(), 0.0))
+        if found.outcome is e.Outcome.FAILED:
+            reason = f"after {live.step.timeout:g} s: {found.reason}"
+            return await self._finish(live, e.Outcome.TIMED_OUT, reason)
+        return await self._finish(live, found.outcome, found.reason, found.as_before)
 
     async def _manual(self, live: LiveRun) -> e.Outcome:
         confirmed = asyncio.create_task(live.confirmed.wait())
@@ -244,8 +244,8 @@ class StepRunner:
         if live.stop.is_set():
             return await self._finish(live, e.Outcome.ABORTED, f"by {live.aborted_by}")
         if live.step.evidence:
-            outcome, reason = await self._evidence.after(live)
-            return await self._finish(live, outcome, reason)
+            found = await self._evidence.after(live)
+            return await self._finish(live, found.outcome, found.reason, found.as_before)
         return await self._finish(live, e.Outcome.SUCCEEDED, live.note)
 
     # The end
@@ -264,13 +264,19 @@ class StepRunner:
         await self._ledger.keep(fact)
 
     async def _finish(
-        self, live: LiveRun, outcome: e.Outcome, reason: str, *, ended: bool = False
+        self,
+        live: LiveRun,
+        outcome: e.Outcome,
+        reason: str,
+        as_before: tuple[str, ...] = (),
+        *,
+        ended: bool = False,
     ) -> e.Outcome:
         if not ended:
             await self._record_end(live, outcome, reason)
         took_s = round(live.took_s(), 3)
-        fact = e.StepFinished(live.step.id, live.run_id, outcome, reason, took_s)
+        fact = e.StepFinished(live.step.id, live.run_id, outcome, reason, took_s, as_before)
         reach("before-outcome-recorded")
-        await self._ledger.keep(fact, CONSOLE)
+        await self._ledger.keep(fact, e.CONSOLE)
         reach("after-outcome-recorded")
         return outcome

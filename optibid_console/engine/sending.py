@@ -28,7 +28,7 @@ _TYPES: Mapping[Event, str] = {
     Event.CRITERION_TRIPPED: "failure", Event.ACTION_FAILED: "failure",
     Event.STEP_FAILED: "failure", Event.ESCALATION_RUNG: "warning", Event.HELD: "warning",
     Event.ROLLBACK_BEGUN: "warning", Event.ROLLBACK_DONE: "success",
-    Event.CRITERION_CLEARED: "success",
+    Event.CRITERION_CLEARED: "success", Event.ESCALATION_ENDED: "success",
 }  # fmt: skip
 """Event → Apprise's type of a message; others are `info`."""
 

@@ -22,7 +22,7 @@ from optibid_console.runbook.channels import Channel
 from optibid_console.runbook.load import Loaded
 from optibid_console.runbook.secrets import Secrets
 from optibid_console.state import Untold, WindowState
-from optibid_console.telling import TOO_OLD_S, Message, marked_late, messages
+from optibid_console.telling import TOO_OLD_S, Message, marked_late, messages, outdated
 from probes.text import one_line
 
 Send = Callable[[Channel, Message, Secrets], Awaitable[None]]
@@ -229,6 +229,9 @@ class Telling:
             before = self._ledger.state.telling.untold.get(message.key)
             why = f"it is {age_s / 60:.0f} min old: told now it would mislead"
             await self._skip(one, f"{why}; {_last(before)}" if before else why)
+            return
+        if why := outdated(message, self._ledger.state):
+            await self._skip(one, why)
             return
         late = one.late or age_s > self._patience.late_s
         told = marked_late(message, time.time(), repeat=one.repeat) if late else message

@@ -28,6 +28,7 @@ from optibid_console.entries.databases import (
     SchemaRead,
 )
 from optibid_console.entries.entry import (
+    CONSOLE,
     FACTS,
     GENESIS,
     Entry,
@@ -111,6 +112,7 @@ from optibid_console.entries.window import (
 )
 
 __all__ = [
+    "CONSOLE",
     "FACTS",
     "GENESIS",
     "HANDED_OVER",

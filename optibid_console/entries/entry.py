@@ -48,6 +48,8 @@ def _dashed(name: str) -> str:
 FACTS: Mapping[str, type[Any]] = {kind_of(one): one for one in Fact.__args__}
 Plain = tuple[str, dict[str, Any]]
 """The kind of a fact and its body."""
+CONSOLE = "console"
+"""The actor of what nobody asked for."""
 GENESIS = "0" * 64
 """The hash before the first entry."""
 

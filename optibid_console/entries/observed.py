@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from probes.probe import Reading
@@ -16,6 +16,8 @@ class Verdict(StrEnum):
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
     ERROR = "error"
+    AS_BEFORE = "as before"
+    """The condition holds, and held before the deployment too: no reason to roll back, no pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class ProbeChanged:
 class BaselineTaken:
     values: Mapping[str, float]
     """Panel id → the median of what it said before the deployment."""
+    probes: Mapping[str, str] = field(default_factory=dict)
+    """Probe id → how it usually was before the deployment: `ok`, `degraded`, `failing`, `away`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,9 @@ class StepFinished:
     outcome: Outcome
     reason: str = ""
     duration_s: float = 0.0
+    as_before: tuple[str, ...] = ()
+    """What isn't well and wasn't before the deployment either: the step counts as done all the
+    same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,7 @@ def _lines(state: WindowState) -> Iterator[bytes]:
                 **{one.name: getattr(value, one.name) for one in fields(value)},
                 "acknowledged": {str(key): one for key, one in value.acknowledged.items()},
                 "due": sorted(value.due),
+                "triggers": sorted(value.triggers),
             }
             yield _line(place, plain)
         else:
@@ -107,6 +108,8 @@ def _take(found: dict[str, Any], name: str, value: Any) -> None:
             float(value["started_at"]), str(value["reason"]),
             {int(key): str(one) for key, one in value["acknowledged"].items()},
             frozenset(int(one) for one in value["due"]),
+            bool(value.get("by_trigger")),
+            frozenset(str(one) for one in value.get("triggers", ())),
         )  # fmt: skip
     else:
         found[name] = from_plain(kind, value)

@@ -50,7 +50,11 @@ def _(s: WindowState, entry: e.Entry, f: e.PollClosed) -> WindowState:
 
 @on(e.EscalationStarted)
 def _(s: WindowState, entry: e.Entry, f: e.EscalationStarted) -> WindowState:
-    return changed(s, escalation=Escalation(entry.at, f.reason))
+    tripped = frozenset(one for one, judged in s.criteria.items() if judged.tripped_seq)
+    by_trigger = entry.actor == e.CONSOLE
+    return changed(
+        s, escalation=Escalation(entry.at, f.reason, by_trigger=by_trigger, triggers=tripped)
+    )
 
 
 @on(e.EscalationAcknowledged)

@@ -95,7 +95,7 @@ def _(s: WindowState, entry: e.Entry, f: e.StepFinished) -> WindowState:
     again = {"undone_by": ""} if f.outcome is e.Outcome.SUCCEEDED else {}
     after = _step_of_run(
         s, f.run_id, status=_ENDED.get(f.outcome, StepStatus.FAILED), outcome=f.outcome,
-        reason=f.reason, finished_at=entry.at, **again,
+        reason=f.reason, finished_at=entry.at, as_before=f.as_before, **again,
     )  # fmt: skip
     if after is s:
         return s

@@ -107,7 +107,10 @@ class _Chooser:
                     list(step.wait_for),
                 )
             evidence = self._kept_probes(step.evidence)
-            kept.append(replace(step, undoes=undoes, wait_for=wait_for, evidence=evidence))
+            stops = self._kept_probes(step.stops)
+            kept.append(
+                replace(step, undoes=undoes, wait_for=wait_for, evidence=evidence, stops=stops)
+            )
         return tuple(kept)
 
     def _action(self, action: Action, index: int) -> Action:

@@ -22,6 +22,7 @@ class Event(StrEnum):
     CRITERION_TRIPPED = "criterion-tripped"
     CRITERION_CLEARED = "criterion-cleared"
     ESCALATION_RUNG = "escalation-rung"
+    ESCALATION_ENDED = "escalation-ended"
     ROLLBACK_BEGUN = "rollback-begun"
     ROLLBACK_DONE = "rollback-done"
     ACTION_FAILED = "action-failed"
@@ -68,6 +69,13 @@ class Channel:
     def name(self) -> str:
         return self.title or self.id
 
+    def hears(self, event: Event) -> bool:
+        """Whether this channel is told of `event`. Who is told of a rung is told of its end too,
+        unless the channel gives each of its events a state."""
+        if event is Event.ESCALATION_ENDED and Event.ESCALATION_RUNG in self.on:
+            return event in self.on or not self.states
+        return event in self.on
+
 
 ALWAYS = (
     "window.name", "window.version", "window.id", "window.stamp", "event.id", "event.at",
@@ -77,7 +85,8 @@ ALWAYS = (
 
 ONLY_IN: Mapping[Event, tuple[str, ...]] = {
     Event.ESCALATION_RUNG: (
-        "contact.role", "contact.name", "contact.phone", "contact.email", "rung.after",
+        "contact.role", "contact.name", "contact.phone", "contact.email", "contact.reach",
+        "rung.after",
     ),
 }  # fmt: skip
 """Facts that only messages of one event have."""
@@ -113,7 +122,10 @@ DEFAULTS: Mapping[Event, Template] = {
     ),
     Event.ESCALATION_RUNG: Template(
         "${window.name} ${window.version}: ESCALATION ${rung.after}: ${event.subject}",
-        "Call ${contact.role} ${contact.name}, ${contact.phone} ${contact.email}. ${event.reason}",
+        "Call ${contact.reach}. ${event.reason}",
+    ),
+    Event.ESCALATION_ENDED: Template(
+        "${window.name} ${window.version}: ESCALATION ENDED", "By ${event.by}. ${event.reason}"
     ),
     Event.ROLLBACK_BEGUN: Template(
         "${window.name} ${window.version}: ROLLBACK BEGUN", "By ${event.by}. ${event.reason}"

@@ -31,11 +31,11 @@ from optibid_console.runbook.layout import (
     Registry,
     environment_of,
 )
-from optibid_console.runbook.model import Environment, PanelSpec, ProbeSpec, Runbook
+from optibid_console.runbook.model import Environment, PanelSpec, ProbeSpec, Runbook, filled_in
 from optibid_console.runbook.nesting import MOST_LEVELS, long_key, nested_line
 from optibid_console.runbook.operations import with_texts
 from optibid_console.runbook.positions import KeyPath, line_of, positions
-from optibid_console.runbook.problems import Problem, Problems, RunbookError, key_text
+from optibid_console.runbook.problems import Problem, Problems, RunbookError, key_text, shown
 from optibid_console.runbook.redaction import SHORTEST
 from optibid_console.runbook.secrets import Secrets
 from optibid_console.runbook.writes import evident_writes
@@ -95,7 +95,8 @@ def load(path: Path, environ: Mapping[str, str], registry: Registry | None = Non
         raise RunbookError(problems.sorted())
     digest = hashlib.sha256(canonical(to_plain(runbook))).hexdigest()
     warnings = (
-        *_warnings(secrets, path), *_off_warnings(off, problems), *_write_warnings(whole, problems)
+        *_warnings(secrets, path), *_off_warnings(off, problems),
+        *_write_warnings(whole, problems), *_contact_warnings(runbook, problems),
     )  # fmt: skip
     channels_off = {str(where[1]): why for where, why in off.items()}
     return Loaded(runbook, secrets, digest, path, warnings, channels_off)
@@ -233,6 +234,20 @@ def _warnings(secrets: Secrets, path: Path) -> tuple[Problem, ...]:
         )
         for name in secrets.too_short
     )  # fmt: skip
+
+
+def _contact_warnings(runbook: Runbook, problems: Problems) -> Iterator[Problem]:
+    """Contacts whose values are placeholders: an escalation names them and nobody can call."""
+    for contact in runbook.contacts.values():
+        for key in ("name", "phone", "email"):
+            value = getattr(contact, key)
+            if value and not filled_in(value):
+                path: KeyPath = ("contacts", contact.id, key)
+                line = line_of(problems.positions, path)
+                said = (
+                    f"{value} is a placeholder: it is shown to nobody, and nobody is reached by it"
+                )
+                yield Problem(problems.file, line, key_text(path), shown(value), said)
 
 
 def _write_warnings(whole: Runbook, problems: Problems) -> Iterator[Problem]:

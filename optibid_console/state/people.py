@@ -55,3 +55,7 @@ class Escalation:
     """Rung → who acknowledged it."""
     due: frozenset[int] = frozenset()
     """The rungs whose time came before anybody had acknowledged them."""
+    by_trigger: bool = False
+    """A trigger started it, not a person: then it ends when its triggers are clear."""
+    triggers: frozenset[str] = frozenset()
+    """The criteria that were tripped when it started, or have tripped since."""

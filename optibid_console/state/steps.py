@@ -50,6 +50,8 @@ class StepState:
     """Who said how it ended, when its target couldn't; `reason` is then theirs."""
     undone_by: str = ""
     """The run of the rollback that undid it, until it is done again."""
+    as_before: tuple[str, ...] = ()
+    """What isn't well after it, and wasn't before the deployment either."""
     was: StepState | None = None
     """As it was before a jump opened it again, until it is run."""
 

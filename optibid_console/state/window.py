@@ -83,6 +83,11 @@ class WindowState:
     readings: Mapping[str, Reading] = field(default_factory=dict)
     """Probe id → the reading at its last change of status."""
     panels: Mapping[str, Reading] = field(default_factory=dict)
+    baseline_at: float = 0.0
+    """When the baselines were taken; 0: not yet."""
+    before: Mapping[str, str] = field(default_factory=dict)
+    """Probe id → how it was before the deployment: its best reading, until the baselines are taken;
+    then how it usually was."""
     baseline: Mapping[str, float] = field(default_factory=dict)
     criteria: Mapping[str, CriterionState] = field(default_factory=dict)
     readiness: Mapping[str, e.ReadinessChanged] = field(default_factory=dict)

@@ -51,7 +51,9 @@ class ConfirmAction(Sheet[str | None]):
 
     def make_lines(self, width: int, now: float) -> list[Line]:
         costs = self.view.costs
-        lines = preview_lines(preview(self.view.state, self._action_id, now, costs), width)
+        lines = preview_lines(
+            preview(self.view.state, self._action_id, now, costs, self.view.panel_readings()), width
+        )
         lines += readiness_lines(self.view, self._action_id, width, now)
         warned = self._unrecorded(width)
         return [*warned, BLANK, *lines] if warned else lines
@@ -126,7 +128,7 @@ def preview_lines(shown: Preview, width: int) -> list[Line]:
         lines += [*wrapped(f"It can't be started: {shown.refused}", width, "failing"), BLANK]
     lines += [
         heading("Why now"),
-        *_bullets(shown.why_now, "no criterion has tripped", width, "failing"),
+        *_bullets(shown.why_now, "no trigger has tripped, no panel fails", width, "failing"),
     ]
     lines += [BLANK, heading("What will happen")]
     for number, step in enumerate(included, 1):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from optibid_console.escalation import gone_s, next_rung
+from optibid_console.escalation import gone_s, next_rung, ways_to
 from optibid_console.launch_clock import format_span
-from optibid_console.runbook.model import Contact, Runbook, Rung
+from optibid_console.runbook.model import Contact, Runbook, Rung, filled_in
 from screens.glyphs import glyph
 from screens.lines import BLANK, Line, Span, row, spans
 from screens.modals.choose import Choose, Option
@@ -68,7 +68,7 @@ def _rung_line(
     view: View, runbook: Runbook, index: int, rung: Rung, current: bool, width: int, now: float
 ) -> Line:
     contact = runbook.contacts.get(rung.contact)
-    whom = f": {contact.role} {contact.name}".rstrip() if contact else ""
+    whom = f": {contact.role} {filled_in(contact.name)}".rstrip() if contact else ""
     escalation = view.state.escalation
     look, right = glyph("pending"), spans(Span(f"after {format_span(rung.after)}", "dim"))
     if escalation is not None:
@@ -95,9 +95,7 @@ def _contact_lines(contacts: Iterable[Contact], width: int) -> list[Line]:
         if one.group != group:
             lines.append(heading(one.group or "Contacts"))
             group = one.group
-        reach = (
-            "  ".join(part for part in (one.phone, one.email) if part) or "no number in the runbook"
-        )
-        left = spans(Span(f"  {one.role:<24} ", "plain"), Span(one.name, "strong"))
+        reach = "  ".join(ways_to(one))
+        left = spans(Span(f"  {one.role:<24} ", "plain"), Span(filled_in(one.name), "strong"))
         lines.append(row(width, left, spans(Span(reach, "accent"))))
     return lines

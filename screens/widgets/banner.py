@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from optibid_console.direction import in_service, last_rollback
 from optibid_console.entries import Verdict
 from optibid_console.escalation import gone_s, in_words, next_rung, reach
+from optibid_console.failing_panels import failing_panels
 from optibid_console.gates import judge, title_of, waiting
 from optibid_console.launch_clock import format_span
 from optibid_console.runbook.model import Criterion
@@ -49,7 +50,7 @@ def alerts(view: View, now: float) -> list[Alert]:
     return [
         *_lost(view), *_silent(view), *_unsettled(view), *_stopped(view), *_spill(view),
         *_delivered(view),
-        *_not_recording(view), *_tripped(view, now), *_unknown(view),
+        *_not_recording(view), *_tripped(view, now), *_panels(view), *_unknown(view),
         *_failed(view),
         *_rolled_back(view), *_gates(view, now),
         *_poll(view), *_escalation(view, now), *_changed_config(view),
@@ -165,6 +166,15 @@ def _live(view: View, criterion: Criterion | None, reason: str) -> str:
     return f", now {', '.join(said)}" if said else ""
 
 
+def _panels(view: View) -> list[Alert]:
+    """Panels beyond their limits that no tripped trigger speaks of, and from when on one would."""
+    failing = [one for one in failing_panels(view.state, view.panel_readings()) if not one.tripped]
+    by_judgement: dict[str, list[str]] = {}
+    for one in failing:
+        by_judgement.setdefault(one.judged, []).append(one.said)
+    return [Alert("failing", "; ".join(said), so, "") for so, said in by_judgement.items()]
+
+
 def _unknown(view: View) -> list[Alert]:
     found = []
     for run in view.state.active_runs():
@@ -207,7 +217,8 @@ def _rolled_back(view: View) -> list[Alert]:
         return []
     took = f"{last.action_id} by {last.by} in {format_span(last.finished_at - last.started_at)}"
     if view.rolled_back() is not None:
-        return [Alert("done", f"ROLLED BACK: {in_service(view.state)}", took, "")]
+        level, so = ("warn", f"; {last.reason}") if last.reason else ("done", "")
+        return [Alert(level, f"ROLLED BACK: {in_service(view.state)}", f"{took}{so}", "")]
     text = f"{last.reason or 'it ended without success'}; {took}"
     return [Alert("failed", "ROLLBACK INCOMPLETE: check which release is in service", text, "")]
 
@@ -309,7 +320,9 @@ class Banner(Pane, can_focus=False):
     def redraw(self) -> None:
         """Also take as much height as it needs, and the colour of the worst alert."""
         verdicts = {one.verdict for one in self.view.state.criteria.values()}
-        urgent = bool(_stopped(self.view) or _unsettled(self.view) or _not_recording(self.view))
+        urgent = any(
+            bool(found(self.view)) for found in (_stopped, _unsettled, _not_recording, _panels)
+        )
         self.set_class(urgent or Verdict.FAIL in verdicts, "-bad")
         width = self.size.width or self.app.size.width
         height = len(banner_lines(self.view, width, self.view.now()))

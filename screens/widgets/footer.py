@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from textual import events
 from textual.message import Message
 
+from optibid_console.failing_panels import failing_panels
 from optibid_console.journal_head import short_head
 from screens.glyphs import glyph
 from screens.keys import KEYS, PANES, TITLES, Key, shown_key
@@ -155,6 +156,9 @@ def _said(view: View, name: str, now: float) -> Span:
         if bad:
             look = glyph("failing")
             return Span(f" {look.drawn}{bad}", look.style)
+    if name == "metrics" and (bad := len(failing_panels(view.state, view.panel_readings()))):
+        look = glyph("failing")
+        return Span(f" {look.drawn}{bad}", look.style)
     if name == "run" and (active := view.state.active_runs()):
         return Span(f" {glyph('running').drawn}{active[-1].step_id}", "running")
     return Span("")

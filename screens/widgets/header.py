@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from optibid_console.direction import Direction, direction
 from optibid_console.entries import Verdict
+from optibid_console.failing_panels import failing_panels
 from optibid_console.launch_clock import LaunchClock, format_offset, format_span, read_clock
 from probes.text import counted
 from screens.glyphs import glyph
@@ -126,7 +127,8 @@ def _drift(view: View, clock: LaunchClock) -> list[Segment]:
 def _lamp_line(view: View, width: int, now: float) -> Line:
     segments = [
         *_engine(view), *_question(view), *_people(view), *_recording(view), *_rollback(view),
-        *_criteria(view), *_probes(view, now), *_links(view), *_untold(view), *_missed(view),
+        *_criteria(view), *_panels(view), *_probes(view, now), *_links(view), *_untold(view),
+        *_missed(view),
     ]  # fmt: skip
     return fit_segments(segments, width)
 
@@ -255,8 +257,8 @@ def _rollback(view: View) -> list[Segment]:
     return [Segment(tuple(spans(Span(one, "warn")) for one in wordings), 2)]
 
 
-_VERDICTS = ((Verdict.FAIL, "failed"), (Verdict.ERROR, "error"), (Verdict.PASS, "ok"),
-             (Verdict.INCONCLUSIVE, "unknown"))  # fmt: skip
+_VERDICTS = ((Verdict.FAIL, "failed"), (Verdict.ERROR, "error"), (Verdict.AS_BEFORE, "warn"),
+             (Verdict.PASS, "ok"), (Verdict.INCONCLUSIVE, "unknown"))  # fmt: skip
 
 
 _SAID = (Verdict.FAIL, Verdict.PASS)
@@ -286,6 +288,16 @@ def _criteria(view: View) -> list[Segment]:
             long.append(Span(f" {count} {verdict.value}", tone))
             short.append(Span(f" {count}{glyph(look).drawn}", tone))
     return [Segment((tuple(long), tuple(short)), 3)]
+
+
+def _panels(view: View) -> list[Segment]:
+    """Metrics beyond their limits, whether a trigger judges them already or not."""
+    count = len(failing_panels(view.state, view.panel_readings()))
+    if not count or view.state.closed is not None:
+        return []
+    look = glyph("failing")
+    said = (f"{look.drawn} {counted(count, 'metric')} {look.word}", f"{look.drawn} {count} met")
+    return [Segment(tuple(spans(Span(one, look.style)) for one in said), 2)]
 
 
 def _probes(view: View, now: float) -> list[Segment]:

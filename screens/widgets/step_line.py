@@ -23,7 +23,7 @@ def step_spans(
     step: Step, seen: StepState, now: float, is_next: bool, progress: Progress | None = None
 ) -> tuple[Spans, Spans]:
     """A step's left and right part: glyph and title; word, share, time and expected time."""
-    look = glyph(look_of(seen.status))
+    look = glyph("warn" if seen.as_before else look_of(seen.status))
     quiet = (StepStatus.SKIPPED, StepStatus.REHEARSED, StepStatus.UNDONE)
     tone = "dim" if seen.status in quiet else "plain"
     if seen.status in ACTIVE or seen.status is StepStatus.UNSETTLED or is_next:
@@ -50,6 +50,8 @@ def _step_end(step: Step, seen: StepState, now: float, is_next: bool, share: str
         return spans(Span(f"{again}{word}{share}{format_span(spent_s)}/{expected}{late}", tone))
     spent = format_span(seen.finished_at - seen.started_at) if seen.started_at else ""
     match seen.status:
+        case StepStatus.DONE if seen.as_before:
+            return spans(Span(f"{again}as before {spent}", glyph("warn").style))
         case StepStatus.DONE:
             return spans(Span(f"{again}{spent}", "dim"))
         case StepStatus.UNSETTLED:
@@ -74,6 +76,8 @@ def _step_end(step: Step, seen: StepState, now: float, is_next: bool, share: str
 
 def why_lines(view: View, seen: StepState, width: int) -> list[Line]:
     """Under a step that went wrong: what is known of it, in a line."""
+    if seen.as_before and seen.status is StepStatus.DONE:
+        return [row(width, (Span(f"     {seen.reason}", glyph("warn").style),))]
     said = what_went_wrong(view, seen)
     if not said:
         return []

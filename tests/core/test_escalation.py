@@ -7,7 +7,14 @@ from dataclasses import replace
 import pytest
 
 from optibid_console import entries as e
-from optibid_console.escalation import in_words, newly_due, next_rung, reach, starting_reason
+from optibid_console.escalation import (
+    ending_reason,
+    in_words,
+    newly_due,
+    next_rung,
+    reach,
+    starting_reason,
+)
 from optibid_console.runbook.model import Contact, Rung
 from probes.probe import Seconds
 from tests.core.conftest import Story, small_runbook
@@ -58,6 +65,64 @@ def test_ended_it_starts_again_only_with_another_trip(story: Story) -> None:
     fail(story, verdict="pass")
     fail(story)
     assert starting_reason(story.state) != ""
+
+
+def held(story: Story, seconds: float) -> Story:
+    """The same window, whose trigger has to hold for so long."""
+    criteria = tuple(replace(one, hold_for=Seconds(seconds)) for one in story.runbook.criteria)
+    return Story(replace(story.runbook, criteria=criteria))
+
+
+def test_it_ends_once_its_trigger_has_passed_for_as_long_as_it_must_hold(story: Story) -> None:
+    story = held(story, 30)
+    fail(story)
+    story.add(e.EscalationStarted("errors"), "console")
+    assert ending_reason(story.state, story.now) == ""
+    story.add(
+        e.CriterionJudged("errors", e.Verdict.PASS, "errors 1 %, limit 5 %", story.now), "console"
+    )
+    assert ending_reason(story.state, story.now + 29) == ""
+    reason = ending_reason(story.state, story.now + 30)
+    assert reason == "cleared: Error rate exceeds 5%: errors 1 %, limit 5 %"
+    story.add(e.EscalationEnded(reason), "console")
+    assert next_rung(story.state, story.now + 9999) is None
+    assert newly_due(story.state, story.now + 9999) == ()
+    fail(story)
+    assert starting_reason(story.state) == "Error rate exceeds 5%: errors 9 %"
+
+
+def test_it_goes_on_while_another_trigger_that_tripped_since_has_not_cleared(story: Story) -> None:
+    fail(story)
+    story.add(e.EscalationStarted("errors"), "console")
+    story.add(e.CriterionAsserted("approval", e.Verdict.FAIL, "they said so"))
+    fail(story, verdict="pass")
+    assert ending_reason(story.state, story.now + 60) == ""
+    story.add(e.CriterionAsserted("approval", e.Verdict.PASS, "they changed their mind"))
+    assert "cleared: Stakeholder approval" in ending_reason(story.state, story.now)
+
+
+@pytest.mark.parametrize("verdict", ["inconclusive", "error"])
+def test_no_data_ends_no_escalation(story: Story, verdict: str) -> None:
+    fail(story)
+    story.add(e.EscalationStarted("errors"), "console")
+    fail(story, verdict=verdict)
+    assert ending_reason(story.state, story.now + 9999) == ""
+    fail(story, verdict="pass")
+    fail(story, verdict=verdict)
+    assert ending_reason(story.state, story.now + 9999) == ""
+
+
+def test_what_a_person_started_a_person_ends(story: Story) -> None:
+    fail(story)
+    fail(story, verdict="pass")
+    story.add(e.EscalationStarted("the market calls"), "oncall-1")
+    assert ending_reason(story.state, story.now + 9999) == ""
+
+
+def test_a_placeholder_is_no_number() -> None:
+    nobody = Contact("x", "Primary On-Call", "[Name]", "[Phone]", " [Email] ")
+    assert reach(nobody) == "Primary On-Call, no number set"
+    assert reach(replace(nobody, phone="+1 [ext] 5")) == "Primary On-Call, +1 [ext] 5"
 
 
 def test_a_closed_window_escalates_no_more(story: Story) -> None:

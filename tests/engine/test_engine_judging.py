@@ -3,12 +3,19 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 from optibid_console import commands as c
 from optibid_console import entries as e
-from optibid_console.signals import Pulse
+from optibid_console.engine.observing import phase_s
+from optibid_console.runbook.load import load
+from optibid_console.runbook.model import PanelSpec, ProbeSpec
+from optibid_console.signals import Pulse, Sampled
 from optibid_console.state import StepStatus
+from probes.probe import Seconds
+from tests.engine.bench import Bench, driven
+from tests.engine.conftest import CONFIG
 
 
 async def test_a_criterion_trips_after_it_held_and_starts_the_escalation_clock(bench: Any) -> None:
@@ -22,10 +29,22 @@ async def test_a_criterion_trips_after_it_held_and_starts_the_escalation_clock(b
     await bench.until(lambda state: state.criteria["load"].verdict is e.Verdict.ERROR)
 
 
+async def test_an_escalation_ends_when_its_trigger_clears_and_begins_anew(bench: Any) -> None:
+    (bench.room / "load").write_text("140\n")
+    await bench.until(lambda state: state.escalation is not None)
+    (bench.room / "load").write_text("10\n")
+    await bench.until(lambda state: state.escalation is None and state.escalation_ended_seq)
+    (ended,) = bench.heard.of(e.EscalationEnded)
+    assert ended.reason == "cleared: Load over 100: load 10, limit 100"
+    (bench.room / "load").write_text("150\n")
+    state = await bench.until(lambda state: state.escalation is not None)
+    assert state.escalation.reason == "Load over 100: load 150, limit 100"
+
+
 async def test_a_criterion_of_a_later_phase_is_inconclusive(bench: Any) -> None:
     state = await bench.until(lambda state: "flag" in state.criteria)
     assert state.criteria["flag"].verdict is e.Verdict.INCONCLUSIVE
-    assert state.criteria["flag"].reason == "judged from phase after on"
+    assert state.criteria["flag"].reason == "judged from phase 3 (After)"
 
 
 async def test_the_baseline_is_taken_when_the_deployment_begins(bench: Any) -> None:
@@ -49,6 +68,36 @@ async def test_readiness_names_what_is_missing(bench: Any) -> None:
     await bench.step("2a")
     state = await bench.until(lambda state: state.readiness["rollback"].ready)
     assert state.readiness["rollback"].missing == ()
+
+
+def test_probes_are_spread_over_their_period_and_panels_of_a_page_share_a_scrape() -> None:
+    every = Seconds(10.0)
+    probes = [ProbeSpec(f"probe-{i}", "http", every=every) for i in range(40)]
+    moments = [phase_s(one) for one in probes]
+    assert moments == [phase_s(one) for one in probes]
+    assert all(0 <= one < every for one in moments)
+    assert {int(one) for one in moments} == set(range(10))  # each second of the period has one
+    page = {"url": "http://localhost:8000/metrics"}
+    panels = [PanelSpec(f"panel-{i}", "metrics", every=every, settings=page) for i in range(5)]
+    assert len({phase_s(one) for one in panels}) == 1
+
+
+async def test_a_probe_is_read_at_once_and_then_at_its_own_moment(
+    tmp_path: Path,
+) -> None:
+    """Its period is a minute, and its moment in the first half second of it."""
+    name = "spread-110"
+    probe = f'[probes.{name}]\nkind = "command"\non = "local"\nrun = "true"\nevery = "60s"\n\n'
+    config = tmp_path / "config.toml"
+    room = tmp_path / "room"
+    room.mkdir()
+    config.write_text(CONFIG.format(dir=room).replace("[panels.load]", f"{probe}[panels.load]"))
+    loaded = load(config, {"SECRET": "hunter2-hunter2"})
+    assert 0.2 < phase_s(loaded.runbook.probes[name]) < 0.5
+    async with driven(loaded, tmp_path / "window.journal", room, Bench) as bench:
+        await bench.until_signal(
+            lambda: sum(one.reading.probe == name for one in bench.heard.of(Sampled)) == 2
+        )
 
 
 async def test_the_pulse_goes_on_while_a_step_runs(bench: Any) -> None:

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from optibid_console.action_plan import facts_named
+from optibid_console.criteria import Observations, Sample, judge, parse, sample_gaps
+from optibid_console.entries import Verdict
 from optibid_console.gates import gates_of
 from optibid_console.runbook.load import Loaded, load
 from optibid_console.runbook.model import Runbook, StepKind
+from probes.probe import Status
 
 RUN = StepKind.RUN
 CONFIG = Path(__file__).parents[2] / "config.toml"
@@ -223,3 +226,68 @@ def test_no_stack_uses_the_programs_of_another(runbook: Runbook) -> None:
     for stack, program in own.items():
         found = re.search(rf"(?<![\w./-]){program}\s", said)
         assert bool(found) == (stack == runbook.window.stack), program
+
+
+def _status(wrong: bool) -> Status:
+    return Status.FAILING if wrong else Status.OK
+
+
+def _verdicts(book: Runbook, wrong: dict[str, bool]) -> dict[str, Verdict]:
+    """Each trigger's verdict when these probes fail (true: they don't answer), all else well."""
+    at = 1_800_000_000.0
+    history = {
+        ("probe", name): [
+            Sample(at - ago, _status(name in wrong), away=wrong.get(name, False))
+            for ago in range(60, -1, -1)
+        ]
+        for name in book.probes
+    } | {("panel", name): [Sample(at, Status.OK, 0.0)] for name in book.panels}
+    seen = Observations(history, dict.fromkeys(book.panels, 1.0), sample_gaps(book))
+    return {one.id: judge(one, seen, at).verdict for one in book.criteria if one.fail_when}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "tripped"),
+    [
+        ({}, set()),
+        # a backend that is down is no security vulnerability
+        (dict.fromkeys(("backend-health", "login", "market-ws", "protected"), True),
+         {"critical-functionality"}),
+        ({"protected": False}, {"security"}),
+        # a PostgreSQL that is stopped is no corrupt database
+        (dict.fromkeys(("database", "database-tables", "no-failed-migration"), True),
+         {"critical-functionality"}),
+        ({"database-tables": False}, {"database-corruption"}),
+    ],
+)  # fmt: skip
+def test_what_is_away_trips_only_what_serves_users(
+    tmp_path: Path, wrong: dict[str, bool], tripped: set[str]
+) -> None:
+    verdicts = _verdicts(loaded(tmp_path).runbook, wrong)
+    assert {name for name, one in verdicts.items() if one is Verdict.FAIL} == tripped
+    unknown = {
+        name for name in verdicts if any(f".{one} " in _rule(tmp_path, name) for one in wrong)
+    }
+    assert Verdict.PASS not in [verdicts[one] for one in unknown]  # nobody knows
+
+
+def _rule(tmp_path: Path, criterion_id: str) -> str:
+    criterion = loaded(tmp_path).runbook.criterion(criterion_id)
+    return criterion.fail_when if criterion else ""
+
+
+@pytest.mark.parametrize("stack", [one for one in STACKS if one != "kubernetes"])
+def test_what_serves_users_is_judged_but_for_what_a_step_stops(tmp_path: Path, stack: str) -> None:
+    book = loaded(tmp_path, stack).runbook
+    serving = book.criterion("critical-functionality")
+    assert serving is not None
+    assert serving.active_from == ""  # production serves users from the opening on
+    stopped = {clause.id for clause in parse(serving.fail_when)} - {"database"}
+    rollback = book.action("rollback")
+    assert rollback is not None
+    for steps in (tuple(step for _, step in book.steps()), rollback.steps):
+        stopping = [i for i, one in enumerate(steps) if "backend-health" in one.stops]
+        assert len(stopping) == 1
+        assert stopped <= set(steps[stopping[0]].stops)
+        waits = [one for one in steps[stopping[0] :] if one.kind is StepKind.WAIT]
+        assert "backend-health" in waits[0].wait_for  # that ends the silence

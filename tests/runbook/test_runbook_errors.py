@@ -145,6 +145,13 @@ MISTAKES: tuple[tuple[str, str, str, str], ...] = (
      "actions[0].steps[0].run", "can't stand in backticks"),
     ('run = "restore ${backup.path}"', 'HERE run = "sh -c \'x ${backup.path}\'"',
      "actions[0].steps[0].run", "a second shell reads"),
+    # what can't hold
+    ('for = "30s"', 'for = "30s"\nHERE stale_after = "5s"', "criteria[0].stale_after",
+     "too short to hold: panel.errors is read every 2 s with a timeout of 2 s; leave it out, "
+     "or give at least 6s"),
+    ('for = "30s"', 'for = "30s"\nHERE stale_after = "12s"', "criteria[0].stale_after",
+     "probe.health is read every 5 s with a timeout of 3 s"),
+    ('for = "30s"', 'HERE for = "21m"', "criteria[0].for", "panel.errors is remembered for 1200 s"),
     # odds
     ('name = "OptiBid"', 'name = "O"\nHERE t0 = "9 pm"', "window.t0", "expected HH:MM"),
     ('name = "OptiBid"', 'name = "O"\nHERE speed = 0', "window.speed", "more than 0"),

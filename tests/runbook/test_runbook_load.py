@@ -222,3 +222,11 @@ def test_whatever_stands_anywhere_gives_a_runbook_or_problems(data: st.DataObjec
     assert all(one.message and one.file == "config.toml" for one in problems)
     if loaded:
         assert from_plain(Runbook, to_plain(loaded.runbook)) == loaded.runbook
+
+
+def test_a_contact_that_is_a_placeholder_is_named(whole: str, load_text: Any) -> None:
+    text = whole.replace('role = "On call"', 'role = "On call"\nname = "Ada"\nphone = "[Phone]"')
+    (warning,) = load_text(text).warnings
+    assert warning.key == "contacts.primary.phone"
+    assert warning.line == text[: text.index('"[Phone]"')].count("\n") + 1
+    assert "[Phone] is a placeholder" in warning.message

@@ -13,13 +13,16 @@ from optibid_console.signals import Sampled
 from probes.probe import Reading, Status
 from screens.lines import Segment, fit_segments, spans
 from screens.modals.action import preview_lines
+from screens.view import Topic
 from screens.widgets.banner import MAX_ALERTS, banner_lines
 from screens.widgets.checklist import checklist_lines
-from screens.widgets.footer import footer_line
+from screens.widgets.footer import footer_line, pane_bar
 from screens.widgets.header import format_estimate, header_lines
 from screens.widgets.probes import probes_lines
+from screens.widgets.step_line import step_spans, why_lines
 from screens.widgets.timeline import timeline_lines
 from tests.screens import recording as rec
+from tests.screens.small_runbook import small_runbook
 from tests.screens.viewed import seen
 
 
@@ -155,6 +158,27 @@ def test_the_banner_says_what_the_panel_says_now() -> None:
     assert "(baseline 0.4 %), now 14.9 %, for 0:46 since" in text(banner_lines(view, 160, rec.NOW))
 
 
+def test_a_failing_panel_is_in_header_tab_and_banner_with_from_when_it_is_judged() -> None:
+    criteria = tuple(replace(one, active_from="backend") for one in small_runbook().criteria)
+    recorder = rec.good_day(small_runbook(criteria=criteria))
+    view = seen(recorder)
+    now = Reading("errors", Status.FAILING, "", rec.NOW, 1.0, 0.52, "ratio")
+    recorder.add(e.ProbeChanged(now, "panel"), actor="console")
+    topics = view.take(recorder.entries[-1])
+    view.take(Sampled("panel", now))
+    assert {Topic.HEADER, Topic.BANNER} <= topics  # the tabs are drawn with the header
+    assert "✗ 1 metric failing" in text(header_lines(view, 160, rec.NOW))
+    banner = text(banner_lines(view, 80, rec.NOW))
+    assert "✗ errors 52 %, limit 5 %  judged from phase 3 (Backend deployment)" in banner
+    bar, _ = pane_bar(view, "timeline", 80, rec.NOW)
+    assert "Metrics ✗1" in bar.text
+    why = preview(view.state, "rollback", rec.NOW, panels=view.panel_readings()).why_now
+    assert any(one.startswith("errors 52 %, limit 5 %: judged from phase 3") for one in why)
+    well = Reading("errors", Status.OK, "", rec.NOW, 1.0, 0.01, "ratio")
+    view.take(Sampled("panel", replace(well, at=rec.NOW + 1)))
+    assert "errors" not in text(banner_lines(view, 80, rec.NOW))
+
+
 def test_after_the_rollback_the_lamp_and_the_banner_offer_no_second_one() -> None:
     recorder = rec.rolled_back()
     recorder.add(e.ReadinessChanged("rollback", True, (), 0.0), actor="console")
@@ -198,6 +222,31 @@ def test_a_tripped_criterion_is_above_the_probes() -> None:
 def test_a_failed_step_says_why_under_it() -> None:
     lines = timeline_lines(seen(rec.rolling_back(stopped=True)), 60, rec.NOW)
     assert lines[3].text == "     exit 1: could not connect to server"
+
+
+def test_as_before_is_said_and_never_green() -> None:
+    recorder = rec.good_day()
+    sick = ("backend-health failing: 500",)
+    run = recorder.step("3.2", 3, outcome=None)
+    reason = f"as before: {sick[0]}"
+    recorder.add(e.RunEnded(run, e.Outcome.SUCCEEDED, reason, duration_s=3.0), actor="console")
+    finished = e.StepFinished("3.2", run, e.Outcome.SUCCEEDED, reason, 3.0, sick)
+    recorder.add(finished, actor="console")
+    recorder.add(
+        e.CriterionJudged("health", e.Verdict.AS_BEFORE, "backend-health failing: 500", rec.NOW),
+        actor="console",
+    )
+    view = seen(recorder)
+    step, known = view.state.runbook.step("3.2"), view.state.step("3.2")
+    left, right = step_spans(step, known, rec.NOW, False)
+    assert "".join(one.text for one in left).strip() == "! 3.2 wait until healthy"
+    assert right[0].text.startswith("as before ")
+    (why,) = why_lines(view, known, 60)
+    assert why.text.strip() == "as before: backend-health failing: 500"
+    assert "ok" not in {span.tone for span in (*left, *right, *why.spans)}
+    assert "1 as before" in text(header_lines(view, 200, rec.NOW))
+    shown = text(probes_lines(view, 60, rec.NOW))
+    assert "! Health check failing" in shown
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from tests.servers.ports import free_port
 _CONFIG = """\
 global:
   scrape_interval: 200ms
+  evaluation_interval: 200ms
 scrape_configs:
   - job_name: page
     metrics_path: /metrics
@@ -24,9 +25,12 @@ scrape_configs:
 class PrometheusServer:
     """Prometheus on a free port of 127.0.0.1; `url` is its address."""
 
-    def __init__(self, folder: Path, page_port: int) -> None:
+    def __init__(self, folder: Path, page_port: int, rules: str = "") -> None:
         config = folder / "prometheus.yml"
         config.write_text(_CONFIG % page_port)
+        if rules:
+            (folder / "rules.yml").write_text(rules)
+            config.write_text(f'{_CONFIG % page_port}rule_files: ["{folder}/rules.yml"]\n')
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         argv = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder}/data"]

@@ -31,6 +31,7 @@ class Answer(BaseHTTPRequestHandler):
         pass
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+print("INFO:     Started server process", flush=True)  # as uvicorn does
 ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Answer).serve_forever()
 """
 """Backend and frontend: it says which release it is. Python as process 1 ignores SIGTERM."""

@@ -14,7 +14,7 @@ from optibid_console.codec import to_plain
 from optibid_console.runbook.channels import Channel, ChannelKind, Event, Template
 from optibid_console.runbook.model import Contact, Runbook, Rung
 from optibid_console.state import WindowState
-from optibid_console.telling import Message, filled, marked_late, messages, rehearsal
+from optibid_console.telling import Message, filled, marked_late, messages, outdated, rehearsal
 from probes.probe import Seconds
 from tests.core.conftest import Story, small_runbook
 
@@ -112,7 +112,37 @@ def test_a_due_rung_says_whom_to_call(story: Story) -> None:
     story.add(e.RungDue(0, "Escalate to secondary", "second"))
     rung = told(story)[-1]
     assert rung.title == "OptiBid production v2.4.0: ESCALATION 15:00: Escalate to secondary"
-    assert rung.body == "Call Secondary On-Call Ada, +44 20 ada@x. errors 9 %"
+    assert rung.body == "Call Secondary On-Call Ada, +44 20, ada@x. errors 9 %"
+
+
+def test_the_end_of_an_escalation_is_told_to_whom_its_rungs_were_told(story: Story) -> None:
+    paging = Channel("paging", ChannelKind.APPRISE, "json://p", (Event.ESCALATION_RUNG,))
+    page = Channel(
+        "page", ChannelKind.STATUS_PAGE, "http://p", (Event.ESCALATION_RUNG,),
+        states={"escalation-rung": "degraded"},
+    )  # fmt: skip
+    story = Story(runbook(paging, page, Channel("x", ChannelKind.APPRISE, "json://x", ())))
+    story.add(e.EscalationStarted("errors 9 %"), "console")
+    story.add(e.EscalationEnded("cleared: errors 1 %"), "console")
+    assert events(story) == []  # nobody had been told of it
+    story.add(e.EscalationStarted("errors 9 %"), "console")
+    story.add(e.RungDue(0, "Escalate to secondary", "second"), "console")
+    story.add(e.EscalationEnded("cleared: errors 1 %"), "console")
+    ended = [one for one in told(story) if one.event is Event.ESCALATION_ENDED]
+    assert [(one.channel, one.title, one.body) for one in ended] == [
+        ("paging", "OptiBid production v2.4.0: ESCALATION ENDED",
+         "By console. cleared: errors 1 %"),
+    ]  # fmt: skip
+
+
+def test_a_rung_is_not_told_after_its_escalation_ended(story: Story) -> None:
+    story.add(e.EscalationStarted("errors 9 %"), "console")
+    story.add(e.RungDue(0, "Escalate to secondary", "second"), "console")
+    rung = told(story)[-1]
+    assert outdated(rung, story.state) == ""
+    story.add(e.EscalationEnded("cleared"), "console")
+    assert outdated(rung, story.state) == "the escalation was ended before this was told"
+    assert outdated(told(story)[0], story.state) == ""
 
 
 def test_a_rollback_is_told_when_it_begins_stops_and_is_done(story: Story) -> None:

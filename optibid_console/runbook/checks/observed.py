@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from optibid_console.criteria import parse
+from optibid_console.criteria import LONGEST_HOLD, Clause, needed_gap_s, parse
 from optibid_console.runbook.checks.checker import Checker
 from optibid_console.runbook.layout import Registry
-from optibid_console.runbook.model import (
-    PanelSpec,
-)
+from optibid_console.runbook.model import Criterion, PanelSpec, ProbeSpec
 from optibid_console.runbook.positions import KeyPath
 
+_NEVER_AWAY = ("command", "prometheus")
+"""Kinds whose readings say only that something is wrong."""
 _UNITS = ("", "ms", "s", "ratio", "percent", "bytes", "count", "per_s")
 
 
@@ -63,6 +63,32 @@ def check_criteria(look: Checker) -> None:
         except ValueError as error:
             look.problems.add(where, str(error), criterion.fail_when)
             continue
+        if criterion.as_before and not any(one.subject == "probe" for one in clauses):
+            message = "is about probes; of a panel write `panel.ID > NUMBER * baseline`"
+            look.problems.add((*path, "as_before"), message, criterion.as_before)
         for clause in clauses:
             known = look.book.panels if clause.subject == "panel" else look.book.probes
             look.name(where, clause.subject, clause.id, known)
+            _can_hold(look, path, criterion, clause)
+
+
+def _can_hold(look: Checker, path: KeyPath, criterion: Criterion, clause: Clause) -> None:
+    """Note a `stale_after` that a healthy pace exceeds, and a `for` beyond what is kept."""
+    known = look.book.panels if clause.subject == "panel" else look.book.probes
+    spec = known.get(clause.id)
+    if spec is None or spec.every <= 0 or spec.timeout <= 0:
+        return
+    if clause.op == "away" and isinstance(spec, ProbeSpec) and spec.kind in _NEVER_AWAY:
+        message = f'a {spec.kind} can\'t tell no answer from a wrong one: write "is failing"'
+        look.problems.add((*path, "fail_when"), message, criterion.fail_when)
+    name, needed_s = f"{clause.subject}.{clause.id}", needed_gap_s(spec)
+    if criterion.stale_after and criterion.stale_after < needed_s:
+        message = (
+            f"is too short to hold: {name} is read every {spec.every:g} s with a timeout of "
+            f"{spec.timeout:g} s; leave it out, or give at least {needed_s:g}s"
+        )
+        look.problems.add((*path, "stale_after"), message, f"{criterion.stale_after:g}s")
+    longest_s = LONGEST_HOLD * spec.every
+    if criterion.hold_for > longest_s:
+        message = f"can't be seen to hold: {name} is remembered for {longest_s:g} s"
+        look.problems.add((*path, "for"), message, f"{criterion.hold_for:g}s")

@@ -74,6 +74,7 @@ def _step(look: Checker, path: KeyPath, step: Step) -> None:
     look.service((*path, "service"), step.service)
     for key in ("evidence", "wait_for"):
         look.names((*path, key), "probe", getattr(step, key), look.book.probes)
+    look.names((*path, "stops"), "probe or panel", step.stops, _observed(look))
     look.names((*path, "undoes"), "step", step.undoes, look.all_steps)
     if path[0] == "phases" and step.undoes:
         look.problems.add((*path, "undoes"), "only belongs to a step of an action")
@@ -96,6 +97,10 @@ def _step(look: Checker, path: KeyPath, step: Step) -> None:
         look.problems.add((*path, "record"), message, step.record)
 
 
+def _observed(look: Checker) -> tuple[str, ...]:
+    return (*look.book.probes, *look.book.panels)
+
+
 def _only_of_its_kind(look: Checker, path: KeyPath, step: Step) -> None:
     """Note keys that mean nothing for this kind of step."""
     here = f'kind here is "{step.kind.value}"'
@@ -113,6 +118,8 @@ def _only_of_its_kind(look: Checker, path: KeyPath, step: Step) -> None:
     elif step.artifact and not step.record:
         message = "needs record: the fact that its last line becomes"
         look.problems.add((*path, "artifact"), message, step.artifact)
+    if step.as_before and not (step.evidence or step.wait_for):
+        look.problems.add((*path, "as_before"), "needs evidence or wait_for that it is about")
     if step.read_only and step.kind.is_operation:
         message = f"a {step.kind.value} changes something: a rehearsal would launch it"
         look.problems.add((*path, "read_only"), message, step.read_only)

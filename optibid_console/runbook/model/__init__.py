@@ -8,7 +8,13 @@ error; the journal keeps them as a document.
 from __future__ import annotations
 
 from optibid_console.runbook.model.observed import Criterion, PanelSpec, ProbeSpec, TailSpec
-from optibid_console.runbook.model.people import CheckItem, CheckSection, Contact, Rung
+from optibid_console.runbook.model.people import (
+    CheckItem,
+    CheckSection,
+    Contact,
+    Rung,
+    filled_in,
+)
 from optibid_console.runbook.model.runbook import Runbook
 from optibid_console.runbook.model.steps import (
     FORWARD,
@@ -44,4 +50,5 @@ __all__ = [
     "TailSpec",
     "TargetSpec",
     "Window",
+    "filled_in",
 ]

@@ -73,7 +73,10 @@ class Criterion:
     several with ` or `. Empty: a person asserts it."""
     hold_for: Seconds = Seconds(0)
     """How long it must hold. In config.toml the key is `for`."""
-    stale_after: Seconds = Seconds(30)
-    """Data older than this is no data: the verdict is inconclusive."""
+    stale_after: Seconds = Seconds(0)
+    """Data older than this counts as missing: the verdict is inconclusive. Left out: as long as
+    two readings and the timeout of what is judged take, so that one may be lost."""
+    as_before: bool = False
+    """What failed before the deployment in the same way doesn't trip it."""
     active_from: str = ""
     """A phase's id: before it has begun the criterion isn't judged."""

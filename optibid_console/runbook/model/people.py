@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from probes.probe import Seconds
@@ -31,6 +32,14 @@ class CheckSection:
     items: tuple[CheckItem, ...]
     phase: str = ""
     """The phase during which it is worked through."""
+
+
+_PLACEHOLDER = re.compile(r"\s*\[[^\]]*\]\s*")
+
+
+def filled_in(value: str) -> str:
+    """The value of a contact's field; empty for a placeholder such as `[Phone]`."""
+    return "" if _PLACEHOLDER.fullmatch(value) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,9 @@ class Step:
     evidence: tuple[str, ...] = ()
     """Probes that must read ok after the command, within `evidence_timeout`."""
     evidence_timeout: Seconds = Seconds(15)
+    as_before: bool = False
+    """Its evidence, or what it waits for, need not be ok where it is no worse than before the
+    deployment."""
     wait_for: tuple[str, ...] = ()
     """`kind = "wait"`: probes that must all read ok before `timeout`."""
     record: str = ""
@@ -61,6 +64,9 @@ class Step:
     artifact: Literal["", "files", "tag", "image", "revision", "directory"] = ""
     """What that last line names, as a part of the backup set: `files` is looked at and its
     checksum taken."""
+    stops: tuple[str, ...] = ()
+    """Probes and panels whose service this step stops: triggers are silent about them from its
+    start until the next wait of its phases or action is over."""
     undoes: tuple[str, ...] = ()
     """In an action: only done when one of these steps was begun in this window."""
     required: bool = True

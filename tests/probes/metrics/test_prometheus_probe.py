@@ -135,7 +135,7 @@ async def test_nobody_there_and_nobody_answering() -> None:
 def test_settings_say_what_is_wrong() -> None:
     assert list(PrometheusSettings("localhost:9090", " ").problems()) == [
         ("url", "not an http:// or https:// address: 'localhost:9090'"),
-        ("query", "is empty"),
+        ("query", "is empty: give a query, or rules = true"),
     ]
 
 
@@ -206,3 +206,42 @@ async def test_a_real_prometheus_says_what_is_wrong_and_what_is_not_there(
     scalar = PrometheusProbe("p", PrometheusSettings(server.url, "scalar(vector(7))"), None)
     assert (await scalar.read()).value == 7
     await scalar.close()
+
+
+FIRING = """
+groups:
+  - name: optibid
+    rules:
+      - alert: Always
+        expr: vector(1)
+        labels: { severity: critical }
+      - record: one
+        expr: vector(1)
+"""
+ALERTS = 'count(ALERTS{alertstate="firing",severity="critical"}) or vector(0)'
+
+
+@pytest.mark.server("prometheus")
+async def test_without_an_alert_rule_no_alert_is_no_verdict(serve: Serve, tmp_path: Path) -> None:
+    page = serve(GrowingPage())
+    for folder, rules in ((tmp_path / "without", ""), (tmp_path / "with", FIRING)):
+        folder.mkdir()
+        server = PrometheusServer(folder, page.port, rules)
+        settings = PrometheusSettings(server.url, ALERTS, rules=True, expect=Bounds(at_most=0))
+        alerts = PrometheusProbe("p", settings, None)
+        loaded = PrometheusProbe("p", PrometheusSettings(server.url, rules=True), None)
+        try:
+            if not rules:
+                for one in (alerts, loaded):
+                    with pytest.raises(ProbeError, match="no alert rule is loaded"):
+                        await one.read()
+                continue
+            reading = await loaded.read()
+            assert (reading.status, reading.value) == (Status.OK, 1)  # the other one records
+            async with asyncio.timeout(60):
+                while (await alerts.read()).status is not Status.FAILING:
+                    await asyncio.sleep(0.2)  # Prometheus evaluates in its own time
+        finally:
+            await alerts.close()
+            await loaded.close()
+            server.close()

@@ -8,10 +8,14 @@ import ssl
 
 import pytest
 import trustme
+from websockets.asyncio.server import serve as serve_websocket
 
-from probes.probe import Status
+from probes import registry
+from probes.probe import Status, take
 from probes.tls import Tls
+from probes.websocket import WebSocketSettings
 from tests.probes.services.http_reading import probe, read
+from tests.probes.services.test_websocket_probe import welcomes
 from tests.servers.raw import FakeHost, answers, certified, http
 
 
@@ -50,6 +54,47 @@ async def test_each_certificate_error_has_its_own_words(serve, ca, ca_file, kind
 
     careless = await read(probe(0, url=url, tls=Tls(insecure=True)))
     assert (careless.status, careless.summary) == (Status.OK, "200 (certificate not checked)")
+
+
+@pytest.mark.parametrize(
+    ("days", "limits", "status", "words"),
+    [
+        (40, {}, Status.OK, "200"),
+        (20, {}, Status.WARN, "certificate expires in 20 days, expected valid for 21 days"),
+        (2.5, {}, Status.FAILING, "certificate expires in 2.5 days, expected valid for 3 days"),
+        (20, {"warn_days": 10.0}, Status.OK, "200"),
+        (20, {"warn_days": 60.0, "fail_days": 30.0}, Status.FAILING, "expected valid for 30 days"),
+    ],
+)
+async def test_a_certificate_is_told_before_it_expires(
+    serve, ca, ca_file, days, limits, status, words
+):
+    until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
+    context = certified(ca.issue_cert("127.0.0.1", not_after=until))
+    port = await serve(answers(http("ok")), context)
+    tls = Tls(ca=ca_file, **limits)
+    reading = await read(probe(0, url=f"https://127.0.0.1:{port}/", tls=tls))
+    assert reading.status is status
+    assert words in reading.summary.replace("2.4 days", "2.5 days")
+    async with serve_websocket(welcomes, "127.0.0.1", 0, ssl=context) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        settings = WebSocketSettings(url=f"wss://127.0.0.1:{port}/ws", tls=tls, first={})
+        assert (await take(registry.build("websocket", "ws", settings, None), 5)).status is status
+
+
+def test_limits_of_a_certificate_that_contradict_each_other_are_named():
+    assert [one[0] for one in Tls(warn_days=2).problems()] == ["tls.warn_days"]
+    assert [one[0] for one in Tls(fail_days=-1).problems()] == ["tls.fail_days"]
+
+
+async def test_the_console_s_own_requests_can_be_told(serve):
+    seen: list[bytes] = []
+    port = await serve(answers(http("ok"), seen=seen))
+    await read(probe(port))
+    await read(probe(port, headers={"user-agent": "mine"}))
+    assert b"\r\nUser-Agent: optibid-console\r\n" in seen[0]
+    assert seen[1].lower().count(b"user-agent:") == 1
+    assert b"\r\nUser-Agent: mine\r\n" in seen[1]
 
 
 async def test_plain_http_where_tls_was_expected(serve):

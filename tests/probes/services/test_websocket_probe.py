@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -53,6 +54,36 @@ async def test_a_handshake_and_the_first_message_are_ok():
             Status.FAILING,
             'first message zone "PJM", expected "CAISO"',
         )
+
+
+def held_up(times: int) -> type[ServerConnection]:
+    """A server's connection whose loop is held for a second when each of the first `times` frames
+    comes, as by a login's bcrypt."""
+
+    class Held(ServerConnection):
+        left = times
+        greeted = False
+
+        def data_received(self, data: bytes) -> None:
+            if self.greeted and self.left:
+                self.left -= 1
+                time.sleep(1.0)
+            self.greeted = True
+            super().data_received(data)
+
+    return Held
+
+
+async def test_one_late_ping_is_the_moment_and_every_late_one_the_server():
+    wanted = {"first": {}, "ping": True, "max_ms": 500, "timeout_s": 20}
+    async with market(create_connection=held_up(1)) as port:
+        reading = await read(port, **wanted)
+        assert reading.status is Status.OK, reading.summary
+        assert reading.took_ms > 1000  # it met the login
+    async with market(create_connection=held_up(3)) as port:
+        reading = await read(port, **wanted)
+        assert reading.status is Status.FAILING
+        assert "ping" in reading.summary
 
 
 async def test_a_ping_is_measured():
