@@ -1,10 +1,12 @@
-"""Runs that are gone without a trace: their targets are asked again, now and then."""
+"""Runs without a known end: their targets are asked again, now and then."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
 
+from optibid_console.engine.clocks import now
+from optibid_console.engine.driving import KILL_GRACE_S
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.running import StepRunner
 from optibid_console.state import RunState
@@ -13,6 +15,11 @@ from optibid_console.targets.target import Ending, Target, TargetError
 ASK_AGAIN_S = 15.0
 _PROVEN = (Ending.EXITED, Ending.SIGNALLED)
 """What only an exit status on the target says. A boot since then proves nothing of before."""
+
+
+def _is_over(run: RunState) -> bool:
+    """Whether it has to end: it was aborted, or its time is over."""
+    return bool(run.abort_asked_by) or now().since(run.began) > run.timeout_s
 
 
 class LateAnswers:
@@ -35,7 +42,9 @@ class LateAnswers:
             return  # the accepted runbook has no such target any more
         try:
             end = await target.ended(run.run_id)
-            if end is not None and end.ending in _PROVEN:
+            if end is None and _is_over(run):
+                await target.cancel(run.run_id, KILL_GRACE_S)  # it couldn't be ended before
+            elif end is not None and end.ending in _PROVEN:
                 await self._steps.came_back(run, end)
         except TargetError:
             return  # its link says so in the header; it is asked again

@@ -33,6 +33,8 @@ class OutputTrail:
         self._last_of_stdout = b""
         self._causes = {stream: CauseFinder() for stream in Stream}
         self._cause = b""
+        self._is_cut = False
+        """Whether what is kept of stdout may begin within a line."""
         self.reports = ReportFilter(run_id)
         """What the command reports to the console itself; it is no output."""
 
@@ -41,6 +43,7 @@ class OutputTrail:
         more where the target left something out before it."""
         if chunk.left_out:
             yield from self.notice(f"{chunk.left_out:,} bytes left out")
+            self._last_of_stdout, self._is_cut = b"", True
         self.received = chunk.next_offset
         yield from self._tell(self._redactors[chunk.stream].feed(chunk.data), chunk.stream)
 
@@ -79,8 +82,19 @@ class OutputTrail:
 
         Where stderr is told apart, a line of it is no answer; a notice never is.
         """
-        lines = self._last_of_stdout.decode("utf-8", "replace").splitlines()
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return self._last_line()[0]
+
+    @property
+    def last_line_is_whole(self) -> bool:
+        """Whether the beginning of the last line is known: neither too long nor left out."""
+        return self._last_line()[1]
+
+    def _last_line(self) -> tuple[str, bool]:
+        lines = self._last_of_stdout.splitlines()
+        for at in reversed(range(len(lines))):
+            if text := lines[at].decode("utf-8", "replace").strip():
+                return text, at > 0 or not self._is_cut
+        return "", not self._is_cut
 
     def _tell(self, clean: bytes, stream: Stream | None) -> Iterator[Output]:
         if stream in (Stream.OUTPUT, Stream.STDOUT):
@@ -96,7 +110,9 @@ class OutputTrail:
         if stream is not None:
             self._find_cause(clean, stream)
         if stream in (Stream.OUTPUT, Stream.STDOUT):
-            self._last_of_stdout = (self._last_of_stdout + clean)[-_KEPT_BYTES:]
+            stdout = self._last_of_stdout + clean
+            self._is_cut = self._is_cut or len(stdout) > _KEPT_BYTES
+            self._last_of_stdout = stdout[-_KEPT_BYTES:]
         yield signal
 
     def _find_cause(self, clean: bytes, stream: Stream) -> None:

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Mapping
 
 from optibid_console import entries as e
-from optibid_console.engine.driving import Driver
+from optibid_console.engine.driving import Driver, Patience
 from optibid_console.engine.evidence import Evidence, TakeNow
 from optibid_console.engine.ledger import Ledger
-from optibid_console.engine.live_run import LiveRun, judged
+from optibid_console.engine.live_run import LiveRun, judged, why_no_fact
 from optibid_console.engine.operating import Operating
 from optibid_console.engine.operations.operation import Operation
 from optibid_console.engine.output import OutputTrail
@@ -35,12 +35,13 @@ class StepRunner:
         secrets: Secrets,
         take_now: TakeNow,
         operations: Mapping[StepKind, Operation],
+        patience: Patience | None = None,
     ) -> None:
         self._runbook = runbook
         self._ledger = ledger
         self._secrets = secrets
         self._operating = Operating(ledger, operations)
-        self._driver = Driver(ledger, targets, self._operating)
+        self._driver = Driver(ledger, targets, self._operating, patience)
         self._evidence = Evidence(ledger, take_now)
         self._live: dict[str, LiveRun] = {}
         self._starting: dict[str, asyncio.Event] = {}
@@ -88,6 +89,7 @@ class StepRunner:
         live.unreachable = step.kind.launches
         live.launched = run.launched
         live.ended = run.ended
+        live.lost = run.ended.output_lost if run.ended else ""
         if run.abort_asked_by:
             live.aborted_by = run.abort_asked_by
             live.stop.set()
@@ -97,8 +99,10 @@ class StepRunner:
         """Everything after the start, until the step's outcome is in the journal."""
         try:
             if live.ended is not None:
-                if live.step.kind.is_operation or live.step.artifact:
-                    await self._driver.read_again(live)
+                reads = live.step.kind.is_operation or live.step.artifact
+                if reads and not await self._driver.read_again(live):
+                    why = f"{live.ended.reason}, but {live.step.on} doesn't give its output again"
+                    return await self._after_end(live, e.Outcome.UNKNOWN, why)
                 return await self._after_end(live, live.ended.outcome, live.ended.reason)
             if why := why_walked(self._ledger.state, live.step):
                 return await self._walk(live, why)
@@ -182,6 +186,7 @@ class StepRunner:
         if live is None:
             return
         try:
+            live.lost = str(end.lost or "")
             await self._driver.read_all(live)
             if run in self._ledger.state.unsettled_runs():  # nobody has settled it meanwhile
                 await self._ended(live, end)
@@ -194,8 +199,12 @@ class StepRunner:
         self._driver.tell(live, live.trail.end())
         outcome, reason = judged(live, end)
         if outcome is e.Outcome.SUCCEEDED and live.step.record and not live.step.artifact:
-            value = live.trail.last_line()
-            await self._ledger.keep(e.FactRecorded(live.step.record, value, live.step.id))
+            if why_not := why_no_fact(live):
+                outcome, reason = e.Outcome.FAILED, f"{reason}, but {why_not}"
+            else:
+                value = live.trail.last_line()
+                await self._ledger.keep(e.FactRecorded(live.step.record, value, live.step.id))
+        reason = _with_lost(live, reason)
         await self._record_end(live, outcome, reason, end)
         reach("after-end-recorded")
         return await self._after_end(live, outcome, reason)
@@ -204,6 +213,7 @@ class StepRunner:
         """What is left once the run's end is in the journal: what was really done, its
         evidence, and the outcome."""
         outcome, reason = await self._operating.after(live, outcome, reason)
+        reason = _with_lost(live, reason)
         if outcome is e.Outcome.SUCCEEDED and live.step.kind.launches and live.step.evidence:
             done = reason if live.step.kind.is_operation else ""
             found = await self._evidence.after(live)
@@ -260,6 +270,7 @@ class StepRunner:
             duration_s=round(live.took_s(), 3),
             output_bytes=live.trail.received,
             last_lines=live.trail.last_lines(),
+            output_lost=live.lost,
         )  # fmt: skip
         await self._ledger.keep(fact)
 
@@ -280,3 +291,8 @@ class StepRunner:
         await self._ledger.keep(fact, e.CONSOLE)
         reach("after-outcome-recorded")
         return outcome
+
+
+def _with_lost(live: LiveRun, reason: str) -> str:
+    """The reason, with what is lost of the run's output."""
+    return f"{reason}; {live.lost}" if live.lost and live.lost not in reason else reason

@@ -67,6 +67,8 @@ class RunEnded:
     duration_s: float = 0.0
     output_bytes: int = 0
     last_lines: tuple[str, ...] = ()
+    output_lost: str = ""
+    """What is lost of its output and why, in words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,7 @@ class _Greeted:
     def __init__(self, shell: ContainerShell, stdout: Reader) -> None:
         self.stdout = stdout
         self.stderr = shell.stderr
+        self.ended = shell.ended
         self.exit_status = shell.exit_status
 
     @classmethod

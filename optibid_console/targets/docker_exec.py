@@ -8,6 +8,7 @@ eight bytes, stream, three zeros, length, and the payload) and "Inspect an exec 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Mapping
 from struct import Struct
@@ -25,6 +26,7 @@ _READ_BYTES = 256 * 1024
 _MOST_HELD = 1024 * 1024
 _MOST_ANSWER = 4 * 1024 * 1024
 _TALK_S = 10.0
+_LOOK_S = 5.0
 LOST = (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError)
 
 
@@ -124,6 +126,18 @@ class ContainerShell:
 
     def say(self, text: str) -> None:
         self._writer.write(text.encode("utf-8", "surrogateescape"))
+
+    async def ended(self) -> None:
+        """Docker keeps the stream open for as long as any process holds it: it is asked."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S):
+                    await self._out.until_closed()
+                    return
+            with contextlib.suppress(NoSuchContainer, DockerRefusal, *LOST):  # the stream says so
+                seen = await ask(self._address, "GET", f"/exec/{self._exec_id}/json")
+                if not seen.get("Running"):
+                    return
 
     async def exit_status(self) -> int:
         await self._out.until_closed()

@@ -24,33 +24,34 @@ locate() {
 }
 follow() {
 exec 3<&0
-pour= at=$((from - 1)) piece=
+pour= at=$((from - 1)) piece= broke=
 while [ ! -f "$run/out" ]; do
   settle
   [ "$verdict" = running ] || break
-  nap
+  if [ -d "$run" ]; then nap; else sleep 1; fi
 done
 while locate; [ "$next" ]; do
   bytes "$file"
   end=$((base + bytes))
   if [ "$at" -lt "$end" ]; then
-    tail -c "+$((at - base + 1))" "$file" || break
+    tail -c "+$((at - base + 1))" "$file" || { broke=yes; break; }
     at=$end
   else
     piece="$at $next"
     break
   fi
 done 2>/dev/null
-if [ ! "$piece" ] && [ -f "$file" ]; then
+trap : CHLD
+if [ ! "$piece$broke" ] && [ -f "$file" ]; then
   tail -c "+$((at - base + 1))" -f "$file" 2>/dev/null 3<&- &
   pour=$!
 fi
 ( while read -r _ <&3; do :; done; kill $pour $$ ) >/dev/null 2>&1 &
 watcher=$!
 exec 3<&-
-until_ended
+[ "$broke" ] || until_ended
 turns=0
-until [ "$piece" ] || exited; do
+until [ "$piece$broke" ] || exited; do
   turns=$((turns + 1))
   if [ $((turns % 10)) = 1 ]; then
     settle
@@ -62,11 +63,14 @@ until [ "$piece" ] || exited; do
     piece="$((base + bytes)) $next"
     break
   fi
+  if [ "$pour" ]; then pours || break; elif [ -f "$file" ]; then break; fi
   if [ $turns -lt 10 ]; then sleep 0.02 2>/dev/null || sleep 1; else nap; fi
 done
 settle
 if [ "$piece" ]; then
   answer piece $piece >&2
+elif [ "$verdict" = running ]; then
+  answer again >&2
 else
   total
   locate
@@ -74,12 +78,25 @@ else
     bytes "$file"
     answer piece $((base + bytes)) $next >&2
   else
+    total_there
     answer end "$total" "$verdict" "$status" "$word" >&2
   fi
 fi
-wait $watcher
+while look $watcher && pours; do wait $watcher; done
+kill $pour 2>/dev/null
 }
+pours() { [ ! "$pour" ] || look "$pour"; }
 follow
+"""
+
+
+_NO_CHILD = """
+until_ended() { :; }
+# Bounds $total by what is there.
+total_there() {
+  bytes "$file"
+  [ "$total" -le $((base + bytes)) ] || total=$((base + bytes))
+}
 """
 
 
@@ -87,9 +104,11 @@ def follow_text(run_dir: str, run_id: str, offset: int) -> str:
     """The text that prints the run's output from `offset` (bytes) on.
 
     On stderr it answers `piece END NEXT` when the asker has to ask again from `NEXT` on once
-    it has read up to `END` (what is between them was left out), and when the run has ended
+    it has read up to `END` (what is between them was left out), `again` when the asker has to ask
+    again from where it is, because `tail` has ended, and when the run has ended
     `end SIZE VERDICT STATUS WORD`, as `ended_text` does: all is there once `SIZE` bytes of the
-    output were read. It then waits until its input is closed.
+    output were read. `SIZE` is no more than the file holds. It then waits until its input is
+    closed.
     """
-    start = f"from={int(offset) + 1}\nuntil_ended() {{ :; }}"
+    start = f"from={int(offset) + 1}\n{_NO_CHILD}"
     return text(ANSWERING, PROCESSES, run_place(run_dir, run_id), SETTLE, start, FOLLOW)

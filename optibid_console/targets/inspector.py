@@ -12,8 +12,11 @@ from optibid_console.targets.shell_words import ANSWERING, PROCESSES, run_name, 
 SETTLE = """
 settle() {
   verdict=running status=0 total= word=whole
-  if [ ! -d "$run" ] || [ -f "$run/sealed" ]; then verdict=never; return; fi
   exited && return
+  if [ ! -d "$run" ] || [ -f "$run/sealed" ]; then
+    marked || exited || verdict=never
+    return
+  fi
   boot
   { read -r booted <"$run/boot"; } 2>/dev/null || booted=$boot
   if [ "$booted" != "$boot" ]; then verdict=rebooted; return; fi
@@ -21,6 +24,7 @@ settle() {
   exited && return
   if [ ! -f "$run/wrapper.pid" ]; then
     alive "$run/launcher.pid" && return
+    { marked || exited; } && return
     seal && { verdict=never; return; }
     sleep 1
   else
@@ -28,14 +32,33 @@ settle() {
   fi
   lives && return
   exited && return
-  verdict=gone
+  by_parts || verdict=gone
 }
-lives() { alive "$run/wrapper.pid" || alive "$run/command.pid"; }
+lives() { alive "$run/wrapper.pid" || alive "$run/command.pid" || alive "$run/status"; }
 exited() {
   { read -r status total word again <"$run/exit"; } 2>/dev/null &&
     [ "$again" ] && [ "$again" = "$status" ] && verdict=exited && return
   status=0 total= word=whole
   return 1
+}
+# What the parts of a wrapper that was killed have left: the exit status, and, a moment later,
+# how much output there is.
+by_parts() {
+  { read -r status ended rest <"$run/status"; } 2>/dev/null && [ "$ended" = ended ] ||
+    { status=0; return 1; }
+  verdict=exited
+  for try in 1 2 3 4 5 6 7 8 9 10; do
+    { read -r total word lost <"$run/kept"; } 2>/dev/null && [ "$total" ] && break
+    nap
+  done
+  [ "$total" ] || word=unkept lost=0
+  [ "$word" = whole ] && [ -f "$run/torn" ] && word=killed lost=4000
+  [ "$word" = whole ] || word=$word:$lost
+}
+# Whether a process of the run is there, by its environment: a wrapper's or a command's.
+marked() {
+  [ -r /proc/self/environ ] &&
+    grep -qF -e "OPTIBID_RUN=$run/" -e "OPTIBID_KEEPS=$run/" /proc/[0-9]*/environ 2>/dev/null
 }
 seal() { first "$run/begun" && : >"$run/sealed"; }
 # A launch may still be on its way here: from a suspended engine, or in a link's buffers.
@@ -54,20 +77,32 @@ total() {
 }
 """
 
+_ASKED = """
+[ -d "$run" ] || marked || forbid
+settle
+total
+answer "$total" "$verdict" "$status" "$word"
+"""
+
 _CANCEL = """
 line_end='
 '
-if [ ! -d "$run" ] || seal; then answer nothing; exit 0; fi
+lost=
+if [ ! -d "$run" ] || [ -f "$run/sealed" ] || seal; then
+  marked || { answer nothing; exit 0; }
+  lost=yes # the directory is, not the run
+fi
 trap : HUP PIPE
 settle
 [ "$verdict" = running ] || { answer nothing; exit 0; }
-: >"$run/cancelled"
+true >"$run/cancelled"
 tries=0
 until { read -r pid born how <"$run/command.pid"; } 2>/dev/null; do
+  [ "$lost" ] || [ ! -f "$run/wrapper.pid" ] && marked && { pid= born=0 how=marked; break; }
   tries=$((tries + 1))
   [ $tries -lt 20 ] && ! exited || { answer nothing; exit 0; }
   nap
-done
+done 2>/dev/null
 # All descendants of the command, for a host that has no process groups to give.
 kin() {
   kin=" $pid "
@@ -106,7 +141,7 @@ members() {
 }
 # Processes that the command started and that left its group: their environment names the run.
 strays() {
-  strays= others= environs=
+  strays= environs=
   [ -r /proc/self/environ ] || return
   all_stats
   set -f
@@ -117,23 +152,27 @@ strays() {
   for stat; do
     set -- ${stat##*")" }
     [ "$1" != Z ] && [ "$3" != "$pid" ] && [ "${20}" -ge "$born" ] || continue
-    others="$others ${stat%% *}" environs="$environs /proc/${stat%% *}/environ"
+    environs="$environs /proc/${stat%% *}/environ"
   done
-  [ "$environs" ] && named $environs || return
-  for one in $others; do named "/proc/$one/environ" && strays="$strays $one"; done
+  [ "$environs" ] || return
+  for one in $(grep -lF "OPTIBID_RUN=$run/" $environs 2>/dev/null); do
+    one=${one#/proc/}
+    named "/proc/$one" && strays="$strays ${one%%/*}"
+  done
 }
 named() { cat "$@" 2>/dev/null | tr '\\0' '\\n' | grep -qxF "OPTIBID_RUN=$run/"; }
 left() {
   for one in $strays; do look "$one" && return; done
+  [ "$pid" ] || return
   if [ "$how" = group ]; then kill -0 "-$pid" 2>/dev/null && members; return; fi
   for one in $kin; do look "$one" && return; done
   return 1
 }
 send() {
-  if [ "$how" = group ]; then kill "-$1" "-$pid"; else kill "-$1" $kin; fi
+  case $how in group) kill "-$1" "-$pid" ;; marked) ;; *) kill "-$1" $kin ;; esac
   for one in $strays; do kill "-$1" "$one"; done
 }
-[ "$how" = group ] || kin
+case $how in group | marked) ;; *) kin ;; esac
 strays
 send TERM 2>/dev/null
 turns=0
@@ -141,7 +180,8 @@ while left && [ $turns -lt $patience ]; do turns=$((turns + 1)); nap; done
 strays
 left && send KILL 2>/dev/null
 turns=0
-while ! exited && alive "$run/wrapper.pid" && [ $turns -lt 30 ]; do
+ends() { exited || ! { lives || { [ "$how" = marked ] && marked; }; }; }
+while ! ends && [ $turns -lt 30 ]; do
   turns=$((turns + 1))
   nap
 done
@@ -171,11 +211,10 @@ def ended_text(run_dir: str, run_id: str) -> str:
 
     `VERDICT` is `running`, `exited`, `gone`, `rebooted` or `never`, `STATUS` the shell's
     exit status (128+n: it died by signal n), `SIZE` the output's size in bytes, `WORD`
-    `broken` when the end of the output is missing because the target's disk was full, else
-    `whole`. A run that is answered `never` never will be: its claim is taken.
+    `whole`, or why output was lost and how much: `WHY:BYTES`. A run that is answered `never`
+    never will be launched: its claim is taken.
     """
-    asked = 'forbid\nsettle\ntotal\nanswer "$total" "$verdict" "$status" "$word"'
-    return text(ANSWERING, PROCESSES, run_place(run_dir, run_id), SETTLE, asked)
+    return text(ANSWERING, PROCESSES, run_place(run_dir, run_id), SETTLE, _ASKED)
 
 
 def cancel_text(run_dir: str, run_id: str, grace_s: float) -> str:

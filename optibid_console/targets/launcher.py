@@ -10,9 +10,12 @@ A run is a directory `RUNS/RUN_ID/`. Making it is the claim, because `mkdir` is 
 | `begun` | whoever makes it decides whether the command starts or never does |
 | `window` | the window's id: a window's runs are tidied up together |
 | `out`, `out.START` | the output, its head and its last parts (`wrapper.py`) |
+| `status` | blank; `PID START inner`: the shell around the command; `STATUS ended` |
+| `kept` | blank; then `OUTPUT_BYTES WORD LOST_BYTES`, when there is no more output |
+| `torn` | a piece of stderr was lost with the process that had read it |
 | `exit` | blank, so that a full disk has room for it; then, when all output is kept,
-`STATUS OUTPUT_BYTES WORD STATUS`. `WORD`: `whole`, or `broken` when the disk was full. Half
-of an old and half of a new content don't give the same status twice |
+`STATUS OUTPUT_BYTES WORD STATUS`. `WORD`: `whole`, or `WHY:LOST_BYTES` (`target.py`, `Loss`).
+Half of an old and half of a new content don't give the same status twice |
 
 The epochs of a window are the directories `RUNS/.epochs/WINDOW/N`. A launch announces its
 epoch, claims the run and then looks for a higher one. So either it sees the newer
@@ -78,6 +81,8 @@ problem=$( {
   printf '%s\\n' "$window" >"$run/window" &&
   printf '%s\\n' "$wrapper" >"$run/wrapper" &&
   printf '%-63s\\n' "" >"$run/exit" &&
+  printf '%-63s\\n' "" >"$run/status" &&
+  printf '%-63s\\n' "" >"$run/kept" &&
   : >"$run/out"
 } 2>&1 ) || unclaim "cannot write in $run: $problem"
 fenced && unclaim "a newer operator (epoch $top) has taken over"
@@ -97,6 +102,8 @@ fi
 (
   CDPATH= cd -- "$cwd"
   export_all
+  OPTIBID_KEEPS=$run/
+  export OPTIBID_KEEPS
   exec $detached /bin/sh "$run/wrapper" \\
     "$run" "$mask" "$apart" "$inner" $kept </dev/null >/dev/null 2>&1
 ) &
@@ -106,12 +113,15 @@ answer started
 }
 """
 
-# The new run is a child of this shell: its end is known at once, without asking again. A
-# signal ends the wait when the output goes on in another piece.
+# The new run is a child of this shell: its end is known at once, without asking again. USR1
+# ends the wait when the output goes on in another piece, CHLD when `tail` has ended.
 _AND_FOLLOW = """
-child= from=1
-claim && begin
-until_ended() { [ "$child" ] && wait "$child"; }
+child= from=1 moved=
+claim && { trap 'moved=yes' USR1; begin; }
+until_ended() {
+  while [ "$child" ] && [ ! "$moved" ] && look "$child" && pours; do wait "$child"; done
+}
+total_there() { :; }
 """
 
 

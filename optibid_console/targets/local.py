@@ -92,6 +92,9 @@ class _LocalTalk:
         assert self._process.stderr is not None
         return self._process.stderr
 
+    async def ended(self) -> None:
+        await self._exited.wait()
+
     async def exit_status(self) -> int:
         await self._exited.wait()
         status = self._transport.get_returncode()

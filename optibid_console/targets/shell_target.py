@@ -20,6 +20,8 @@ from optibid_console.targets.target import (
     Launched,
     LaunchRefused,
     LinkLost,
+    Loss,
+    Lost,
     OutputChunk,
     RunEnd,
     RunEvent,
@@ -66,7 +68,7 @@ class ShellTarget(ShellHost):
                 raise LinkLost(f"{self.name}: no answer within {_ANSWER_TIMEOUT_S:g} s") from None
             yield Launched(attached=not self._is_new(spec.run_id, answer))
             following = Following(self.name, spec.run_id, self._splitter(spec.run_id, 0))
-            async with aclosing(following.chunks(output, talk.stderr)) as chunks:
+            async with aclosing(following.chunks(talk, output)) as chunks:
                 async for chunk in chunks:
                     yield chunk
             if following.end is not None:
@@ -87,10 +89,11 @@ class ShellTarget(ShellHost):
     async def _follow(self, following: Following) -> AsyncGenerator[OutputChunk, None]:
         """All that is left, in as many turns as the output has pieces."""
         while following.end is None:
+            await following.pause()
             text = follow_text(self._run_dir, following.run_id, following.at)
             async with (
                 self._open(text) as talk,
-                aclosing(following.chunks(talk.stdout, talk.stderr)) as chunks,
+                aclosing(following.chunks(talk)) as chunks,
             ):
                 async for chunk in chunks:
                     yield chunk
@@ -141,13 +144,13 @@ class ShellTarget(ShellHost):
     def _end(self, verdict: Verdict) -> RunEnd | None:
         if verdict.word == "running":
             return None
-        size, broken = verdict.size, verdict.whole == "broken"
+        size, lost = verdict.size, _lost(verdict)
         if verdict.word != "exited":
-            return RunEnd(_ENDINGS[verdict.word], output_bytes=size, output_broken=broken)
+            return RunEnd(_ENDINGS[verdict.word], output_bytes=size, lost=lost)
         exit_status, name = signalled(verdict.status)
         if name:
-            return RunEnd(Ending.SIGNALLED, None, name, size, broken)
-        return RunEnd(Ending.EXITED, exit_status, "", size, broken)
+            return RunEnd(Ending.SIGNALLED, None, name, size, lost)
+        return RunEnd(Ending.EXITED, exit_status, "", size, lost)
 
     async def cancel(self, run_id: str, grace_s: float) -> None:
         text = cancel_text(self._run_dir, run_name(run_id), grace_s)
@@ -181,3 +184,10 @@ class ShellTarget(ShellHost):
         if len(words) != count:
             raise TargetError(f"{self.name}: expected {count} words, got: {one_line(answer)}")
         return words
+
+
+def _lost(verdict: Verdict) -> Lost | None:
+    why, _, size = verdict.whole.partition(":")
+    if why != "whole":
+        return Lost(Loss(why), int(size or 0))
+    return Lost(Loss.UNREAD, verdict.unread) if verdict.unread else None

@@ -116,7 +116,7 @@ bytes() {
 # Whether the process that file $1 names is still there, and not another with its number.
 alive() {
   { read -r pid born how <"$1"; } 2>/dev/null || return 1
-  look "$pid" && [ "$start" = "$born" ]
+  [ "$born" ] && look "$pid" && [ "$start" = "$born" ]
 }
 """
 """Processes by number and start time, so that a number that is used again is not mistaken."""

@@ -19,6 +19,7 @@ from probes.probe import HostError
 from probes.text import one_line
 
 _LEAVE_S = 2.0
+_LOOK_S = 1.0
 _PREAMBLE_BYTES = 64 * 1024
 _ERRORS = (OSError, asyncssh.Error)
 
@@ -124,6 +125,14 @@ class _SshTalk:
             raise LinkLost(f"{self._name}: the link was lost: {one_line(str(error))}") from error
         if len(before) > _PREAMBLE_BYTES:
             raise TargetError(f"{self._name}: its start-up files print without end")
+
+    async def ended(self) -> None:
+        """asyncssh tells nobody of an exit status before the channel is closed as well."""
+        process = self._process
+        while process.exit_signal is None and process.exit_status is None:
+            if process.is_closing():
+                return
+            await asyncio.sleep(_LOOK_S)
 
     async def exit_status(self) -> int:
         """asyncssh gives no status and raises nothing when the link went away."""

@@ -25,6 +25,9 @@ class Talk(Protocol):
     @property
     def stderr(self) -> Reader: ...
 
+    async def ended(self) -> None:
+        """Return when the shell itself has ended, also while others hold its output open."""
+
     async def exit_status(self) -> int:
         """Its exit status, negative for a signal. Raises `LinkLost` when that isn't known."""
 

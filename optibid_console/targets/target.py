@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -39,6 +39,60 @@ class Ending(StrEnum):
     REBOOTED = "rebooted"
     NEVER = "never-started"
     """The target doesn't know the run: it was never claimed there."""
+    RUNNING = "running"
+    """It was to be ended, and its processes are still there."""
+    UNANSWERED = "unanswered"
+    """It was to be ended, and its target doesn't answer."""
+
+
+class Loss(StrEnum):
+    """Why a part of a run's output is lost."""
+
+    FULL = "full"
+    UNWRITABLE = "unwritable"
+    FAILED = "failed"
+    """It couldn't be written, for another reason."""
+    KILLED = "killed"
+    UNKEPT = "unkept"
+    GONE = "gone"
+    UNREAD = "unread"
+    BROKEN = "broken"
+    """As an earlier version's wrapper says it: of any of these reasons."""
+
+
+_WHY_LOST = {
+    Loss.FULL: "the disk of its run directory is full",
+    Loss.UNWRITABLE: "its run directory can't be written",
+    Loss.FAILED: "its run directory doesn't take it",
+    Loss.KILLED: "a process that writes it was killed",
+    Loss.UNKEPT: "the process that keeps it was killed",
+    Loss.GONE: "its run directory was removed or emptied",
+    Loss.UNREAD: "its target doesn't give it",
+    Loss.BROKEN: "its run directory didn't take it",
+}
+_UP_TO = (Loss.KILLED,)
+"""Where the number of bytes is the most that can be lost; else it is the least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Output that is lost: why, and how many bytes; 0 where the number isn't known."""
+
+    why: Loss
+    size: int = 0
+
+    def after(self, received: int) -> Lost:
+        """What is lost for somebody who had read that much while it was there."""
+        if self.why is not Loss.GONE:
+            return self
+        return replace(self, size=max(self.size - received, 0))
+
+    def __str__(self) -> str:
+        if not self.size:
+            return f"some of its output may be lost: {_WHY_LOST[self.why]}"
+        bound = "up to" if self.why in _UP_TO else "at least"
+        amount = "1 byte" if self.size == 1 else f"{self.size:,} bytes"
+        return f"{bound} {amount} of its output lost: {_WHY_LOST[self.why]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +103,9 @@ class RunEnd:
     exit_status: int | None = None
     signal: str = ""
     output_bytes: int = 0
-    """How much it printed, what was left out and the marks of stderr included."""
-    output_broken: bool = False
-    """Whether the end of the output is missing because the target's disk was full."""
+    """How much of its output was kept, what was left out and the marks of stderr included."""
+    lost: Lost | None = None
+    """What was printed and isn't there; what the cap on the output left out doesn't count."""
 
 
 @dataclass(frozen=True, slots=True)

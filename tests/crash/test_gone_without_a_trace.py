@@ -1,4 +1,4 @@
-"""A run whose wrapper and command are killed on the target: unknown, until a person settles it."""
+"""A run whose processes are killed on the target: unknown, until a person settles it."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ def unsettled(screen: Any) -> bool:
 
 
 async def killed(run: Path) -> None:
-    """SIGKILL to the wrapper and to the command's group, once there is one."""
+    """SIGKILL to the wrapper, the shell around the command and the command's group."""
     async with asyncio.timeout(60):
         while True:
             with contextlib.suppress(FileNotFoundError, IndexError, ProcessLookupError):
-                wrapper, command = (
-                    int((run / f"{one}.pid").read_text().split()[0])
-                    for one in ("wrapper", "command")
+                wrapper, inner, command = (
+                    int((run / one).read_text().split()[0])
+                    for one in ("wrapper.pid", "status", "command.pid")
                 )
                 if os.getpgid(command) == command and (run / "out").stat().st_size:
                     break
             await asyncio.sleep(0.02)
     os.kill(wrapper, signal.SIGKILL)
+    os.kill(inner, signal.SIGKILL)
     os.killpg(command, signal.SIGKILL)
 
 

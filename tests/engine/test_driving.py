@@ -8,12 +8,15 @@ import shutil
 import signal
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from optibid_console import commands as c
 from optibid_console import entries as e
+from optibid_console.engine import driving, late_answers
+from optibid_console.engine.driving import Patience
 from optibid_console.engine.live_run import LiveRun
 from optibid_console.signals import Output
 from optibid_console.state import StepStatus
@@ -21,6 +24,8 @@ from optibid_console.targets.local import LocalTarget
 from optibid_console.targets.target import (
     Launched,
     LinkLost,
+    Loss,
+    Lost,
     OutputChunk,
     RunEnd,
     RunEvent,
@@ -186,3 +191,102 @@ def dropping(
                     raise lost
 
     monkeypatch.setattr(LocalTarget, "run", broken)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every run of an engine that starts now has a short grace."""
+    monkeypatch.setattr(driving, "AS_USUAL", Patience(grace_s=0.6, quiet_s=0.2))
+    monkeypatch.setattr(late_answers, "ASK_AGAIN_S", 0.1)
+
+
+async def kept_alive(self: LocalTarget, run_id: str, grace_s: float) -> None:
+    """As where the command runs as another user, by sudo."""
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_run_that_cannot_be_ended_is_unknown_and_says_that_it_still_runs(
+    start_engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with start_engine() as bench:
+        run_id = await begun(bench)
+        with monkeypatch.context() as sudo:
+            sudo.setattr(LocalTarget, "cancel", kept_alive)
+            await bench.do(c.Abort())
+            state = await bench.finished("2b")
+            assert state.step("2b").status is StepStatus.UNSETTLED
+            assert state.step("2b").reason == (
+                "aborted by oncall-1, but local still runs it: it couldn't be ended"
+            )
+            assert await bench.targets["local"].ended(run_id) is None
+        # it is to end, also later: then its end is known
+        state = await bench.until(lambda now: now.step("2b").outcome is e.Outcome.ABORTED)
+        assert (await bench.targets["local"].ended(run_id)).signal == "TERM"
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_run_whose_target_stays_silent_is_unknown_after_its_grace(
+    start_engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(self: LocalTarget, *_: Any) -> Any:
+        await asyncio.Event().wait()
+
+    async with start_engine() as bench:
+        await begun(bench)
+        with monkeypatch.context() as link:
+            for name in ("cancel", "ended"):
+                link.setattr(LocalTarget, name, silent)
+            await bench.do(c.Abort())
+            state = await bench.finished("2b")
+        assert state.step("2b").outcome is e.Outcome.UNKNOWN
+        assert state.step("2b").reason == (
+            "aborted by oncall-1, but local doesn't answer: nobody knows whether it still runs"
+        )
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_follower_that_says_nothing_of_the_end_is_not_waited_for(
+    start_engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stuck(self: LocalTarget, spec: RunSpec) -> AsyncGenerator[RunEvent, None]:
+        async with aclosing(whole(self, spec)) as events:
+            async for event in events:
+                yield event
+                if isinstance(event, Launched):
+                    await asyncio.Event().wait()
+
+    whole = LocalTarget.run
+    monkeypatch.setattr(LocalTarget, "run", stuck)
+    async with start_engine() as bench:
+        state = await bench.step("1a")
+        assert state.step("1a").status is StepStatus.DONE
+        assert b"".join(one.data for one in bench.heard.of(Output)) == (
+            b"hello\nthe secret is [REDACTED]\n"
+        )
+        assert len(bench.heard.of(e.RunLaunched)) == 1, "nobody lost a link"
+
+
+async def test_a_fact_that_was_lost_is_not_recorded_and_the_step_is_not_green(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = LocalTarget.run
+
+    async def full(self: LocalTarget, spec: RunSpec) -> AsyncGenerator[RunEvent, None]:
+        async with aclosing(whole(self, spec)) as events:
+            async for event in events:
+                if isinstance(event, RunEnd):
+                    event = replace(event, lost=Lost(Loss.FULL, 12_345))
+                yield event
+
+    monkeypatch.setattr(LocalTarget, "run", full)
+    state = await bench.step("1b")
+    lost = "at least 12,345 bytes of its output lost: the disk of its run directory is full"
+    assert state.step("1b").outcome is e.Outcome.FAILED
+    assert state.step("1b").reason == f"exit 0, but backup.path isn't recorded: {lost}"
+    assert "backup.path" not in state.facts
+    (ended,) = bench.heard.of(e.RunEnded)
+    assert ended.output_lost == lost
+    assert lost.encode() in b"".join(one.data for one in bench.heard.of(Output))
+    state = await bench.step("1a")
+    assert state.step("1a").reason == f"exit 0; {lost}"
+    assert state.step("1a").outcome is e.Outcome.SUCCEEDED

@@ -19,25 +19,28 @@ from optibid_console.state import StepStatus, WindowState
 GONE = "it is gone from local without an exit status"
 
 
-def pids_of(run: Path) -> tuple[int, int] | None:
-    """Its wrapper and its command, once that leads a process group of its own."""
+def pids_of(run: Path) -> tuple[int, int, int] | None:
+    """Its wrapper, the shell around its command, and the command, once that leads a process
+    group of its own."""
     with contextlib.suppress(FileNotFoundError, IndexError, ProcessLookupError):
-        wrapper, command = (
-            int((run / f"{one}.pid").read_text().split()[0]) for one in ("wrapper", "command")
+        wrapper, inner, command = (
+            int((run / one).read_text().split()[0])
+            for one in ("wrapper.pid", "status", "command.pid")
         )
         if os.getpgid(command) == command:
-            return wrapper, command
+            return wrapper, inner, command
     return None
 
 
 async def wipe_out(bench: Any, run_id: str) -> Path:
-    """Kill a run's wrapper and its command, as an out-of-memory killer does; gives its place."""
+    """Kill a run's processes, as an out-of-memory killer does; gives its place."""
     run: Path = bench.room / "runs" / run_id
     async with asyncio.timeout(60):
         while not (pids := pids_of(run)):
             await asyncio.sleep(0.02)
-    wrapper, command = pids
+    wrapper, inner, command = pids
     os.kill(wrapper, signal.SIGKILL)
+    os.kill(inner, signal.SIGKILL)
     os.killpg(command, signal.SIGKILL)
     return run
 

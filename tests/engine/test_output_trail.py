@@ -65,3 +65,23 @@ def test_a_notice_is_no_fact() -> None:
         "\n[… the end is lost …]\n".encode()
     ]
     assert trail.last_line() == "/srv/backup.dump"
+
+
+def test_a_line_of_which_the_beginning_is_not_there_is_not_whole() -> None:
+    for chunks in (
+        [OutputChunk(0, b"first\n" + b"x" * 9_000 + b"\n")],
+        [OutputChunk(0, b"new"), OutputChunk(9, b"old r\n", left_out=6)],
+    ):
+        trail, _ = told(*chunks)
+        assert not trail.last_line_is_whole
+        assert trail.last_line()
+
+
+def test_the_line_after_one_that_was_cut_is_whole() -> None:
+    trail, _ = told(OutputChunk(0, b"x" * 9_000), OutputChunk(9_100, b"tail\nv1.2\n", left_out=100))
+    assert (trail.last_line(), trail.last_line_is_whole) == ("v1.2", True)
+
+
+def test_only_an_end_of_line_ends_a_line() -> None:
+    trail, _ = told(OutputChunk(0, "a\u2028b\x0bc\n".encode()))
+    assert trail.last_line() == "a\u2028b\x0bc"

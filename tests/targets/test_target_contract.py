@@ -151,16 +151,19 @@ async def test_a_daemon_that_stays_does_not_hold_the_run_up(
         os.kill(pid, signal.SIGKILL)
 
 
-async def test_a_killed_wrapper_is_gone(target: ShellTarget, run_of: RunOf, runs: Path) -> None:
+async def test_a_run_whose_processes_are_all_killed_is_gone(
+    target: ShellTarget, run_of: RunOf, runs: Path
+) -> None:
     spec = run_of(f"sleep 4713.{MINE}")
     await target.launch(spec)
     told = runs / spec.run_id / "command.pid"
     await until(lambda: told.exists() and told.read_text())
-    wrapper, command = (
-        int((runs / spec.run_id / f"{name}.pid").read_text().split()[0])
-        for name in ("wrapper", "command")
+    wrapper, inner, command = (
+        int((runs / spec.run_id / name).read_text().split()[0])
+        for name in ("wrapper.pid", "status", "command.pid")
     )
     os.kill(wrapper, signal.SIGKILL)
+    os.kill(inner, signal.SIGKILL)
     assert await target.ended(spec.run_id) is None, "the command still runs"
     os.killpg(command, signal.SIGKILL)
     await until(lambda: not processes(f"4713.{MINE}"))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from optibid_console import entries as e
 from optibid_console.engine.ledger import Ledger
-from optibid_console.engine.live_run import LiveRun
+from optibid_console.engine.live_run import LiveRun, why_no_fact
 from optibid_console.engine.operations.retaining import Retention
 from optibid_console.engine.reports import Report
 from optibid_console.targets.target import Target
@@ -52,6 +52,8 @@ class PartOperation:
         if not step.artifact or outcome is not e.Outcome.SUCCEEDED:
             return outcome, reason
         named = live.trail.last_line()
+        if (live.lost or named) and (why_not := why_no_fact(live)):
+            return e.Outcome.FAILED, f"{reason}, but {why_not}"
         if not named or not named.isprintable():
             return e.Outcome.FAILED, f"it ended with exit 0 but named no {step.artifact}"
         if step.artifact != _FILES:

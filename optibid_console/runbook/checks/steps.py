@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from optibid_console.recorded import compiled
 from optibid_console.runbook.checks.checker import Checker, StepAt, steps_at
 from optibid_console.runbook.cycles import note_cycles
 from optibid_console.runbook.model import (
@@ -95,6 +96,17 @@ def _step(look: Checker, path: KeyPath, step: Step) -> None:
     if step.record and not re.fullmatch(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)+", step.record):
         message = 'expected a dotted name such as "backup.path"'
         look.problems.add((*path, "record"), message, step.record)
+    _expected_record(look, path, step)
+
+
+def _expected_record(look: Checker, path: KeyPath, step: Step) -> None:
+    where = (*path, "expect_record")
+    if step.expect_record and not step.record:
+        look.problems.add(where, "needs record: the fact that it is about", step.expect_record)
+    try:
+        compiled(step.expect_record)
+    except re.error as error:
+        look.problems.add(where, f"not a regular expression: {error}", step.expect_record)
 
 
 def _observed(look: Checker) -> tuple[str, ...]:

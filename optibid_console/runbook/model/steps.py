@@ -61,6 +61,9 @@ class Step:
     """`kind = "wait"`: probes that must all read ok before `timeout`."""
     record: str = ""
     """A fact that the last line of its output becomes: `previous.release`, `backup.path`."""
+    expect_record: str = ""
+    """A regular expression that all of that last line must match; else the step fails and
+    nothing is recorded."""
     artifact: Literal["", "files", "tag", "image", "revision", "directory"] = ""
     """What that last line names, as a part of the backup set: `files` is looked at and its
     checksum taken."""
