@@ -10,11 +10,11 @@ import ssl
 import time
 
 from optibid_console import entries as e
+from optibid_console.admission.listener import LimitedListener, open_listener
 from optibid_console.commands import StartSharing
 from optibid_console.engine.ledger import Ledger
 from optibid_console.feed import certificate
 from optibid_console.feed.attendance import Attendance
-from optibid_console.feed.doorway import Doorway, open_doorway
 from optibid_console.feed.hub import Hub
 from optibid_console.feed.link import (
     Link,
@@ -25,7 +25,7 @@ from optibid_console.feed.link import (
     split_address,
     token_hash,
 )
-from optibid_console.feed.listener import ObserverListener, Pass, Reader
+from optibid_console.feed.listener import ObserverListener, Pass, Reader, listener_limits
 from optibid_console.feed.snapshot import Snapshots
 from optibid_console.journal.journal import JournalError
 from optibid_console.source import SourceError
@@ -147,27 +147,27 @@ class Sharing:
         return Pass(found.name, found.expires_at)
 
     async def _listen(self, address: str, cert: str, plain: str) -> e.SharingStarted:
-        door, context, fingerprint = await _opened(address, cert, plain)
+        limited, context, fingerprint = await _opened(address, cert, plain)
         snapshots = Snapshots(lambda: self._ledger.state)
         listener = ObserverListener(
             self._hub, self._journal, self.admit, self._attendance, snapshots
         )
-        await listener.start(door, context)
+        await listener.start(limited, context)
         self._listener = listener
         host, _ = split_address(address)
-        return e.SharingStarted(joined(host, _port(door)), fingerprint, cert, plain)
+        return e.SharingStarted(joined(host, limited.port), fingerprint, cert, plain)
 
 
 async def check(wanted: StartSharing) -> None:
     """That a window could be shared so, before there is one. Raises `CannotShare`."""
-    door, _, _ = await _opened(wanted.address, wanted.cert, wanted.plain)
-    door.close()
+    limited, _, _ = await _opened(wanted.address, wanted.cert, wanted.plain)
+    limited.close()
 
 
 async def _opened(
     address: str, cert: str, plain: str
-) -> tuple[Doorway, ssl.SSLContext | None, str]:
-    """A listening door, how it speaks TLS, and its certificate's fingerprint. Raises
+) -> tuple[LimitedListener, ssl.SSLContext | None, str]:
+    """Returns a listener, how it speaks TLS, and its certificate's fingerprint. Raises
     `CannotShare`."""
     try:
         host, port = split_address(address)
@@ -180,18 +180,13 @@ async def _opened(
     try:
         if not plain:
             context, fingerprint = await asyncio.to_thread(certificate.server_context, cert)
-        door = await asyncio.to_thread(open_doorway, host, port)
+        limited = await asyncio.to_thread(open_listener, host, port, listener_limits())
     except SourceError as error:
         raise CannotShare(str(error)) from error
     except OSError as error:
         why = error.strerror or str(error)
         raise CannotShare(f"observers can't be listened for at {address}: {why}") from error
-    return door, context, fingerprint
-
-
-def _port(door: Doorway) -> int:
-    port: int = door.getsockname()[1]
-    return port
+    return limited, context, fingerprint
 
 
 def _reached(host: str) -> str:

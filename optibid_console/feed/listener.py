@@ -1,6 +1,7 @@
 """The observers' listener: TCP, TLS and a token. It has no command handler at all.
 
-After the greeting nothing is read but control frames: any message closes the connection.
+After the greeting nothing is read but control frames: any message closes the connection. A token
+is looked up at once, whatever failed before; only the answer to a failure is delayed.
 """
 
 from __future__ import annotations
@@ -11,18 +12,23 @@ import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection
 from websockets.exceptions import ConnectionClosed
-from websockets.typing import Subprotocol
+from websockets.protocol import State
 
 from optibid_console import __version__
+from optibid_console.admission.connections import ConnectionLimits, Standing
+from optibid_console.admission.listener import (
+    LimitedListener,
+    ListenerLimits,
+)
+from optibid_console.admission.throttle import AuthThrottle, ThrottlePolicy, TooManyFailures
 from optibid_console.entries import Entry
 from optibid_console.feed.attendance import Attendance
-from optibid_console.feed.caller import Caller
-from optibid_console.feed.doorway import Doorway
 from optibid_console.feed.fan_out import FanOut
 from optibid_console.feed.hub import Hub
 from optibid_console.feed.messages import (
@@ -34,14 +40,18 @@ from optibid_console.feed.messages import (
     Welcome,
     WireError,
 )
+from optibid_console.feed.rate_limited import RateLimitedConnection, new_connection
 from optibid_console.feed.snapshot import Snapshots
-from optibid_console.feed.strikes import Strikes
-from optibid_console.feed.watcher import BUFFER_BYTES, Watcher
+from optibid_console.feed.watcher import Watcher
 from optibid_console.feed.wire import decode_hello, encode
 from optibid_console.source import CaughtUp, Ended
 
 GREETING_S = 5.0
-MAX_GREETING_BYTES = 4_096
+CONNECTIONS = ConnectionLimits(total=400, of_address=300, of_network=350)
+"""File descriptors are the journal's and the targets' too; and many observers come through one
+office's gateway."""
+THROTTLE = ThrottlePolicy(first_s=0.5, most_s=8.0, forget_s=300.0, waiting=32)
+TURNED_AWAY_LINE = "observer from {address} turned away: {why} ({count})"
 FLUSH_S = 1.0
 SWEEP_S = 1.0
 SNAPSHOT_FROM = 500
@@ -71,9 +81,15 @@ Admit = Callable[[str], Pass | str]
 """The pass for a token, or why there is none."""
 
 
+def listener_limits(connections: ConnectionLimits = CONNECTIONS) -> ListenerLimits:
+    """Returns what strangers on the observers' port may cost."""
+    in_time = (Standing.SILENT, Standing.QUEUED, Standing.HANDSHAKING)
+    return ListenerLimits(connections, deadlines=dict.fromkeys(in_time, GREETING_S))
+
+
 class ObserverListener:
-    """Serves a hub and a journal to who has a token. Bounded in connections, in time to greet,
-    in what it reads and in what waits for each."""
+    """Serves a hub and a journal to observers with a token. Bounded in connections, in time to
+    greet, in what it reads and in what waits for each."""
 
     def __init__(
         self,
@@ -91,31 +107,19 @@ class ObserverListener:
         self._attendance = attendance
         self._watchers: set[Watcher] = set()
         self._connections: set[ServerConnection] = set()
-        self._strikes = Strikes()
+        self._throttle = AuthThrottle(THROTTLE, TURNED_AWAY_LINE, log.warning)
         self._fan_out = FanOut(hub)
         self._server: Server | None = None
+        self._listener: LimitedListener | None = None
         self._sweeping: asyncio.Task[None] | None = None
 
-    async def start(self, door: Doorway, context: ssl.SSLContext | None) -> None:
-        """Listen at this door from now on, with TLS when there is a context."""
-        self._server = await serve(
-            self._serve,
-            sock=door,
-            ssl=context,
-            ssl_handshake_timeout=GREETING_S if context else None,
-            subprotocols=[Subprotocol(SUBPROTOCOL)],
-            compression=None,
-            ping_interval=None,
-            open_timeout=GREETING_S,
-            close_timeout=1.0,
-            max_size=MAX_GREETING_BYTES,
-            max_queue=1,
-            write_limit=BUFFER_BYTES,
-            origins=[None],  # no page of a browser has business here
-            server_header=None,
-            logger=_protocol_log,
-            create_connection=Caller,
-        )
+    async def start(self, listener: LimitedListener, context: ssl.SSLContext | None) -> None:
+        """Serve its connections from now on, with TLS when there is a context."""
+        server = Server(_not_used, self._open, _protocol_log)
+        # asked by `websockets` for is_serving() alone
+        server.server = listener  # type: ignore[assignment]
+        self._server, self._listener = server, listener
+        listener.start(lambda limited: new_connection(server, limited, _protocol_log), context)
         self._fan_out.start()
         self._sweeping = asyncio.create_task(self._sweep())
 
@@ -126,9 +130,11 @@ class ObserverListener:
     async def close(self, reason: str, *, code: int = 1000) -> None:
         """Tell every observer that it is over. Does nothing when closed."""
         server, self._server = self._server, None
-        if server is None:
+        listener, self._listener = self._listener, None
+        if server is None or listener is None:
             return
-        server.close(close_connections=False)
+        listener.close()
+        self._throttle.close()
         if self._sweeping is not None:
             self._sweeping.cancel()
             await asyncio.gather(self._sweeping, return_exceptions=True)
@@ -146,7 +152,9 @@ class ObserverListener:
                 wait.cancel()
         for ws in list(self._connections):
             ws.transport.abort()
-        await server.wait_closed()
+        await listener.wait_closed()
+        if server.handler_tasks:
+            await asyncio.wait(server.handler_tasks)
         self._attendance.set("observers", ())
 
     async def hand_over(self) -> None:
@@ -169,9 +177,24 @@ class ObserverListener:
             ]
             await asyncio.gather(*closing, return_exceptions=True)
 
+    async def _open(self, ws: ServerConnection) -> None:
+        """Serve one connection, from the WebSocket's opening handshake (RFC 6455, 4.2) on."""
+        try:
+            if await _opened(ws):
+                async with ws:
+                    await self._serve(ws)
+        except Exception:  # one observer's trouble must not reach the engine; its log names it
+            log.exception("an observer's connection failed")
+        finally:
+            ws.transport.abort()
+            task = asyncio.current_task()
+            assert task is not None
+            ws.server.handler_tasks.discard(task)
+
     async def _serve(self, ws: ServerConnection) -> None:
         if self._server is None:
             return
+        assert isinstance(ws, RateLimitedConnection)
         self._connections.add(ws)
         try:
             came = await self._greeting(ws)
@@ -187,9 +210,8 @@ class ObserverListener:
         finally:
             self._connections.discard(ws)
 
-    async def _greeting(self, ws: ServerConnection) -> tuple[Hello, Pass] | None:
-        """Who it is and with what it came; None: it was turned away."""
-        address = _address(ws)
+    async def _greeting(self, ws: RateLimitedConnection) -> tuple[Hello, Pass] | None:
+        """Returns who it is and with what it came; None: it was turned away."""
         code, why = TURNED_AWAY, ""
         try:
             if ws.subprotocol != SUBPROTOCOL:
@@ -202,20 +224,26 @@ class ObserverListener:
         except WireError:
             code, why = 1002, "that is no greeting"  # what it says may be a token
         if why:
-            await self._strikes.failed(address, why)
-            await ws.close(code, why)
+            await self._turn_away(ws, code, why)
             return None
         admitted = self._admit(hello.token)
         if isinstance(admitted, str):
-            await self._strikes.failed(address, admitted)
-            await ws.close(code, admitted)
+            await self._turn_away(ws, code, admitted)
             return None
+        ws.limited.move(Standing.AUTHENTICATED)
         head = self._journal.head()[0]
         if hello.after > head:
             await ws.close(1008, f"after: the journal has {head} entries")
             return None
-        self._strikes.came_in(address)
+        self._throttle.succeeded(_address(ws))
         return hello, admitted
+
+    async def _turn_away(self, ws: RateLimitedConnection, code: int, why: str) -> None:
+        """Close it, later each time. `why` must not quote what was sent."""
+        ws.limited.move(Standing.FAILED)
+        with suppress(TooManyFailures):
+            await self._throttle.failed(_address(ws), why)
+        await ws.close(code, why)
 
     async def _attend(self, ws: ServerConnection, hello: Hello, admitted: Pass) -> None:
         name = admitted.link if hello.name == admitted.link else f"{hello.name} ({admitted.link})"
@@ -262,6 +290,20 @@ class ObserverListener:
     def _announce(self) -> None:
         if self._server is not None:
             self._attendance.set("observers", tuple(sorted(one.name for one in self._watchers)))
+
+
+async def _opened(ws: ServerConnection) -> bool:
+    """Returns whether a WebSocket was opened in time; what a stranger sends instead is no news."""
+    try:
+        async with asyncio.timeout(GREETING_S):
+            await ws.handshake(server_header=None)
+    except Exception as error:
+        _protocol_log.debug("no WebSocket: %s", error)
+    return ws.protocol.state is State.OPEN
+
+
+async def _not_used() -> asyncio.Server:
+    raise NotImplementedError("connections come from a LimitedListener")
 
 
 def _address(ws: ServerConnection) -> str:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from optibid_console.admission.throttle import ThrottlePolicy
 from optibid_console.commands import Accepted, Command, Hold, Refused, Reply, WriteNote
 from optibid_console.entries import Entry, Fact, Held, NoteWritten
-from optibid_console.feed import strikes
+from optibid_console.feed import listener
 from optibid_console.feed.client import FeedSource
 from optibid_console.feed.hub import Hub
 from optibid_console.feed.link import Link
@@ -108,8 +109,7 @@ async def window(tmp_path: Path) -> AsyncIterator[Window]:
 @pytest.fixture
 async def shared(window, tmp_path, monkeypatch):
     own_state(tmp_path, monkeypatch)
-    monkeypatch.setattr(strikes, "FIRST_DELAY_S", 0.01)
-    monkeypatch.setattr(strikes, "MOST_DELAY_S", 0.05)
+    monkeypatch.setattr(listener, "THROTTLE", ThrottlePolicy(first_s=0.01, most_s=0.05))
     shared = Shared(window)
     await shared.start()
     yield shared

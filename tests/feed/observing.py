@@ -10,11 +10,11 @@ from pathlib import Path
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from optibid_console.admission.listener import open_listener
 from optibid_console.feed.attendance import Attendance
 from optibid_console.feed.certificate import client_context, server_context
-from optibid_console.feed.doorway import open_doorway
 from optibid_console.feed.link import Link, new_token
-from optibid_console.feed.listener import ObserverListener, Pass
+from optibid_console.feed.listener import ObserverListener, Pass, listener_limits
 from optibid_console.feed.messages import SUBPROTOCOL
 from optibid_console.feed.snapshot import Snapshots
 
@@ -29,8 +29,8 @@ class Shared:
         self.passes: dict[str, Pass] = {}
         self.attendance = Attendance(window.hub)
         self.snapshots: Snapshots | None = None
-        self.door = open_doorway("127.0.0.1", 0)
-        self.port = self.door.getsockname()[1]
+        self.door = open_listener("127.0.0.1", 0, listener_limits())
+        self.port = self.door.port
         self.context, self.fingerprint = server_context()
 
     async def start(self) -> None:
@@ -39,7 +39,7 @@ class Shared:
 
     async def restart(self) -> None:
         """Another engine's listener, at the same place."""
-        self.door = open_doorway("127.0.0.1", self.port)
+        self.door = open_listener("127.0.0.1", self.port, listener_limits())
         self.attendance = Attendance(self.window.hub)
         await self.start()
 

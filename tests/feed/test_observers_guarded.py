@@ -6,24 +6,26 @@ import asyncio
 import logging
 import os
 import random
-import socket
 import ssl
 import zlib
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Opcode
 
-from optibid_console.feed import doorway, listener, strikes
-from optibid_console.feed.caller import HEARD_BYTES
+from optibid_console.admission.connections import ConnectionLimits
+from optibid_console.admission.listener import ListenerLimits, open_listener
+from optibid_console.admission.throttle import ThrottlePolicy
+from optibid_console.feed import listener
 from optibid_console.feed.certificate import client_context
 from optibid_console.feed.link import Link, new_token
 from optibid_console.feed.messages import Hello
 from optibid_console.feed.observer import ObserverSource
+from optibid_console.feed.rate_limited import HEARD_BYTES
 from optibid_console.feed.reading import TurnedAway
-from optibid_console.feed.strikes import Strikes
 from optibid_console.feed.wire import encode_hello
 from optibid_console.source import CaughtUp, Lost
 from tests.feed.observing import Shared, closed_with, own_state, raw
@@ -47,23 +49,6 @@ async def test_without_the_right_token_nobody_comes_in_and_it_is_logged_without_
     assert shared.listener.watchers == 0
 
 
-async def test_failed_greetings_are_answered_later_each_time(monkeypatch) -> None:
-    waited = []
-
-    async def note(delay_s: float) -> None:
-        waited.append(delay_s)
-
-    monkeypatch.setattr(strikes.asyncio, "sleep", note)
-    kept = Strikes()
-    for _ in range(7):
-        await kept.failed("10.0.0.1", "no such link")
-    await kept.failed("10.0.0.2", "no such link")
-    assert waited == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 0.5]
-    kept.came_in("10.0.0.1")
-    await kept.failed("10.0.0.1", "no such link")
-    assert waited[-1] == 0.5
-
-
 async def test_pages_of_a_browser_and_other_protocols_are_refused(shared) -> None:
     link = shared.link()
     with pytest.raises(InvalidStatus, match="403"):
@@ -84,26 +69,48 @@ async def test_who_greets_with_too_much_or_not_at_all_is_closed(shared, monkeypa
     assert await closed_with(silent) == 1008
 
 
-async def test_so_many_connections_and_no_more(window, tmp_path, monkeypatch) -> None:
+async def test_the_oldest_silent_connection_makes_room_for_the_next_one(
+    window, tmp_path, monkeypatch
+) -> None:
     own_state(tmp_path, monkeypatch)
     shared = Shared(window)
     shared.door.close()
-    shared.door = doorway.open_doorway("127.0.0.1", 0, most=4, most_from_one=3)
-    shared.port = shared.door.getsockname()[1]
+    limits = ListenerLimits(ConnectionLimits(total=4, of_address=3, of_network=4))
+    shared.door = open_listener("127.0.0.1", 0, limits)
+    shared.port = shared.door.port
     await shared.start()
-    idle = [socket.create_connection(("127.0.0.1", shared.port)) for _ in range(3)]
+    idle = [await asyncio.open_connection("127.0.0.1", shared.port) for _ in range(4)]
+    assert await asyncio.wait_for(idle[0][0].read(1), WITHIN_S) == b""
+    assert (shared.door.inside, shared.door.evicted, shared.door.refused) == (3, 1, 0)
+    one = Screen(ObserverSource(shared.link(), "bob"))
+    await one.until(lambda events: any(isinstance(event, CaughtUp) for event in events))
+    for _, writer in idle:
+        writer.transport.abort()
+    async with asyncio.timeout(WITHIN_S):
+        while shared.door.inside > 1:
+            await asyncio.sleep(0.02)
+    await one.close()
+    await shared.listener.close("over")
+
+
+async def test_observers_are_never_evicted(window, tmp_path, monkeypatch) -> None:
+    own_state(tmp_path, monkeypatch)
+    shared = Shared(window)
+    shared.door.close()
+    shared.door = open_listener("127.0.0.1", 0, ListenerLimits(ConnectionLimits(2, 2, 2)))
+    shared.port = shared.door.port
+    await shared.start()
+    link = shared.link()
+    both = [Screen(ObserverSource(link, name)) for name in ("ann", "bob")]
+    for one in both:
+        await one.until(lambda events: any(isinstance(event, CaughtUp) for event in events))
     reader, writer = await asyncio.open_connection("127.0.0.1", shared.port)
     assert await asyncio.wait_for(reader.read(1), WITHIN_S) == b""
     writer.transport.abort()
-    assert (shared.door.inside, shared.door.turned_away) == (3, 1)
-    for one in idle:
-        one.close()
-    async with asyncio.timeout(WITHIN_S):
-        while shared.door.inside:
-            await asyncio.sleep(0.02)
-    one = Screen(ObserverSource(shared.link(), "bob"))
-    await one.until(lambda events: any(isinstance(event, CaughtUp) for event in events))
-    await one.close()
+    assert (shared.listener.watchers, shared.door.refused) == (2, 1)
+    for one in both:
+        assert one.of(Lost) == []
+        await one.close()
     await shared.listener.close("over")
 
 
@@ -286,57 +293,17 @@ async def test_nothing_is_unpacked_for_who_asks_to_send_packed(shared) -> None:
     assert await closed_with(ws) == 1002
 
 
-async def test_a_wave_of_connections_is_let_in_little_by_little(shared, monkeypatch) -> None:
-    monkeypatch.setattr(doorway, "AT_ONCE", 5)
-    monkeypatch.setattr(doorway, "A_SECOND", 1.0)
-    callers = [await asyncio.open_connection("127.0.0.1", shared.port) for _ in range(30)]
-    async with asyncio.timeout(WITHIN_S):
-        while shared.door.inside + shared.door.turned_away < 30:
-            await asyncio.sleep(0.02)
-    assert shared.door.turned_away >= 20
-    for _, writer in callers:
-        writer.transport.abort()
-    one = Screen(ObserverSource(shared.link(), "bob"))  # the flood is over: the next may come
-    async with asyncio.timeout(WITHIN_S):
-        while not any(isinstance(event, CaughtUp) for event in one.events):
-            if one.task.done():
-                await asyncio.gather(one.task, return_exceptions=True)
-                one = Screen(ObserverSource(shared.link(), "bob"))
-            await asyncio.sleep(0.1)
-    await one.close()
-
-
-async def test_failures_from_everywhere_fill_neither_log_nor_memory(monkeypatch, caplog) -> None:
-    async def at_once(delay_s: float) -> None: ...
-
-    monkeypatch.setattr(strikes.asyncio, "sleep", at_once)
-    kept = Strikes()
-    for number in range(2 * strikes.MAX_KNOWN):
-        await kept.failed(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", "no such link")
-    assert len(kept._known) == strikes.MAX_KNOWN
-    assert len(caplog.records) == strikes.LINES
-    monkeypatch.setattr(strikes, "LINES_S", 0.0)
-    await kept.failed("192.0.2.1", "no such link")
-    left_out = 2 * strikes.MAX_KNOWN - strikes.LINES
-    assert caplog.records[-1].getMessage() == (
-        "observer from 192.0.2.1 turned away: no such link (1 times); "
-        f"{left_out} more such lines were left out"
-    )
-
-
-@pytest.mark.parametrize(
-    ("address", "counts_as"),
-    [("192.0.2.1", "192.0.2.1"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-     ("::ffff:192.0.2.1", "192.0.2.1"), ("fe80::1%eth0", "fe80::/64"), ("?", "?")],
-)  # fmt: skip
-def test_who_has_a_network_counts_as_one(address: str, counts_as: str) -> None:
-    assert doorway.origin(address) == counts_as
-
-
 @pytest.mark.slow
-async def test_a_thousand_failed_connects_leave_nothing(shared, monkeypatch) -> None:
-    monkeypatch.setattr(doorway, "A_SECOND", 1e6)
-    monkeypatch.setattr(strikes, "FIRST_DELAY_S", 0.0)
+async def test_a_thousand_failed_connects_leave_nothing(window, tmp_path, monkeypatch) -> None:
+    own_state(tmp_path, monkeypatch)
+    monkeypatch.setattr(listener, "THROTTLE", ThrottlePolicy(first_s=0.0, most_s=0.0))
+    shared = Shared(window)
+    shared.door.close()
+    shared.door = open_listener(
+        "127.0.0.1", 0, replace(listener.listener_limits(), burst=10_000, per_s=1e6)
+    )
+    shared.port = shared.door.port
+    await shared.start()
     wrong = Link("127.0.0.1", shared.port, new_token(), shared.fingerprint)
 
     async def fail(number: int) -> None:
@@ -361,4 +328,4 @@ async def test_a_thousand_failed_connects_leave_nothing(shared, monkeypatch) -> 
     before = resident_bytes()
     await many(1000)
     assert resident_bytes() - before < 12_000_000
-    assert len(shared.listener._strikes._known) <= 1
+    await shared.listener.close("over")
