@@ -34,6 +34,12 @@ def web_options(parser: argparse.ArgumentParser) -> None:
         "--web-name", action="append", default=[], metavar="NAME",
         help="a further name by which browsers reach it, say that of a proxy in front of it",
     )  # fmt: skip
+    parser.add_argument(
+        "--web-proxy", action="append", default=[], metavar="ADDRESS[,ADDRESS]",
+        help="the IP address of a proxy in front of it: clients are then told apart by the address "
+        "that it forwards (X-Forwarded-For, or Forwarded of RFC 7239), which is ignored from "
+        "anybody else",
+    )  # fmt: skip
 
 
 def share_options(parser: argparse.ArgumentParser) -> None:

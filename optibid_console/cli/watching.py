@@ -47,8 +47,10 @@ def watch(options: Namespace) -> int:
         from optibid_console.cli.web import serve_pages
 
         return serve_pages(options, where)
-    if options.web_cert or options.web_plain or options.web_name:
-        raise CannotWatch("--web-cert, --web-plain and --web-name need --web HOST:PORT")
+    if options.web_cert or options.web_plain or options.web_name or options.web_proxy:
+        raise CannotWatch(
+            "--web-cert, --web-plain, --web-name and --web-proxy need --web HOST:PORT"
+        )
     watched = watched_at(where)
     if options.json:
         from optibid_console.cli.json_lines import print_window

@@ -12,25 +12,32 @@ import ssl
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Mapping
-from contextlib import aclosing
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optibid_console.cli.sharing import is_loopback
 from optibid_console.cli.watching import LINK_VARIABLE, CannotWatch
-from optibid_console.entries import Entry, WindowOpened
 from optibid_console.feed.certificate import server_context
-from optibid_console.feed.link import Link, joined, new_token, parse_link, split_address
-from optibid_console.feed.observer import ObserverSource, OtherCertificate
+from optibid_console.feed.link import (
+    Link,
+    joined,
+    new_token,
+    parse_link,
+    split_address,
+    token_hash,
+)
+from optibid_console.feed.link_directory import LinkDirectory
+from optibid_console.feed.observer import OtherCertificate
 from optibid_console.feed.reading import TurnedAway
-from optibid_console.source import Snapshot, SourceError
+from optibid_console.source import SourceError
+from probes.text import one_line
 
 if TYPE_CHECKING:
     from optibid_console.web.site import Listening
 
-_LOOK_S = 15.0
+_UNLISTED_AT_ONCE = 4
 _TOKEN = re.compile(rf"[A-Za-z0-9_-]{{{len(new_token())}}}")
 
 
@@ -49,6 +56,7 @@ class Address:
     tls: bool
     cert: str
     names: tuple[str, ...]
+    proxies: frozenset[str] = frozenset()
 
 
 def serve_pages(options: Namespace, where: str) -> int:
@@ -85,14 +93,35 @@ def wanted_address(options: Namespace) -> Address:
     if options.web_cert and not Path(options.web_cert).is_file():
         raise BadWeb(f"--web-cert {options.web_cert}: no such file")
     tls = bool(options.web_cert) or not (plain or is_loopback(host))
-    return Address(host, port, tls, options.web_cert, tuple(options.web_name))
+    names, proxies = tuple(options.web_name), _proxies(options.web_proxy)
+    return Address(host, port, tls, options.web_cert, names, proxies)
+
+
+def _proxies(given: Sequence[str]) -> frozenset[str]:
+    """Returns the proxies' addresses. Raises `BadWeb`."""
+    from optibid_console.admission.sources import canonical
+
+    proxies = set()
+    for address in (one.strip() for text in given for one in text.split(",")):
+        if not canonical(address):
+            raise BadWeb(
+                f"--web-proxy {one_line(address, 60) or '(nothing)'}: that is no IP address; name "
+                "each proxy by the address that it connects from, as 10.0.0.7 or 10.0.0.7,fd00::7"
+            )
+        proxies.add(canonical(address))
+    return frozenset(proxies)
 
 
 class FeedDoor:
-    """Joins the feed with a token to see whether it opens the window."""
+    """Says whether a token opens the window: one that is known from the window's entries by
+    joining the feed with it, any other one without asking the engine about it."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, links: LinkDirectory | None = None) -> None:
         self._link = link
+        self._links = links or LinkDirectory(link)
+        self._joins: dict[str, asyncio.Task[None]] = {}
+        """A token's hash → who is joining with it."""
+        self._unlisted = asyncio.Semaphore(_UNLISTED_AT_ONCE)
 
     async def admit(self, token: str) -> None:
         """Raises `NotAdmitted`, or `SourceError` when the feed can't be asked."""
@@ -101,7 +130,17 @@ class FeedDoor:
         if not _TOKEN.fullmatch(token):
             raise NotAdmitted("that is no token")
         try:
-            await window_name(replace(self._link, token=token))
+            try:
+                listed = await self._links.find(token)
+            except OtherCertificate:
+                raise
+            except TurnedAway:  # this server's own link is void: only the engine can say
+                async with self._unlisted:
+                    await self._join(token)
+                return
+            if not listed:
+                raise NotAdmitted("no such link")
+            await self._join_once(token)
         except OtherCertificate:
             raise
         except TurnedAway as error:
@@ -110,28 +149,29 @@ class FeedDoor:
     def key(self, token: str) -> Mapping[str, str]:
         return {LINK_VARIABLE: replace(self._link, token=token).text()}
 
+    async def _join_once(self, token: str) -> None:
+        """One join for all who show the same token at the same time."""
+        name = token_hash(token)
+        if name not in self._joins:
+            task = asyncio.create_task(self._join(token))
+            self._joins[name] = task
+            # whoever waited for it may have left
+            task.add_done_callback(lambda one: one.cancelled() or one.exception())
+            task.add_done_callback(lambda _: self._joins.pop(name, None))
+        await asyncio.shield(self._joins[name])
 
-async def window_name(link: Link) -> str:
-    """Join with a link and leave again; gives the window's name. Raises `SourceError`."""
-    source = ObserverSource(link, "browser", snapshot=True)
-    try:
-        async with asyncio.timeout(_LOOK_S), aclosing(source.events()) as events:
-            async for event in events:
-                if isinstance(event, Entry) and isinstance(event.fact, WindowOpened):
-                    return event.fact.name
-                if isinstance(event, Snapshot) and event.state.runbook is not None:
-                    return event.state.runbook.window.name
-    except TimeoutError:
-        pass
-    raise SourceError(f"the engine at {link.address} says nothing of its window")
+    async def _join(self, token: str) -> None:
+        await LinkDirectory(replace(self._link, token=token)).read(whole=False)
 
 
 async def _serve(link: Link, address: Address, child: list[str]) -> int:
     from optibid_console.web.site import Site
 
-    title = await window_name(link)
+    links = LinkDirectory(link)
+    await links.read()
+    title = links.window
     listening, fingerprint = await asyncio.to_thread(_listening, address)
-    site = Site(FeedDoor(link), child, listening, title, _tell)
+    site = Site(FeedDoor(link, links), child, listening, title, _tell)
     try:
         await site.start()
     except OSError as error:
@@ -164,7 +204,7 @@ def _listening(address: Address) -> tuple[Listening, str]:
         if not address.cert:
             fingerprint = _shown_fingerprint()
     names = (*address.names, *([socket.gethostname()] if _everywhere(address.host) else []))
-    return Listening(address.host, address.port, context, names), fingerprint
+    return Listening(address.host, address.port, context, names, address.proxies), fingerprint
 
 
 def _shown_fingerprint() -> str:

@@ -24,15 +24,26 @@ from typing import Protocol
 from aiohttp import WSCloseCode, web
 from aiohttp.web_protocol import RequestHandler
 
+from optibid_console.admission.connections import ConnectionLimits, Standing
+from optibid_console.admission.listener import (
+    LimitedConnection,
+    LimitedListener,
+    ListenerLimits,
+    open_listener,
+)
+from optibid_console.admission.throttle import AuthThrottle, ThrottlePolicy, TooManyFailures
 from optibid_console.source import SourceError
 from optibid_console.web import pages
 from optibid_console.web.doors import IDLE_S, Doors, Session
+from optibid_console.web.forwarded import client_address
 from optibid_console.web.names import Names
 from optibid_console.web.page import Page
-from optibid_console.web.tries import TooMany, Tries
-from probes.text import counted, one_line
+from probes.text import one_line
 
-MAX_CONNECTIONS = 256
+CONNECTIONS = ConnectionLimits(total=256, of_address=128, of_network=192)
+THROTTLE = ThrottlePolicy(first_s=1.0, most_s=30.0, free=3, waiting=8)
+REQUEST_S = 30.0
+"""For how long a connection may take for a request while it has no session."""
 MAX_PAGES, MAX_PAGES_OF_ONE = 24, 4
 """Each page is a process of some 60 MB."""
 MAX_TOKEN = 2000
@@ -69,6 +80,8 @@ class Listening:
     tls: SSLContext | None = None
     names: Sequence[str] = ()
     """Names, besides its addresses, by which browsers may ask for it."""
+    proxies: frozenset[str] = frozenset()
+    """Addresses of the proxies whose word about a client's address counts."""
 
 
 class Site:
@@ -92,12 +105,15 @@ class Site:
         self._tell = tell
         self._clock = clock
         self._doors = Doors(clock)
-        self._tries = Tries(clock)
+        self._throttle = AuthThrottle(
+            THROTTLE, "a token from {address} was turned away ({count})", tell, clock
+        )
         self._pages: set[Page] = set()
         self._parts = pages.parts()
         self._names = Names(listening.host, 0, listening.names, tls=self._tls)
         self._runner: web.AppRunner | None = None
-        self._server: asyncio.Server | None = None
+        self._listener: LimitedListener | None = None
+        self._connections: dict[asyncio.BaseProtocol, LimitedConnection] = {}
 
     @property
     def processes(self) -> tuple[int, ...]:
@@ -122,36 +138,47 @@ class Site:
             app, access_log=None, handle_signals=False, keepalive_timeout=QUIET_S
         )
         await self._runner.setup()
-        self._server = await asyncio.get_running_loop().create_server(
-            self._connection,
-            self._listening.host,
-            self._listening.port,
-            ssl=self._listening.tls,
-            ssl_handshake_timeout=5.0 if self._tls else None,
-            reuse_address=True,
+        at = self._listening
+        self._listener = await asyncio.to_thread(
+            open_listener, at.host, at.port, listener_limits(), at.proxies
         )
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._listener.start(self._connection, at.tls)
+        self.port = self._listener.port
         self._names = Names(self._listening.host, self.port, self._listening.names, tls=self._tls)
 
     async def close(self) -> None:
         """End every page and its process, and stop listening."""
-        if self._server is not None:
-            self._server.close()
+        if self._listener is not None:
+            self._listener.close()
+        self._throttle.close()
         leaving = [page.close(WSCloseCode.GOING_AWAY, "The page's server has stopped.")
                    for page in self._pages]  # fmt: skip
         await asyncio.gather(*leaving, return_exceptions=True)
         if self._runner is not None:
             await self._runner.shutdown()
             await self._runner.cleanup()
+        if self._listener is not None:
+            await self._listener.wait_closed()
 
-    def _connection(self) -> asyncio.Protocol:
+    def _connection(self, limited: LimitedConnection) -> asyncio.Protocol:
         assert self._runner is not None
         server = self._runner.server
         assert server is not None
-        if len(server.connections) >= MAX_CONNECTIONS:
-            return _Full()
-        connection: RequestHandler = server()
-        return connection
+        handler: RequestHandler = server()
+        self._connections[handler] = limited
+        limited.on_close = lambda: self._gone(handler)
+        return handler
+
+    def _gone(self, handler: RequestHandler) -> None:
+        self._connections.pop(handler, None)
+
+    def _move(self, request: web.Request, standing: Standing) -> None:
+        limited = self._connections.get(request.protocol)
+        if limited is not None:
+            limited.move(standing)
+
+    def _client(self, request: web.Request) -> str:
+        return client_address(request.remote or "", request.headers, self._listening.proxies)
 
     # What every request passes
 
@@ -162,6 +189,8 @@ class Site:
         handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
     ) -> web.StreamResponse:
         host = request.headers.get("Host", "")
+        if self._session(request) is None:
+            self._move(request, Standing.ANONYMOUS)
         try:
             self._check(request, host)
             response = await handler(request)
@@ -197,22 +226,17 @@ class Site:
 
     async def _enter(self, request: web.Request) -> web.Response:
         token = await _token(request)
-        peer = request.remote or ""
         if not token:
             return _json(400, why="no token was given")
+        client = self._client(request)
         try:
-            async with self._tries.turn(peer):
-                await self._door.admit(token)
-        except TooMany:
-            return _json(429, why="too many tries are waiting; try again in a minute")
+            await self._door.admit(token)
         except NotAdmitted:
-            count = self._tries.failed(peer)
-            if count & (count - 1) == 0:  # the 1st, 2nd, 4th, …: a flood doesn't fill the log
-                self._tell(f"a token from {peer} was turned away ({counted(count, 'time')})")
-            return _json(403, why=_TURNED_AWAY)
+            return await self._turned_away(request, client)
         except SourceError as error:
             return _json(503, why=str(error))
-        self._tries.succeeded(peer)
+        self._throttle.succeeded(client)
+        self._move(request, Standing.KNOWN)
         response = _json(200)
         over_tls = request.headers["Origin"].startswith("https://")  # maybe only to a proxy
         response.set_cookie(
@@ -220,6 +244,18 @@ class Site:
             httponly=True, secure=over_tls, samesite="Strict",
         )  # fmt: skip
         return response
+
+    async def _turned_away(self, request: web.Request, client: str) -> web.Response:
+        self._move(request, Standing.FAILED)
+        try:
+            await self._throttle.failed(client, _TURNED_AWAY)
+        except TooManyFailures:
+            response = _json(429, why="too many wrong tokens; try again in a minute")
+            response.force_close()  # the next try costs a connection
+            return response
+        finally:
+            self._move(request, Standing.ANONYMOUS)
+        return _json(403, why=_TURNED_AWAY)
 
     async def _entered(self, request: web.Request) -> web.Response:
         return _json(200, entered=self._session(request) is not None)
@@ -237,7 +273,10 @@ class Site:
 
     def _session(self, request: web.Request) -> Session | None:
         cookie = request.cookies.get(self._cookie, "")
-        return self._doors.find(cookie) if cookie else None
+        session = self._doors.find(cookie) if cookie else None
+        if session is not None:
+            self._move(request, Standing.KNOWN)
+        return session
 
     # The window
 
@@ -256,6 +295,7 @@ class Site:
             most = f"{MAX_PAGES_OF_ONE} of yours" if session.pages >= MAX_PAGES_OF_ONE else "all"
             await page.close(*_too_many(most))
             return page.socket
+        self._move(request, Standing.AUTHENTICATED)
         self._pages.add(page)
         session.pages += 1
         try:
@@ -298,11 +338,12 @@ class Site:
         return web.Response(body=data, content_type=part.kind, headers=headers)
 
 
-class _Full(asyncio.Protocol):
-    """A connection too many: closed at once."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
+def listener_limits() -> ListenerLimits:
+    """Returns what strangers may cost the pages' server."""
+    opening = (Standing.SILENT, Standing.QUEUED, Standing.HANDSHAKING)
+    return ListenerLimits(
+        CONNECTIONS, deadlines={**dict.fromkeys(opening, 5.0), Standing.ANONYMOUS: REQUEST_S}
+    )
 
 
 async def _token(request: web.Request) -> str:

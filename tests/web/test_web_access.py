@@ -1,4 +1,4 @@
-"""Sessions, tries and what may be sent ahead: each with a clock of its own."""
+"""Sessions and what may be sent ahead: each with a clock of its own."""
 
 from __future__ import annotations
 
@@ -9,15 +9,6 @@ import pytest
 from optibid_console.web.doors import IDLE_S, MAX_SESSIONS, Doors
 from optibid_console.web.flow import Asleep, Flow
 from optibid_console.web.page_process import MOST_COLUMNS, MOST_ROWS, bounded
-from optibid_console.web.tries import (
-    FORGET_S,
-    FREE,
-    MOST_S,
-    WAITING_OF_ONE,
-    TooMany,
-    Tries,
-    network,
-)
 
 
 class Clock:
@@ -80,57 +71,6 @@ def test_a_session_that_was_put_out_is_gone() -> None:
     doors.put_out(cookie)
     doors.put_out(cookie)
     assert doors.find(cookie) is None
-
-
-def test_failed_tries_of_one_address_wait_longer_each_time() -> None:
-    clock = Clock()
-    tries = Tries(clock)
-    waits = []
-    for _ in range(FREE + 8):
-        waits.append(tries.delay_s("10.0.0.1"))
-        tries.failed("10.0.0.1")
-    assert waits[: FREE + 4] == [0.0] * FREE + [1.0, 2.0, 4.0, 8.0][: FREE + 1]
-    assert waits[-1] == MOST_S
-    assert tries.delay_s("10.0.0.2") == 0.0
-    clock.now += FORGET_S + 1
-    assert tries.delay_s("10.0.0.1") == 0.0
-
-
-def test_a_token_that_opens_ends_the_waiting() -> None:
-    tries = Tries(Clock())
-    for _ in range(FREE + 2):
-        tries.failed("10.0.0.1")
-    tries.succeeded("10.0.0.1")
-    assert tries.delay_s("10.0.0.1") == 0.0
-
-
-def test_one_ipv6_network_is_one_address() -> None:
-    assert network("2001:db8::1") == network("2001:db8::ffff:1")
-    assert network("2001:db8::1") != network("2001:db8:0:1::1")
-    assert network("::ffff:10.0.0.1") == network("10.0.0.1")
-    assert network("fe80::1%eth0") == network("fe80::2")
-
-
-async def test_so_many_tries_may_wait_and_no_more() -> None:
-    tries = Tries(Clock())
-    for _ in range(FREE + 6):
-        tries.failed("10.0.0.1")
-
-    async def one() -> None:
-        async with tries.turn("10.0.0.1"):
-            pass
-
-    waiting = [asyncio.create_task(one()) for _ in range(WAITING_OF_ONE)]
-    await asyncio.sleep(0)
-    with pytest.raises(TooMany):
-        await one()
-    async with tries.turn("10.0.0.2"):  # somebody else isn't held up
-        pass
-    for task in waiting:
-        task.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
-    tries.succeeded("10.0.0.1")
-    await one()
 
 
 async def test_a_page_is_sent_only_a_little_more_than_it_took() -> None:

@@ -21,8 +21,9 @@ from websockets.asyncio.client import connect
 
 from optibid_console.cli.options import parse
 from optibid_console.cli.web import BadWeb, FeedDoor, wanted_address
+from optibid_console.entries import WatchRevoked, WatchShared
 from optibid_console.feed.certificate import own_certificate
-from optibid_console.feed.link import Link, new_token
+from optibid_console.feed.link import Link, new_token, token_hash
 from optibid_console.feed.observer import OtherCertificate
 from optibid_console.journal.sqlite import SqliteJournal
 from optibid_console.source import SourceError
@@ -35,15 +36,29 @@ from tests.screens.small_runbook import small_runbook
 from tests.web.conftest import REPOSITORY, WITHIN_S, alive, closing, drawn
 
 
+class SharedWindow(Shared):
+    """Its links are in the journal, as an engine's are."""
+
+    async def shared_with(self, name: str) -> Link:
+        link = self.link(name)
+        await self.window.append("carl", WatchShared(name, token_hash(link.token), 2e9))
+        return link
+
+    async def take_back(self, link: Link, name: str) -> None:
+        await self.window.append("carl", WatchRevoked(name))
+        del self.passes[link.token]
+        await self.listener.turn_away(name, "your link was taken back by carl")
+
+
 @pytest.fixture
-async def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shared]:
+async def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SharedWindow]:
     """A small window, shared."""
     own_state(tmp_path, monkeypatch)
     journal = await SqliteJournal.open(tmp_path / "one.journal", create=True)
     window = Window(tmp_path / "engine.sock", journal)
     for entry in rec.opened().entries:
         await window.append(entry.actor, entry.fact)
-    shared = Shared(window)
+    shared = SharedWindow(window)
     await shared.start()
     yield shared
     await shared.listener.close("over")
@@ -105,9 +120,9 @@ def children(pid: int) -> list[int]:
 
 
 async def test_each_person_watches_with_a_token_of_her_own_which_nothing_shows(
-    shared: Shared, web, tmp_path: Path
+    shared: SharedWindow, web, tmp_path: Path
 ) -> None:
-    own, hers = shared.link("web"), shared.link("ann")
+    own, hers = await shared.shared_with("web"), await shared.shared_with("ann")
     command = await web(own)
     base = await command.url()
     async with httpx.AsyncClient(base_url=base, headers={"Origin": base}) as client:
@@ -124,8 +139,7 @@ async def test_each_person_watches_with_a_token_of_her_own_which_nothing_shows(
             limits = Path(f"/proc/{child}/limits").read_text()
             assert re.search(r"Max file size +0 ", limits)
             assert any("(ann)" in one for one in shared.attendance.presence().watching)
-            await shared.listener.turn_away("ann", "your link was taken back by carl")
-            del shared.passes[hers.token]
+            await shared.take_back(hers, "ann")
             assert await closing(ws) == (Page.NOT_LET_IN, "Your link was taken back by carl.")
         async with asyncio.timeout(WITHIN_S):
             while alive(child):
@@ -149,9 +163,9 @@ def _bytes(path: Path) -> bytes:
 
 
 async def test_with_a_certificate_the_page_and_its_cookie_are_for_tls_alone(
-    shared: Shared, web
+    shared: SharedWindow, web
 ) -> None:
-    hers = shared.link("ann")
+    hers = await shared.shared_with("ann")
     certificate = own_certificate()
     command = await web(shared.link("web"), "--web-cert", str(certificate))
     base = await command.url()
@@ -169,7 +183,7 @@ async def test_with_a_certificate_the_page_and_its_cookie_are_for_tls_alone(
 
 
 async def test_a_link_that_opens_nothing_is_said_before_anything_is_served(
-    shared: Shared, web
+    shared: SharedWindow, web
 ) -> None:
     command = await web(replace(shared.link(), token=new_token()))
     said = await command.rest()
@@ -177,8 +191,8 @@ async def test_a_link_that_opens_nothing_is_said_before_anything_is_served(
     assert "turns this link away: no such link" in said
 
 
-async def test_the_door_tells_a_wrong_token_from_a_feed_that_is_away(shared: Shared) -> None:
-    link = shared.link()
+async def test_the_door_tells_a_wrong_token_from_a_feed_that_is_away(shared: SharedWindow) -> None:
+    link = await shared.shared_with("support")
     door = FeedDoor(link)
     await door.admit(link.token)
     for wrong in (new_token(), "short", f"{link.token}x", "ä" * 43):
@@ -191,6 +205,40 @@ async def test_the_door_tells_a_wrong_token_from_a_feed_that_is_away(shared: Sha
     with pytest.raises(SourceError, match="can't be reached") as away:
         await door.admit(link.token)
     assert not isinstance(away.value, NotAdmitted)
+
+
+async def test_a_wrong_token_is_not_shown_to_the_engine_and_a_later_link_is_found(
+    shared: SharedWindow,
+) -> None:
+    """However many wrong ones come, the engine is asked for later entries twice a second."""
+    door = FeedDoor(await shared.shared_with("support"))
+    shown: list[str] = []
+    admit = shared.listener._admit
+    shared.listener._admit = lambda token: shown.append(token) or admit(token)
+    wrong = [new_token() for _ in range(200)]
+    refused = await asyncio.gather(*map(door.admit, wrong), return_exceptions=True)
+    assert all(isinstance(one, NotAdmitted) for one in refused)
+    assert not set(wrong) & set(shown)
+    assert len(shown) == 1
+    later = await shared.shared_with("later")
+    await asyncio.gather(*(door.admit(later.token) for _ in range(20)))
+    assert shown.count(later.token) == 1
+    await shared.take_back(later, "later")
+    with pytest.raises(NotAdmitted):
+        await door.admit(later.token)
+
+
+async def test_pages_go_on_when_their_server_s_own_link_was_taken_back(
+    shared: SharedWindow,
+) -> None:
+    own, hers = await shared.shared_with("web"), await shared.shared_with("ann")
+    door = FeedDoor(own)
+    await door.admit(hers.token)
+    await shared.take_back(own, "web")
+    await door.admit(hers.token)
+    await door.admit((await shared.shared_with("later")).token)
+    with pytest.raises(NotAdmitted):
+        await door.admit(new_token())
 
 
 def asked(*options: str) -> argparse.Namespace:
@@ -207,6 +255,10 @@ def asked(*options: str) -> argparse.Namespace:
         (["0.0.0.0:8443", "--web-plain", "0.0.0.0", "--web-cert", "x"], "leave out --web-plain"),
         (["127.0.0.1:8443", "--web-cert", "/nowhere.pem"], "no such file"),
         (["127.0.0.1:8443", "--json"], "leave one of them out"),
+        (["127.0.0.1:8443", "--web-proxy", "proxy.example"], "proxy.example: that is no IP"),
+        (["127.0.0.1:8443", "--web-proxy", "10.0.0.7,"], "(nothing): that is no IP address"),
+        (["127.0.0.1:8443", "--web-proxy", "10.0.0.0/8"], "10.0.0.0/8: that is no IP address"),
+        (["127.0.0.1:8443", "--web-proxy", "10.0.0.7 \x1b]0;x"], "that is no IP address"),
     ],
 )  # fmt: skip
 def test_what_does_not_go_together_is_bad_input(options: list[str], why: str) -> None:
@@ -228,6 +280,29 @@ def test_what_does_not_go_together_is_bad_input(options: list[str], why: str) ->
 )
 def test_tls_is_left_out_on_loopback_or_by_name(options: list[str], tls: bool) -> None:
     assert wanted_address(asked(*options)).tls is tls
+
+
+def test_proxies_are_named_by_their_addresses() -> None:
+    options = ["10.0.0.1:8443", "--web-proxy", "10.0.0.7, fd00:0::7", "--web-proxy", "::1"]
+    assert wanted_address(asked(*options)).proxies == {"10.0.0.7", "fd00::7", "::1"}
+    assert wanted_address(asked("10.0.0.1:8443")).proxies == frozenset()
+
+
+async def test_a_bad_proxy_ends_the_command_before_anything_is_served(
+    shared: SharedWindow, web
+) -> None:
+    command = await web(await shared.shared_with("web"), "--web-proxy", "proxy.example")
+    assert "proxy.example: that is no IP address" in await command.rest()
+    assert command.process.returncode == 2
+
+
+def test_a_proxy_without_pages_is_bad_input() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "optibid_console", "watch", "-", "--web-proxy", "10.0.0.7"],
+        cwd=REPOSITORY, capture_output=True, text=True, input="",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "--web-proxy need --web HOST:PORT" in done.stderr
 
 
 def test_without_textual_serve_it_says_what_to_install() -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from optibid_console.admission.connections import ConnectionLimits
+from optibid_console.admission.throttle import ThrottlePolicy
 from optibid_console.web import page as page_module
 from optibid_console.web import site as site_module
 from optibid_console.web.flow import AHEAD_BYTES, Flow
@@ -306,18 +308,6 @@ async def test_a_token_that_was_taken_back_opens_no_more_pages(
     assert (await served.client.get("/entered")).json() == {"entered": False}
 
 
-async def test_a_connection_too_many_is_closed_at_once(
-    served: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(site_module, "MAX_CONNECTIONS", 2)
-    held = [await asyncio.open_connection("127.0.0.1", served.site.port) for _ in range(2)]
-    await asyncio.sleep(0)
-    reader, writer = await asyncio.open_connection("127.0.0.1", served.site.port)
-    assert await asyncio.wait_for(reader.read(), 30) == b""
-    for _, one in [*held, (reader, writer)]:
-        one.close()
-
-
 async def test_behind_a_proxy_that_speaks_tls_its_name_and_scheme_are_its_own() -> None:
     async with serving(Listening("127.0.0.1", 0, names=["window.example"])) as it:
         proxied = {"Host": "window.example", "Origin": "https://window.example"}
@@ -326,6 +316,52 @@ async def test_behind_a_proxy_that_speaks_tls_its_name_and_scheme_are_its_own() 
         assert "Secure" in answer.headers["set-cookie"]
         other = await it.enter("good", **{**proxied, "Origin": "https://other.example"})
         assert other.status_code == 403
+
+
+async def test_an_idle_connection_makes_room_and_an_open_page_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(site_module, "CONNECTIONS", ConnectionLimits(4, 4, 4))
+    async with serving() as it:
+        await it.enter("good")
+        async with it.page() as page:
+            await drawn(page, "WATCHING")
+            idle = [await asyncio.open_connection("127.0.0.1", it.site.port) for _ in range(8)]
+            assert await asyncio.wait_for(idle[0][0].read(), 30) == b""
+            assert (await it.client.get("/entered")).json() == {"entered": True}
+            await page.send(json.dumps(["resize", {"width": 160, "height": 45}]))
+            await drawn(page, "Probes 4/7")
+        for _, one in idle:
+            one.close()
+
+
+async def test_failures_behind_a_named_proxy_are_told_by_the_forwarded_address() -> None:
+    proxied = Listening("127.0.0.1", 0, proxies=frozenset({"127.0.0.1"}))
+    headers = {"X-Forwarded-For": "203.0.113.9, 198.51.100.1"}
+    async with serving(proxied) as it, serving() as other:
+        assert (await it.enter("wrong", **headers)).status_code == 403
+        assert (await other.enter("wrong", **headers)).status_code == 403
+        assert it.told == ["a token from 198.51.100.1 was turned away (1 time)"]
+        assert other.told == ["a token from 127.0.0.1 was turned away (1 time)"]
+
+
+async def test_a_right_token_does_not_wait_for_the_wrong_ones_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    policy = ThrottlePolicy(first_s=600.0, most_s=600.0, waiting=4)
+    monkeypatch.setattr(site_module, "THROTTLE", policy)
+    async with serving() as it:
+        wrong = [asyncio.create_task(it.enter(f"wrong {n}")) for n in range(4)]
+        await it.until(lambda: len(it.door.asked) == 4, "the wrong tokens never came")
+        assert (await it.enter("good")).status_code == 200
+        assert not any(one.done() for one in wrong)
+        again = [asyncio.create_task(it.enter(f"wrong {n}")) for n in range(4)]
+        await it.until(lambda: len(it.door.asked) == 9, "the wrong tokens never came")
+        fifth = await it.enter("wrong")
+        assert (fifth.status_code, fifth.headers["connection"]) == (429, "close")
+        for one in (*wrong, *again):
+            one.cancel()
+        await asyncio.gather(*wrong, *again, return_exceptions=True)
 
 
 async def test_random_bytes_harm_nobody(served: Served) -> None:
