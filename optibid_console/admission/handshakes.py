@@ -68,9 +68,8 @@ class HandshakeQueue(Generic[T]):
         addresses = self._waiting[network]
         address = min(addresses, key=lambda one: self._lately[_in(network, one)])
         key = next(reversed(addresses[address]))
-        if not self._sources[key].trusted:  # a proxy's clients aren't one peer
-            self._lately[network] += 1
-            self._lately[_in(network, address)] += 1
+        self._lately[network] += 1
+        self._lately[_in(network, address)] += 1
         self.remove(key)
         return key
 

@@ -253,6 +253,9 @@ class LimitedListener:
             connection.abort()
             return
         self.forget_reader(connection)
+        if connection.source.trusted:  # a proxy's connections are those of many clients
+            self._start(connection)
+            return
         connection.move(Standing.QUEUED)
         self._queue.add(connection, connection.source)
         self._start_later(0.0)
@@ -270,17 +273,19 @@ class LimitedListener:
             if wait_s:
                 self._start_later(wait_s)
                 return
-            connection = self._queue.take(self._loop.time())
-            if self._table.count(Standing.HANDSHAKING) >= self._limits.handshakes:
-                oldest = self._table.oldest(Standing.HANDSHAKING)
-                assert oldest is not None
-                self._evict(oldest)
-            connection.move(Standing.HANDSHAKING)
-            connection.open()
-            task = self._loop.create_task(self._open(connection))
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+            self._start(self._queue.take(self._loop.time()))
         self._start_later(0.0)
+
+    def _start(self, connection: LimitedConnection) -> None:
+        if self._table.count(Standing.HANDSHAKING) >= self._limits.handshakes:
+            oldest = self._table.oldest(Standing.HANDSHAKING)
+            assert oldest is not None
+            self._evict(oldest)
+        connection.move(Standing.HANDSHAKING)
+        connection.open()
+        task = self._loop.create_task(self._open(connection))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
 
     async def _open(self, connection: LimitedConnection) -> None:
         assert self._factory is not None

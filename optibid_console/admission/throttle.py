@@ -32,6 +32,8 @@ class ThrottlePolicy:
     forget_s: float = 600.0
     waiting: int = 1_000
     """The failures of one address whose answers are delayed at the same time, at most."""
+    waiting_in_all: int = 1_000
+    """The same of all addresses: each holds a connection with its buffers."""
 
     def delay_s(self, of_address: int, of_network: int) -> float:
         """Returns the delay after so many failures of an address and of its network."""
@@ -42,7 +44,7 @@ class ThrottlePolicy:
 
 
 class TooManyFailures(Exception):
-    """Enough answers to failures of this address are delayed already; this one needn't be."""
+    """Enough answers to failures are delayed already; this one needn't be."""
 
 
 class AuthThrottle:
@@ -77,7 +79,7 @@ class AuthThrottle:
             times = counted(count, "time")
             self._log.write(self._line.format(address=source.address, why=why, count=times))
         delay_s = self._policy.delay_s(count, of_network)
-        if delay_s and self._waiting[source.address] >= self._policy.waiting:
+        if delay_s and self._many_wait(source.address):
             raise TooManyFailures
         self._waiting[source.address] += 1
         try:
@@ -86,6 +88,10 @@ class AuthThrottle:
             self._waiting[source.address] -= 1
             if not self._waiting[source.address]:
                 del self._waiting[source.address]
+
+    def _many_wait(self, address: str) -> bool:
+        of_all = self._waiting.total() >= self._policy.waiting_in_all
+        return of_all or self._waiting[address] >= self._policy.waiting
 
     def close(self) -> None:
         """Answer at once from now on, also the failures whose answers are delayed."""

@@ -50,7 +50,7 @@ GREETING_S = 5.0
 CONNECTIONS = ConnectionLimits(total=400, of_address=300, of_network=350)
 """File descriptors are the journal's and the targets' too; and many observers come through one
 office's gateway."""
-THROTTLE = ThrottlePolicy(first_s=0.5, most_s=8.0, forget_s=300.0, waiting=32)
+THROTTLE = ThrottlePolicy(first_s=0.5, most_s=8.0, forget_s=300.0, waiting=32, waiting_in_all=64)
 TURNED_AWAY_LINE = "observer from {address} turned away: {why} ({count})"
 FLUSH_S = 1.0
 SWEEP_S = 1.0

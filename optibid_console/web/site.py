@@ -41,7 +41,7 @@ from optibid_console.web.page import Page
 from probes.text import one_line
 
 CONNECTIONS = ConnectionLimits(total=256, of_address=128, of_network=192)
-THROTTLE = ThrottlePolicy(first_s=1.0, most_s=30.0, free=3, waiting=8)
+THROTTLE = ThrottlePolicy(first_s=1.0, most_s=30.0, free=3, waiting=8, waiting_in_all=128)
 REQUEST_S = 30.0
 """For how long a connection may take for a request while it has no session."""
 MAX_PAGES, MAX_PAGES_OF_ONE = 24, 4

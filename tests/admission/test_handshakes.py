@@ -56,14 +56,3 @@ def test_what_was_long_ago_is_forgotten() -> None:
         queue.add("other", source_of("10.0.2.1"))
         assert set(taken(queue, 2, now)) == {"office", "other"}
     assert max(queue._lately.values()) <= 2
-
-
-def test_a_proxy_stays_at_the_front() -> None:
-    """Its clients are many peers; the limits of the pages are theirs."""
-    queue: HandshakeQueue[str] = HandshakeQueue(0.0)
-    proxy = source_of("10.0.1.1", {"10.0.1.1"})
-    for number in range(5):
-        queue.add(f"proxy {number}", proxy)
-    taken(queue, 4)
-    queue.add("other", source_of("10.0.2.1"))
-    assert taken(queue, 1) == ["proxy 0"]

@@ -76,7 +76,8 @@ async def test_failures_of_one_network_are_counted_together(waited: list[float])
 
 
 async def test_of_one_address_so_many_answers_are_delayed_and_no_more() -> None:
-    kept = AuthThrottle(ThrottlePolicy(60.0, 60.0, waiting=2), LINE, [].append)
+    policy = ThrottlePolicy(60.0, 60.0, waiting=2, waiting_in_all=3)
+    kept = AuthThrottle(policy, LINE, [].append)
     waiting = [asyncio.create_task(kept.failed("10.0.0.1", "no")) for _ in range(2)]
     await asyncio.sleep(0)
     with pytest.raises(TooManyFailures):
@@ -84,6 +85,8 @@ async def test_of_one_address_so_many_answers_are_delayed_and_no_more() -> None:
     other = asyncio.create_task(kept.failed("10.0.1.1", "no"))
     await asyncio.sleep(0)
     assert not other.done()
+    with pytest.raises(TooManyFailures):
+        await kept.failed("10.0.2.1", "no")
     kept.close()  # whoever closes a listener doesn't wait for them
     await asyncio.wait_for(asyncio.gather(*waiting, other), 20)
     await asyncio.wait_for(kept.failed("10.0.0.1", "no"), 20)
