@@ -169,6 +169,8 @@ async def _serve(link: Link, address: Address, child: list[str]) -> int:
 
     links = LinkDirectory(link)
     await links.read()
+    if not links.window:
+        raise SourceError(f"the engine at {link.address} says nothing of its window")
     title = links.window
     listening, fingerprint = await asyncio.to_thread(_listening, address)
     site = Site(FeedDoor(link, links), child, listening, title, _tell)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from bench_journal import _write as write_journal
 from consoles import CONSOLE, HERE, environment, workplace
 from figures import Figures
 from measured import cpu_s, resident_mb
@@ -26,6 +27,7 @@ from tests.admission.newcomers import IN_S, SHARE, Attack, attacked, enter, newc
 NEWCOMERS, SPREAD_S, AFTER_S = 40, 8.0, 4.0
 """So that a flood has filled what it can fill before the first newcomer comes."""
 HALF_OPEN = 2_000
+ENTRIES = 100
 MEMORY_MB = 150.0
 KEPT_MB = 15.0
 QUIET = ("127.0.2.1", "127.0.2.2", "127.0.2.3")
@@ -145,6 +147,7 @@ async def _half_open(pid: int, port: int, figures: Figures) -> None:
 @contextmanager
 def _served(journal: Path) -> Iterator[tuple[int, str]]:
     """A shared window: its process and a link."""
+    write_journal(journal, ENTRIES)
     with _child([sys.executable, str(HERE / "feed_server.py"), str(journal)], environment()) as it:
         assert it.stdout is not None
         yield it.pid, json.loads(it.stdout.readline())["link"]
