@@ -8,12 +8,13 @@ import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from optibid_console import paths
 from optibid_console.codec import from_plain, to_plain
 from optibid_console.file_lock import FileLock, read_held
+from optibid_console.journal.opened_files import FileId, file_id
 from optibid_console.journal_place import Address, Place, place_of
 from optibid_console.source import SourceError
 
@@ -34,6 +35,9 @@ class EngineRecord:
     started_at: float
     """Seconds since the epoch, UTC."""
     rehearsal: bool = False
+    file: str = ""
+    """Which file the journal is that it has open (`opened_files.file_id`), as text; empty: a
+    server's, or none yet."""
 
 
 def journal_text(journal: Place) -> str:
@@ -55,8 +59,37 @@ def record_for(
     )  # fmt: skip
 
 
+class Claim:
+    """The record of an engine that runs, kept while it does."""
+
+    def __init__(self, lock: FileLock, record: EngineRecord) -> None:
+        self._lock = lock
+        self._record = record
+        self._missing = False
+        self._write()
+
+    def opened(self, file: FileId | None) -> None:
+        """Note which file the engine has open as its journal."""
+        self._record = replace(self._record, file=_file_text(file))
+        self._write()
+
+    def keep(self) -> None:
+        """Make the record's file again when somebody deleted it: without it this engine is
+        found by nobody. Blocks; raises `OSError`.
+
+        Missing once, it may be a take-over that is about to make its own.
+        """
+        missing = not self._lock.path.exists()
+        if missing and self._missing and self._lock.renew():
+            self._write()
+        self._missing = missing
+
+    def _write(self) -> None:
+        self._lock.write(json.dumps(to_plain(self._record)))
+
+
 @contextmanager
-def claimed(record: EngineRecord, *, take_over: bool = False) -> Iterator[None]:
+def claimed(record: EngineRecord, *, take_over: bool = False) -> Iterator[Claim]:
     """Be the only engine of a journal while the context lasts. Raises `EngineRuns`.
 
     `take_over`: in the place of one that lives; the journal's lease decides between them.
@@ -75,8 +108,7 @@ def claimed(record: EngineRecord, *, take_over: bool = False) -> Iterator[None]:
             )
         time.sleep(0.02)  # `engine` comes here before it has an event loop
     try:
-        lock.write(json.dumps(to_plain(record)))
-        yield
+        yield Claim(lock, record)
     finally:
         lock.release()
 
@@ -84,6 +116,15 @@ def claimed(record: EngineRecord, *, take_over: bool = False) -> Iterator[None]:
 def find(journal: Place) -> EngineRecord | None:
     """The engine that runs this journal, if one does."""
     return _read(_path(journal))
+
+
+def writes_elsewhere(journal: Path) -> EngineRecord | None:
+    """The engine of this journal when it has another file open than the one at the path: what is
+    there isn't what it records. Raises `OSError`."""
+    record = find(journal)
+    if record is None or not record.file or record.host != platform.node():
+        return None
+    return record if _file_text(file_id(journal)) != record.file else None
 
 
 def find_in(database: Address, window: str, *, rehearsal: bool) -> EngineRecord | None:
@@ -101,6 +142,10 @@ def running() -> list[EngineRecord]:
     """All engines of this user on this machine, the newest last."""
     found = (_read(path) for path in paths.engines_dir().glob("*.engine"))
     return sorted((one for one in found if one), key=lambda one: one.started_at)
+
+
+def _file_text(file: FileId | None) -> str:
+    return f"{file[0]}:{file[1]}" if file else ""
 
 
 def _path(journal: Place) -> Path:

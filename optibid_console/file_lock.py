@@ -39,6 +39,16 @@ class FileLock:
         """Leave its holder with a file that nobody finds any more; then `acquire` can work."""
         self.path.unlink(missing_ok=True)
 
+    def renew(self) -> bool:
+        """Make the file again that somebody deleted, and hold it; False when another was first.
+        Raises `OSError`."""
+        before, self._fd = self._fd, -1
+        if not self.acquire():
+            self._fd = before  # a file that nobody finds, as before
+            return False
+        os.close(before)
+        return True
+
     def write(self, text: str) -> None:
         """Replace what the file says; for its holder."""
         os.ftruncate(self._fd, 0)

@@ -88,8 +88,9 @@ def _engine(options: Namespace, starter: _Starter) -> int:
         name_of(options), options.t0 or "", options.take_over, options.of, options.accept_runbook,
         options.rehearse, wanted_sharing(options),
     )  # fmt: skip
-    with claimed(record, take_over=bool(options.take_over)):
-        return asyncio.run(serve(loaded, journal, Path(record.socket), asked, starter.ready))
+    with claimed(record, take_over=bool(options.take_over)) as claim:
+        socket = Path(record.socket)
+        return asyncio.run(serve(loaded, journal, socket, asked, starter.ready, claim))
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -22,6 +22,7 @@ from optibid_console.engine.measures import last_measured
 from optibid_console.engine.opening import opening
 from optibid_console.engine.presenting import Presenting
 from optibid_console.engine.sharing import CannotShare, Sharing, check
+from optibid_console.engine_record import Claim
 from optibid_console.entries import RunbookAccepted
 from optibid_console.feed.attendance import Attendance
 from optibid_console.feed.hub import Hub
@@ -29,6 +30,7 @@ from optibid_console.feed.server import FeedServer
 from optibid_console.feed.snapshot import Snapshots
 from optibid_console.journal.journal import Journal, JournalBusy, JournalError
 from optibid_console.journal.lease import (
+    BEAT_S,
     Deposed,
     Lease,
     Standing,
@@ -39,6 +41,7 @@ from optibid_console.journal.lease import (
 from optibid_console.journal.places import held, open_journal
 from optibid_console.journal.postgres_table import Identity
 from optibid_console.journal.spilling import SpillingJournal
+from optibid_console.journal.sqlite import SqliteJournal
 from optibid_console.journal_place import Address, Place
 from optibid_console.rehearsing import mismatch
 from optibid_console.runbook.changes import differences
@@ -98,6 +101,7 @@ async def serve(
     socket_path: Path,
     asked: Asked,
     on_ready: Callable[[], None],
+    claim: Claim,
 ) -> int:
     """Run the window of `loaded` until it is closed or a signal ends the engine.
 
@@ -106,12 +110,30 @@ async def serve(
     `SourceError`. Gives the exit code.
     """
     inner = await _opened(place, asked)
+    if isinstance(inner, SqliteJournal):
+        claim.opened(inner.file)
     journal = SpillingJournal(inner, paths.beside(place), place)
+    keeping = asyncio.create_task(_keep(claim))
     try:
         team = await _team_of(place, inner)
         return await _serve(loaded, journal, socket_path, asked, on_ready, team)
     finally:
+        keeping.cancel()
         await journal.close()
+
+
+async def _keep(claim: Claim) -> None:
+    """Keep this engine's record where the other commands find it. Until cancelled."""
+    told = ""
+    while True:
+        try:
+            await asyncio.to_thread(claim.keep)
+            told = ""
+        except OSError as error:
+            if str(error) != told:
+                log.warning("the engine's record can't be made again: %s", error)
+            told = str(error)
+        await asyncio.sleep(BEAT_S)
 
 
 async def _opened(place: Place, asked: Asked) -> Journal:

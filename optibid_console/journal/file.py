@@ -12,10 +12,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from optibid_console import engine_record, paths
 from optibid_console.entries import Entry
 from optibid_console.journal import durable, entry_row
 from optibid_console.journal.explaining import explain, not_a_journal
-from optibid_console.journal.journal import JournalError
+from optibid_console.journal.journal import JournalError, JournalMoved
 
 APPLICATION_ID = 0x4F424A31
 """`OBJ1` in the file's header (https://www.sqlite.org/fileformat.html#application_id)."""
@@ -67,6 +68,7 @@ def connect(path: Path, *, create: bool, writable: bool) -> sqlite3.Connection:
     try:
         if create:
             _make(path)
+        _check_is_written(path)
         if not path.exists():
             raise JournalError(f"there is no journal at {path}; `run` or `engine` makes one")
         # SQLite leaves its -wal and -shm behind where the last one to close may only read
@@ -167,6 +169,18 @@ def _make(path: Path) -> None:
     durable.make_directory(path.parent)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     durable.sync_directory(path.parent)
+
+
+def _check_is_written(path: Path) -> None:
+    """Raises `JournalMoved` when the engine of this journal has another file open: SQLite would
+    take that one's `-wal` for this one's, and fold it in and delete it. Raises `OSError`."""
+    other = engine_record.writes_elsewhere(path)
+    if other is not None:
+        raise JournalMoved(
+            f"{path} isn't the file that the engine of this window (process {other.pid}) writes: "
+            f"it was replaced or moved while that engine ran. `{paths.APP} attach {path}` shows "
+            "where its entries are and what to do"
+        )
 
 
 def _may_write(path: Path) -> bool:

@@ -26,6 +26,10 @@ class JournalAway(JournalError):
     """The server of the journal can't be reached: it goes on by itself once it can."""
 
 
+class JournalMoved(JournalError):
+    """Another file lies at its path than the one that is open: what is written there is lost."""
+
+
 class JournalWentBack(JournalAway):
     """The server that answers now lacks entries that were acknowledged."""
 
@@ -91,5 +95,9 @@ class Journal(Protocol):
     def doubtful(self) -> tuple[Entry, ...]:
         """Entries right behind the head that were sent when the journal went away: only it
         knows whether they are in it, until it is back."""
+
+    async def moved(self) -> str:
+        """Why its path doesn't have the files any more that it has open, and what next; empty:
+        it does. A server's journal has no path."""
 
     async def close(self) -> None: ...

@@ -154,6 +154,9 @@ class PostgresJournal:
         if self._owes.for_s and not self._away:
             self._cut()
 
+    async def moved(self) -> str:
+        return ""
+
     def doubtful(self) -> tuple[Entry, ...]:
         sent = self._doubtful or self._late
         return sent if self._away and sent and sent[0].prev == self._head[1] else ()

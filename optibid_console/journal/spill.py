@@ -22,6 +22,7 @@ from optibid_console.entries import Entry, SpillMerged, entry_from_plain, seal
 from optibid_console.journal import durable
 from optibid_console.journal.chain import Verified
 from optibid_console.journal.journal import JournalError
+from optibid_console.journal.opened_files import file_id
 from optibid_console.source import SourceError
 from probes.text import counted
 
@@ -94,13 +95,20 @@ class Spill:
     def append(self, entry: Entry) -> None:
         """Put it on the disk. Raises `OSError`; then the file is as before.
 
-        Also when another engine has taken it into the journal meanwhile: nobody would ever
-        read what came later.
+        Also when it isn't at its path any more (another engine has taken it into the journal,
+        or somebody moved it): nobody would ever read what came later.
         """
         line = canonical(entry.to_plain()) + b"\n"
         with _locked(self._fd):
-            if os.fstat(self._fd).st_nlink == 0:
-                raise OSError(errno.ESTALE, "another engine has taken it into the journal")
+            mine = os.fstat(self._fd)
+            if mine.st_nlink == 0:
+                raise OSError(
+                    errno.ESTALE,
+                    f"{self.path} was deleted or replaced, or another engine has taken it into the "
+                    "journal; this engine keeps what it recorded there until the journal has it",
+                )
+            if file_id(self.path) != (mine.st_dev, mine.st_ino):
+                raise OSError(errno.ESTALE, f"{self.path} was moved: move it back, and it goes on")
             self._write(line)
 
     def _write(self, line: bytes) -> None:

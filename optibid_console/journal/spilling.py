@@ -150,8 +150,13 @@ class SpillingJournal:
         return merged
 
     async def scrub(self) -> None:
-        """Read a piece of the journal's file again. Once it is damaged nothing is appended to
-        it, until it is whole again; `problem` says what is wrong."""
+        """Look whether the journal's file is the one at its path, and read a piece of it again.
+        Nothing is appended to one that was replaced or is damaged, until it is there again and
+        whole; `problem` says what is wrong."""
+        if moved := await self._journal.moved():
+            # unread: a connection to what lies there now would share the -wal of the open file
+            self._damage = moved
+            return
         head = self._journal.head()
         look = partial(self._scrub.go_on, head, time.monotonic())
         self._damage = await self._scrubbing.do(look)
@@ -216,6 +221,9 @@ class SpillingJournal:
 
     def doubtful(self) -> tuple[Entry, ...]:
         return () if self._spill else self._journal.doubtful()
+
+    async def moved(self) -> str:
+        return await self._journal.moved()
 
     async def close(self) -> None:
         self._thread.end()
