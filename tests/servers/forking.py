@@ -65,7 +65,7 @@ class ForkServer:
         are imported beside the console's own."""
         ours, theirs = socket.socketpair()
         self._process = subprocess.Popen(
-            [*prefix, sys.executable, str(_SERVER), str(theirs.fileno()), *MODULES, *modules],
+            [*prefix, sys.executable, "-P", str(_SERVER), str(theirs.fileno()), *MODULES, *modules],
             pass_fds=(theirs.fileno(),), env={**env, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip

@@ -29,7 +29,7 @@ def wrongs(played: Played) -> list[str]:
     if played.problem:
         return [played.problem]
     wanted = bare(played.window)
-    return [*_journal(played, wanted), *_screens(played, wanted), *_logs(played)]
+    return [*_journal(played, wanted), *_screens(played, wanted), *logs(played)]
 
 
 def _journal(played: Played, wanted: bytes) -> Iterator[str]:
@@ -112,7 +112,8 @@ def events(log: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def _logs(played: Played) -> Iterator[str]:
+def logs(played: Played) -> Iterator[str]:
+    """What engines and screens printed: nothing, when all is well."""
     for name in ("engine.log", "screen.log"):
         path = played.path / name
         said = path.read_text() if path.exists() else ""

@@ -120,6 +120,7 @@ class Played:
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the command runs, and when there is an outcome without that."""
     settled: asyncio.Event = field(default_factory=asyncio.Event)
+    limit_s: float = WINDOW_LIMIT_S
     _restarting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -132,13 +133,16 @@ class Played:
         os.mkfifo(begins)
         pipe = os.open(begins, os.O_RDWR | os.O_NONBLOCK)  # so that its writer never waits
         asyncio.get_running_loop().add_reader(pipe, self._begins, pipe)
+        (self.path / "config.toml").write_text(self.text(link))
+
+    def text(self, link: Link) -> str:
+        """Its runbook."""
         target = link.target
-        text = RUNBOOK.format(
+        return RUNBOOK.format(
             number=self.window.number, address=target.host, port=target.port, user=target.user,
             identity=target.identity, known_hosts=target.known_hosts, dir=self.path,
             command=self.window.command(),
         )  # fmt: skip
-        (self.path / "config.toml").write_text(text)
 
     def _begins(self, pipe: int) -> None:
         asyncio.get_running_loop().remove_reader(pipe)
@@ -166,10 +170,10 @@ class Played:
             self.person = await asyncio.to_thread(Person, self.journal, self.environ)
         faults = [asyncio.create_task(self._befall(one)) for one in self.window.faults]
         try:
-            async with asyncio.timeout(WINDOW_LIMIT_S):
+            async with asyncio.timeout(self.limit_s):
                 await self._look()
         except TimeoutError:
-            self.problem = f"no outcome was seen within {WINDOW_LIMIT_S:g} s"
+            self.problem = f"no outcome was seen within {self.limit_s:g} s"
         finally:
             self.settled.set()
             self.begun.set()
@@ -256,13 +260,14 @@ async def play_round(
     for each in played:
         each.prepare(link)
     await asyncio.gather(*(each.start_engine() for each in played))
-    faults = asyncio.gather(*(_befall(link, fault, played) for fault in one.faults))
+    faults = asyncio.gather(*(befall_link(link, fault, played) for fault in one.faults))
     await asyncio.gather(*(each.play() for each in played))
     await faults
     return played
 
 
-async def _befall(link: Link, fault: Fault, played: list[Played]) -> None:
+async def befall_link(link: Link, fault: Fault, played: Sequence[Played]) -> None:
+    """A fault of the link, for all windows that run over it."""
     if not fault.launching:
         await first_of([one.begun for one in played])
     await asyncio.sleep(fault.at_s)

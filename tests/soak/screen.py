@@ -62,8 +62,8 @@ class Screen:
     def _took(self, event: Event) -> None:
         self._view.take(event)
         match event:
-            case Output(run_id=run_id, offset=offset, data=data):
-                self._note(what="output", run=run_id, offset=offset, data=data.hex())
+            case Output(run_id=run_id, offset=offset, data=data, stream=stream):
+                self._note(what="output", run=run_id, offset=offset, data=data.hex(), stream=stream)
             case Lost() | Missed():
                 self._note(what=type(event).__name__.lower(), why=repr(event))
         if not isinstance(event, Output | Pulse) and self._view.caught_up:

@@ -1,0 +1,167 @@
+"""The processes of a run, found from outside in /proc, also those in a container."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.soak.attack_plan import Victim
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process as it was at one moment."""
+
+    pid: int
+    parent: int
+    session: int
+    born: int
+    """In clock ticks since the boot: with `pid` it names one process for good."""
+    here: int
+    """Its number in its own namespace."""
+    arguments: tuple[bytes, ...]
+    environ: bytes
+
+    def lives(self) -> bool:
+        found = look(self.pid)
+        return found is not None and found.born == self.born
+
+    def named(self) -> str:
+        said = b" ".join(self.arguments[:2])[:120].decode(errors="replace")
+        return f"{self.pid} ({said})"
+
+
+def look(pid: int) -> Process | None:
+    """The process with this number; None when there is none, or only what is left of one."""
+    place = Path(f"/proc/{pid}")
+    try:
+        fields = (place / "stat").read_text(errors="replace").rpartition(") ")[2].split()
+        if fields[0] in "ZX":
+            return None
+        arguments = tuple((place / "cmdline").read_bytes().split(b"\0")[:-1])
+        numbers = next(
+            one for one in (place / "status").read_text().splitlines() if one.startswith("NSpid:")
+        )
+        environ = (place / "environ").read_bytes()
+    except (OSError, StopIteration):
+        return None
+    here = int(numbers.split()[-1])
+    return Process(pid, int(fields[1]), int(fields[3]), int(fields[19]), here, arguments, environ)
+
+
+def everything() -> dict[int, Process]:
+    found = (look(int(one)) for one in os.listdir("/proc") if one.isdecimal())
+    return {one.pid: one for one in found if one is not None}
+
+
+class Run:
+    """A run on its target, by its directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.away = directory.with_name(f"{directory.name}.away")
+        """Where its directory is after it was renamed."""
+        self.seen: dict[int, Process] = {}
+        """Every process that was ever found to be the run's, or to follow it."""
+
+    def found(self, victim: Victim) -> Process | None:
+        """The process that plays this part now."""
+        there = everything()
+        mine = self._mine(there)
+        self.seen |= {one.pid: one for one in mine}
+        parts = dict(self._parts(there, mine))
+        self.seen |= {one.pid: one for one in parts.values()}
+        return parts.get(victim)
+
+    def left(self) -> list[Process]:
+        """Its processes that live still."""
+        there = everything()
+        known = [one for one in self.seen.values() if one.lives()]
+        return list({one.pid: one for one in (*self._mine(there), *known)}.values())
+
+    def kill(self, victim: Victim) -> bool:
+        """Kill the one process; False while there is none that plays this part."""
+        process = self._launcher() if victim is Victim.LAUNCHER else self.found(victim)
+        if process is None or not process.lives():
+            return False
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+            return True
+        return False
+
+    def destroy(self, victim: Victim) -> bool:
+        """Do to the directory what the victim says; False when it isn't there."""
+        if not self.directory.is_dir():
+            return False
+        self.found(victim)  # who is to be gone in the end
+        if victim is Victim.REMOVED:
+            shutil.rmtree(self.directory, ignore_errors=True)
+        elif victim is Victim.RENAMED:
+            self.directory.rename(self.away)
+        else:
+            for one in self.directory.iterdir():
+                one.unlink(missing_ok=True)
+        return True
+
+    def _mine(self, there: dict[int, Process]) -> list[Process]:
+        name = os.fsencode(self.directory)
+        marks = (b"OPTIBID_RUN=" + name + b"/\0",)
+        return [
+            one
+            for one in there.values()
+            if any(word in (name, name + b"/wrapper") or word.startswith(name + b"/out")
+                   for word in one.arguments)
+            or any(mark in one.environ + b"\0" for mark in marks)
+        ]  # fmt: skip
+
+    def _parts(
+        self, there: dict[int, Process], mine: list[Process]
+    ) -> Iterator[tuple[Victim, Process]]:
+        script = os.fsencode(self.directory) + b"/wrapper"
+        shells = {one.pid: one for one in mine if script in one.arguments}
+        for one in mine:
+            ran = one.arguments[0].rpartition(b"/")[2] if one.arguments else b""
+            if one.pid in shells and one.parent not in shells:
+                yield Victim.WRAPPER, one
+            elif ran == b"tail" and one.parent in there:
+                yield Victim.TAIL, one
+                yield from self._following(there, one)
+            elif one.pid not in shells and one.session == one.pid and one.parent in shells:
+                yield Victim.COMMAND, one
+                yield Victim.INNER, shells[one.parent]
+        for one in there.values():
+            if one.parent in shells and one.arguments[:1] == (b"dd",):
+                yield Victim.DD, one
+                yield Victim.SINK, self._child_of_main(shells, one.parent)
+
+    def _following(
+        self, there: dict[int, Process], tail: Process
+    ) -> Iterator[tuple[Victim, Process]]:
+        shell = there[tail.parent]
+        if shell.arguments[:1] and shell.arguments[0].endswith(b"sh"):
+            yield Victim.FOLLOW, shell
+            for one in there.values():
+                if one.parent == shell.pid and one.arguments == shell.arguments:
+                    yield Victim.WATCHER, one
+
+    def _child_of_main(self, shells: dict[int, Process], pid: int) -> Process:
+        """The wrapper's own child above this process."""
+        one = shells[pid]
+        while one.parent in shells and shells[one.parent].parent in shells:
+            one = shells[one.parent]
+        return one
+
+    def _launcher(self) -> Process | None:
+        try:
+            number, born, *_ = (self.directory / "launcher.pid").read_text().split()
+        except (OSError, ValueError):
+            return None
+        for one in everything().values():
+            if (one.here, str(one.born)) == (int(number), born):
+                return one
+        return None
