@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from optibid_console.entries import (
@@ -22,6 +22,7 @@ from optibid_console.signals import NOTICE
 from tests.soak.attack_plan import DIRECTORY, GRACE_S, TIMEOUT_S, AttackedWindow, Victim
 from tests.soak.attacking import Attacked
 from tests.soak.checking import bare, events, logs
+from tests.soak.victims import Run
 
 _OVERHEAD_S = 1.0
 """Of recording: for the outcome, beyond timeout and grace."""
@@ -39,13 +40,14 @@ class Facts:
 
     window: AttackedWindow
     struck: bool
+    """Whether it was this run that was struck, before its outcome."""
     launches: int
     done: tuple[int, ...]
     """The exit status that the command noted right before its end; empty: it didn't come there."""
     wanted: bytes
     """The output of a bare run."""
     kept: bytes | None
-    """What the target keeps of it; None: its directory was destroyed."""
+    """What the target keeps of it; None: it keeps nothing any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +71,12 @@ def attack_wrongs(played: Attacked) -> list[str]:
     if (chain := verify(played.journal)).problem:
         found.append(f"verify: {chain.problem}")
     found += logs(played)
-    facts = _facts(played)
     entries = list(entries_of(played.journal))
     run = _the_run(entries)
     if isinstance(run, str):
         return [*found, run]
     started, ended, finished, took_s = run
+    facts = _facts(played, ended.run_id)
     recorded = tuple(
         one.fact for one in entries if isinstance(one.fact, FactRecorded) and one.seq > started.seq
     )
@@ -95,7 +97,7 @@ def _outcome(facts: Facts, said: Said) -> Iterator[str]:
     as_said = f"{outcome}, exit status {ended.exit_status}, signal {ended.signal!r}: {ended.reason}"
     if said.took_s > TIMEOUT_S + GRACE_S + _OVERHEAD_S:
         yield f"the outcome took {said.took_s:.1f} s"
-    unknown_launch = victim is Victim.LAUNCHER and outcome is Outcome.UNKNOWN
+    unknown_launch = facts.struck and victim is Victim.LAUNCHER and outcome is Outcome.UNKNOWN
     if facts.launches != 1 and not (unknown_launch and facts.launches == 0):
         yield f"{facts.launches} launches, and {as_said}"
     match outcome:
@@ -188,17 +190,15 @@ def _the_run(entries: list[Entry]) -> tuple[Entry, RunEnded, StepFinished, float
     return ran[0] if len(ran) == 1 else f"{len(ran)} outcomes of runs, {len(starts)} starts"
 
 
-def _facts(played: Attacked) -> Facts:
+def _facts(played: Attacked, run_id: str) -> Facts:
     launches, done = _lines(played.path / "launches"), _lines(played.path / "done")
-    kept = None
-    if played.run is not None:
-        window, run = played.attacked, played.run
-        at = run.away if window.victim is Victim.RENAMED and played.struck else run.directory
-        with suppress(FileNotFoundError):
-            kept = (at / "out").read_bytes()
-    window = replace(played.attacked, done="")
-    wanted = bare(window)
-    return Facts(window, played.struck, len(launches), tuple(map(int, done)), wanted, kept)
+    kept, directory = None, played.path / "runs" / run_id
+    struck = played.struck and played.run is not None and played.run.directory == directory
+    at = Run(directory).away if struck and played.attacked.victim is Victim.RENAMED else directory
+    with suppress(FileNotFoundError):
+        kept = (at / "out").read_bytes()
+    window = played.attacked.noting("")
+    return Facts(window, struck, len(launches), tuple(map(int, done)), bare(window), kept)
 
 
 def _lines(path: Path) -> list[str]:

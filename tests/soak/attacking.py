@@ -93,9 +93,9 @@ class Attacked(Played):
     struck: bool = False
     """Whether the blow came before the step had its outcome."""
     run: Run | None = None
-    """The run that was struck, or the last one."""
+    """The run that was struck."""
     left: list[Process] = field(default_factory=list)
-    """The run's processes that live after its end."""
+    """The processes of its runs that live after their end."""
 
     @property
     def attacked(self) -> AttackedWindow:
@@ -122,9 +122,8 @@ class Attacked(Played):
         with suppress(asyncio.CancelledError):
             blow.cancel()
             await blow
-        self.run = self.run or await asyncio.to_thread(self._newest)
-        if self.run is not None:
-            self.left = await self._processes_left(self.run)
+        for run in {one.directory: one for one in (self._newest(), self.run) if one}.values():
+            self.left += await self._processes_left(run)
 
     async def _strike(self) -> None:
         window = self.attacked

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,14 +24,26 @@ class Process:
     session: int
     born: int
     """In clock ticks since the boot: with `pid` it names one process for good."""
-    here: int
-    """Its number in its own namespace."""
     arguments: tuple[bytes, ...]
-    environ: bytes
 
     def lives(self) -> bool:
         found = look(self.pid)
         return found is not None and found.born == self.born
+
+    def has(self, setting: bytes) -> bool:
+        """Whether it is in its environment."""
+        try:
+            return setting in Path(f"/proc/{self.pid}/environ").read_bytes().split(b"\0")
+        except OSError:
+            return False
+
+    def number_inside(self) -> int:
+        """Its number in its own namespace; 0 when it is gone."""
+        try:
+            lines = Path(f"/proc/{self.pid}/status").read_text(errors="replace").splitlines()
+        except OSError:
+            return 0
+        return next((int(one.split()[-1]) for one in lines if one.startswith("NSpid:")), 0)
 
     def named(self) -> str:
         said = b" ".join(self.arguments[:2])[:120].decode(errors="replace")
@@ -38,25 +52,43 @@ class Process:
 
 def look(pid: int) -> Process | None:
     """The process with this number; None when there is none, or only what is left of one."""
-    place = Path(f"/proc/{pid}")
     try:
-        fields = (place / "stat").read_text(errors="replace").rpartition(") ")[2].split()
-        if fields[0] in "ZX":
+        fields = _read(f"/proc/{pid}/stat").rpartition(b") ")[2].split()
+        if fields[0] in b"ZX":
             return None
-        arguments = tuple((place / "cmdline").read_bytes().split(b"\0")[:-1])
-        numbers = next(
-            one for one in (place / "status").read_text().splitlines() if one.startswith("NSpid:")
-        )
-        environ = (place / "environ").read_bytes()
-    except (OSError, StopIteration):
+        arguments = tuple(_read(f"/proc/{pid}/cmdline").split(b"\0")[:-1])
+    except OSError:
         return None
-    here = int(numbers.split()[-1])
-    return Process(pid, int(fields[1]), int(fields[3]), int(fields[19]), here, arguments, environ)
+    return Process(pid, int(fields[1]), int(fields[3]), int(fields[19]), arguments)
 
 
-def everything() -> dict[int, Process]:
-    found = (look(int(one)) for one in os.listdir("/proc") if one.isdecimal())
-    return {one.pid: one for one in found if one is not None}
+def _read(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:
+        return file.read()
+
+
+class Processes:
+    """All processes, looked at together: fifty windows that each look alone take as long as
+    their commands."""
+
+    _FRESH_S = 0.03
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._at = float("-inf")
+        self._found: dict[int, Process] = {}
+
+    def now(self, *, fresh: bool = False) -> dict[int, Process]:
+        """By number, as they are or were a moment ago."""
+        with self._lock:
+            if fresh or time.monotonic() - self._at > self._FRESH_S:
+                found = (look(int(one)) for one in os.listdir("/proc") if one.isdecimal())
+                self._found = {one.pid: one for one in found if one is not None}
+                self._at = time.monotonic()
+            return self._found
+
+
+PROCESSES = Processes()
 
 
 class Run:
@@ -71,7 +103,7 @@ class Run:
 
     def found(self, victim: Victim) -> Process | None:
         """The process that plays this part now."""
-        there = everything()
+        there = PROCESSES.now()
         mine = self._mine(there)
         self.seen |= {one.pid: one for one in mine}
         parts = dict(self._parts(there, mine))
@@ -80,9 +112,16 @@ class Run:
 
     def left(self) -> list[Process]:
         """Its processes that live still."""
-        there = everything()
+        there = PROCESSES.now(fresh=True)
+        setting = self._setting
+        marked = [one for one in there.values() if one.has(setting)]
         known = [one for one in self.seen.values() if one.lives()]
-        return list({one.pid: one for one in (*self._mine(there), *known)}.values())
+        return list({one.pid: one for one in (*self._mine(there), *marked, *known)}.values())
+
+    @property
+    def _setting(self) -> bytes:
+        """The command's, and everything's that it starts."""
+        return b"OPTIBID_RUN=" + os.fsencode(self.directory) + b"/"
 
     def kill(self, victim: Victim) -> bool:
         """Kill the one process; False while there is none that plays this part."""
@@ -110,13 +149,12 @@ class Run:
 
     def _mine(self, there: dict[int, Process]) -> list[Process]:
         name = os.fsencode(self.directory)
-        marks = (b"OPTIBID_RUN=" + name + b"/\0",)
         return [
             one
             for one in there.values()
             if any(word in (name, name + b"/wrapper") or word.startswith(name + b"/out")
                    for word in one.arguments)
-            or any(mark in one.environ + b"\0" for mark in marks)
+            or (one.pid == one.session and one.has(self._setting))
         ]  # fmt: skip
 
     def _parts(
@@ -161,7 +199,7 @@ class Run:
             number, born, *_ = (self.directory / "launcher.pid").read_text().split()
         except (OSError, ValueError):
             return None
-        for one in everything().values():
-            if (one.here, str(one.born)) == (int(number), born):
+        for one in PROCESSES.now(fresh=True).values():
+            if str(one.born) == born and one.number_inside() == int(number):
                 return one
         return None
