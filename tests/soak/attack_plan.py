@@ -92,9 +92,9 @@ def attack_plan(seed: int, windows: int, links: int) -> tuple[tuple[Round, ...],
 
 
 def _window(chance: random.Random, number: int, victim: Victim, on: On) -> AttackedWindow:
-    run_s = chance.uniform(1.5, 3.0)
+    run_s = chance.uniform(2.0, 3.5)
     launching = victim is Victim.LAUNCHER
-    at_s = chance.uniform(0.0, 0.1) if launching else chance.uniform(0.0, run_s * 0.5)
+    at_s = chance.uniform(0.0, 0.1) if launching else chance.uniform(0.0, run_s * 0.4)
     own = ()
     if chance.random() < 0.25:
         kind = chance.choice((Kind.ENGINE, Kind.SCREEN))

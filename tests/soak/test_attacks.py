@@ -83,4 +83,4 @@ async def test_whatever_of_a_run_is_destroyed_its_window_has_one_true_outcome(
     ]
     assert not said, f"seed {SEED}, {len(said)} of {len(played)} windows:\n" + "\n".join(said)
     assert sum(one.checked for one in played) == WINDOWS
-    assert sum(one.struck for one in played) > WINDOWS * 0.9
+    assert sum(one.struck for one in played) > WINDOWS * 0.8

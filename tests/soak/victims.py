@@ -71,19 +71,29 @@ class Processes:
     """All processes, looked at together: fifty windows that each look alone take as long as
     their commands."""
 
-    _FRESH_S = 0.03
+    _FRESH_S = 0.01
+    _SETTLED_S = 0.3
+    """A process that was there for so long has begun its program and its session."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._at = float("-inf")
+        self._first: dict[int, float] = {}
         self._found: dict[int, Process] = {}
 
     def now(self, *, fresh: bool = False) -> dict[int, Process]:
-        """By number, as they are or were a moment ago."""
+        """By number, as they are or, unless `fresh`, as they were when they began."""
         with self._lock:
-            if fresh or time.monotonic() - self._at > self._FRESH_S:
-                found = (look(int(one)) for one in os.listdir("/proc") if one.isdecimal())
-                self._found = {one.pid: one for one in found if one is not None}
+            now = time.monotonic()
+            if fresh or now - self._at > self._FRESH_S:
+                there = {int(one) for one in os.listdir("/proc") if one.isdecimal()}
+                self._first = {pid: self._first.get(pid, now) for pid in there}
+                settled = {} if fresh else self._found
+                looked = (
+                    (settled.get(pid) if now - since > self._SETTLED_S else None) or look(pid)
+                    for pid, since in self._first.items()
+                )
+                self._found = {one.pid: one for one in looked if one is not None}
                 self._at = time.monotonic()
             return self._found
 
@@ -137,7 +147,6 @@ class Run:
         """Do to the directory what the victim says; False when it isn't there."""
         if not self.directory.is_dir():
             return False
-        self.found(victim)  # who is to be gone in the end
         if victim is Victim.REMOVED:
             shutil.rmtree(self.directory, ignore_errors=True)
         elif victim is Victim.RENAMED:
@@ -145,6 +154,7 @@ class Run:
         else:
             for one in self.directory.iterdir():
                 one.unlink(missing_ok=True)
+        self.found(victim)  # who is to be gone in the end
         return True
 
     def _mine(self, there: dict[int, Process]) -> list[Process]:
@@ -154,7 +164,6 @@ class Run:
             for one in there.values()
             if any(word in (name, name + b"/wrapper") or word.startswith(name + b"/out")
                    for word in one.arguments)
-            or (one.pid == one.session and one.has(self._setting))
         ]  # fmt: skip
 
     def _parts(
@@ -169,11 +178,13 @@ class Run:
             elif ran == b"tail" and one.parent in there:
                 yield Victim.TAIL, one
                 yield from self._following(there, one)
-            elif one.pid not in shells and one.session == one.pid and one.parent in shells:
+        for one in there.values():
+            if one.parent not in shells or one.pid in shells:
+                continue
+            if one.session == one.pid:
                 yield Victim.COMMAND, one
                 yield Victim.INNER, shells[one.parent]
-        for one in there.values():
-            if one.parent in shells and one.arguments[:1] == (b"dd",):
+            elif one.arguments[:1] == (b"dd",):
                 yield Victim.DD, one
                 yield Victim.SINK, self._child_of_main(shells, one.parent)
 
