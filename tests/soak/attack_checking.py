@@ -76,6 +76,7 @@ def attack_wrongs(played: Attacked) -> list[str]:
     if isinstance(run, str):
         return [*found, run]
     started, ended, finished, took_s = run
+    played.outcome = finished.outcome
     facts = _facts(played, ended.run_id)
     recorded = tuple(
         one.fact for one in entries if isinstance(one.fact, FactRecorded) and one.seq > started.seq

@@ -104,6 +104,8 @@ class Attacked(Played):
     """Whether the blow came before the step had its outcome."""
     run: Run | None = None
     """The run that was struck."""
+    outcome: str = ""
+    """How the run ended, as its window says."""
     left: list[Process] = field(default_factory=list)
     """The processes of its runs that live after their end."""
 

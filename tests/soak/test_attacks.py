@@ -55,12 +55,16 @@ def docker(docker_server: DockerServer, room: Path) -> Docker:
 
 
 def told(played: list[Attacked], took_s: float) -> str:
-    struck = Counter((one.attacked.victim, one.attacked.on) for one in played if one.struck)
-    lines = [
-        f"{victim:24}" + " ".join(f"{struck[victim, on]:3} × {on}" for on in On)
-        for victim in Victim
-    ]
-    return "\n".join([f"{len(played)} windows (seed {SEED}) in {took_s:.0f} s", *lines])
+    """How often each victim was struck on each kind of target, and how these runs ended."""
+    struck = [one for one in played if one.struck]
+    times = Counter((one.attacked.victim, one.attacked.on) for one in struck)
+    lines = [f"{len(played)} windows (seed {SEED}), {len(struck)} struck, in {took_s:.0f} s"]
+    for victim in Victim:
+        where = " ".join(f"{times[victim, on]:3} × {on}" for on in On)
+        ends = Counter(one.outcome for one in struck if one.attacked.victim is victim)
+        how = ", ".join(f"{count} × {end or 'none'}" for end, count in sorted(ends.items()))
+        lines.append(f"{victim:24}{where}   {how}")
+    return "\n".join(lines)
 
 
 async def test_whatever_of_a_run_is_destroyed_its_window_has_one_true_outcome(
