@@ -33,10 +33,12 @@ from optibid_console.feed.screen import Attached
 from optibid_console.feed.snapshot import Snapshots
 from optibid_console.feed.wire import decode_command, decode_hello, encode
 from optibid_console.journal.journal import Journal
-from optibid_console.source import CaughtUp, Ended, Role
+from optibid_console.source import CaughtUp, Ended, Role, SourceError
 
 GREETING_S = 5.0
 FLUSH_S = 1.0
+_LOOK_S = 1.0
+"""How often the engine looks whether its socket is there, in seconds."""
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_SCREENS = 64
 MAX_UNANSWERED = 32
@@ -84,15 +86,21 @@ class FeedServer:
         self._screens: dict[str, Attached] = {}
         self._named = 0
         self._commands: set[asyncio.Task[None]] = set()
-        self._server: Server | None = None
+        self._servers: list[Server] = []
+        """The newest one listens at `path`; empty: closed, or not started."""
+        self._keeping: asyncio.Task[None] | None = None
         self._inode = 0
 
     async def start(self, *, replace: bool = False) -> None:
         """Listen from now on. `replace`: in the place of an engine that was deposed, whatever
         it does with its own listener. Raises `SourceError`."""
+        await self._listen_at_path(replace=replace)
+        self._keeping = asyncio.create_task(self._keep())
+
+    async def _listen_at_path(self, *, replace: bool) -> None:
         listener = await asyncio.to_thread(socket_file.listen, self.path, replace=replace)
         self._inode = os.stat(self.path).st_ino
-        self._server = await unix_serve(
+        server = await unix_serve(
             self._serve,
             sock=listener,
             compression=None,
@@ -105,6 +113,27 @@ class FeedServer:
             server_header=None,
             logger=_protocol_log,
         )
+        self._servers.append(server)
+
+    async def _keep(self) -> None:
+        """Listen at the path again when somebody deleted the socket; screens that are attached
+        stay. Until cancelled.
+
+        Missing once, it may be a take-over that is about to make its own.
+        """
+        missing, told = False, ""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            again, missing = missing, not await asyncio.to_thread(self.path.exists)
+            if not (again and missing):
+                continue
+            try:
+                await self._listen_at_path(replace=False)
+                told = ""
+            except SourceError as error:
+                if str(error) != told:
+                    log.warning("nobody can attach: %s", error)
+                told = str(error)
 
     async def close(self, reason: str) -> None:
         """Tell every screen that it is over, take the socket away. Does nothing when closed."""
@@ -116,10 +145,13 @@ class FeedServer:
         await self._finish(replace(encode(role), last=True, close_code=HANDED_OVER))
 
     async def _finish(self, last: Frame) -> None:
-        server, self._server = self._server, None
-        if server is None:
+        servers, self._servers = self._servers, []
+        if not servers:
             return
-        server.close(close_connections=False)
+        if self._keeping is not None:
+            self._keeping.cancel()
+        for server in servers:
+            server.close(close_connections=False)
         self._unlink()
         screens = list(self._screens.values())
         for screen in screens:
@@ -134,7 +166,8 @@ class FeedServer:
         for task in list(self._commands):
             task.cancel()
         await asyncio.gather(*self._commands, return_exceptions=True)
-        await server.wait_closed()
+        for server in servers:
+            await server.wait_closed()
 
     def tell(self, screen_id: str, role: Role) -> None:
         """Change what a screen may do. Does nothing when it has left."""
@@ -153,7 +186,7 @@ class FeedServer:
         self._attendance.set("screens", tuple(watching))
 
     async def _serve(self, ws: ServerConnection) -> None:
-        if self._server is None:
+        if not self._servers:
             return
         self._connections.add(ws)
         try:

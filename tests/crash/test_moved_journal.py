@@ -12,6 +12,7 @@ from typing import Any
 
 from optibid_console import commands as c
 from optibid_console import engine_record
+from optibid_console.feed.socket_file import answers
 from optibid_console.journal.chain import verify
 from optibid_console.permit import forced_words
 from optibid_console.signals import Pulse
@@ -122,3 +123,19 @@ async def test_an_engine_makes_its_record_again_when_somebody_deletes_it(place: 
         await run_step(ann)
     assert await place.end(engine) == 0
     assert not path.exists()
+
+
+async def test_an_engine_makes_its_socket_again_when_somebody_deletes_it(place: Any) -> None:
+    engine = await place.engine("--as", "ann")
+    async with place.attached("ann") as ann:
+        record = engine_record.find(place.journal)
+        assert record is not None
+        Path(record.socket).unlink()
+        async with asyncio.timeout(20):
+            while not answers(Path(record.socket)):
+                await asyncio.sleep(0.05)
+        await run_step(ann)  # whoever was attached stays
+        async with place.attached("bob") as bob:
+            await bob.until(lambda one: one.state.step("1.1").status is StepStatus.DONE)
+    assert await place.end(engine) == 0
+    assert not Path(record.socket).exists()

@@ -174,7 +174,8 @@ async def test_an_engine_killed_and_started_again_is_found(window, attach) -> No
     await window.notes(3)
     screen = attach("ann")
     await screen.until(caught_up(3))
-    window.server._server.close(close_connections=False)
+    for listening in window.server._servers:
+        listening.close(close_connections=False)
     for one in window.server.screens():
         one.ws.transport.abort()
     await screen.until(lambda _: any(one.attempt >= 2 for one in screen.of(Lost)))
