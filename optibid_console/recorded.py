@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from optibid_console.runbook.model import Step
+from probes.patterns import compiled
 from probes.text import one_line
 
+MOST_BYTES = 8192
+"""No longer line is recorded."""
 _SHOWN = 80
-
-
-def compiled(pattern: str) -> re.Pattern[str]:
-    """The pattern of an `expect_record`. Raises `re.error`."""
-    return re.compile(pattern)
 
 
 def why_not_recorded(step: Step, line: str, *, is_whole: bool, lost: str) -> str:

@@ -157,7 +157,7 @@ MISTAKES: tuple[tuple[str, str, str, str], ...] = (
     ('name = "OptiBid"', 'name = "O"\nHERE speed = 0', "window.speed", "more than 0"),
     ('name = "OptiBid"', 'name = "O"\nHERE speed = inf', "window.speed", "expected a number"),
     ('record = "backup.path"', 'record = "backup.path"\nHERE expect_record = "("',
-     "phases[0].steps[0].expect_record", "not a regular expression: missing )"),
+     "phases[0].steps[0].expect_record", "a ( is never closed"),
     ('record = "backup.path"', 'HERE expect_record = ".*"',
      "phases[0].steps[0].expect_record", "needs record"),
     ('action = "Call"', 'action = "Call"\n[[escalation]]\nHERE after = "5m"\naction = "x"',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from optibid_console.recorded import compiled
+from optibid_console.recorded import MOST_BYTES
 from optibid_console.runbook.checks.checker import Checker, StepAt, steps_at
 from optibid_console.runbook.cycles import note_cycles
 from optibid_console.runbook.model import (
@@ -16,6 +16,7 @@ from optibid_console.runbook.model import (
     StepKind,
 )
 from optibid_console.runbook.positions import KeyPath
+from probes.expectation import regex_problems
 from probes.probe import Seconds
 
 
@@ -103,10 +104,8 @@ def _expected_record(look: Checker, path: KeyPath, step: Step) -> None:
     where = (*path, "expect_record")
     if step.expect_record and not step.record:
         look.problems.add(where, "needs record: the fact that it is about", step.expect_record)
-    try:
-        compiled(step.expect_record)
-    except re.error as error:
-        look.problems.add(where, f"not a regular expression: {error}", step.expect_record)
+    for problem in regex_problems(step.expect_record, most_bytes=MOST_BYTES):
+        look.problems.add(where, problem, step.expect_record)
 
 
 def _observed(look: Checker) -> tuple[str, ...]:
