@@ -220,7 +220,7 @@ def test_a_command_that_is_given_hostile_words(said: Callable[..., str], command
 def test_a_config_that_is_hostile_and_wrong(said: Callable[..., str], home: Any) -> None:
     for text in BAD_TOML:
         home.config.write_text(text)
-        for arguments in (["check"], ["check", "--json"], ["engine"]):
+        for arguments in (["check"], ["check", "--json"], ["probe", "none"]):
             assert said(*arguments).strip()
 
 
