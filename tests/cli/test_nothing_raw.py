@@ -218,10 +218,16 @@ def test_a_command_that_is_given_hostile_words(said: Callable[..., str], command
 
 
 def test_a_config_that_is_hostile_and_wrong(said: Callable[..., str], home: Any) -> None:
+    refused = 0
     for text in BAD_TOML:
         home.config.write_text(text)
-        for arguments in (["check"], ["check", "--json"], ["probe", "none"]):
-            assert said(*arguments).strip()
+        assert said("check", "--json").strip()
+        # a step's id may be any text: that config is right, and `engine` would open its window
+        if said("check").startswith("✓"):
+            continue
+        assert said("engine").strip()
+        refused += 1
+    assert refused == len(BAD_TOML) - 1
 
 
 def test_what_a_hostile_window_says(said: Callable[..., str], home: Any) -> None:
