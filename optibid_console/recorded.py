@@ -6,13 +6,13 @@ from optibid_console.runbook.model import Step
 from probes.patterns import compiled
 from probes.text import one_line
 
-MOST_BYTES = 8192
-"""No longer line is recorded."""
+LONGEST_LINE_BYTES = 8192
+"""A longer one isn't recorded: of the output's end no more is kept."""
 _SHOWN = 80
 
 
 def why_not_recorded(step: Step, line: str, *, is_whole: bool, lost: str) -> str:
-    """Why nothing is recorded of a command that ended with exit 0; empty when `line` is.
+    """Returns why nothing is recorded of a command that ended with exit 0; empty if `line` is.
 
     `is_whole`: whether the line's beginning is known. `lost`: what is lost of the output.
     """

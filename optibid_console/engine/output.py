@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 
 from optibid_console.engine.cause import CauseFinder
 from optibid_console.engine.reports import ReportFilter
-from optibid_console.recorded import MOST_BYTES
+from optibid_console.recorded import LONGEST_LINE_BYTES
 from optibid_console.runbook.redaction import Redactor
 from optibid_console.signals import NOTICE, Output
 from optibid_console.targets.streams import Stream
 from optibid_console.targets.target import OutputChunk
 from probes.text import one_line
 
-_KEPT_BYTES = MOST_BYTES
+_KEPT_BYTES = LONGEST_LINE_BYTES
 _LAST_LINES = 8
 
 

@@ -42,7 +42,8 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root"),
 ]
 
-PATIENCE = Patience(grace_s=24.0, quiet_s=2.0)
+PATIENCE = Patience(grace_s=60.0, quiet_s=2.0)
+"""The grace is long, since it is only reached by what hangs, and then the outcome is unknown."""
 TIMEOUT_S = 40.0
 """Long beside other work: what hangs would hang for as long as the test waits."""
 SHORT_S = 4.0

@@ -149,7 +149,7 @@ def _tell_dd(run: Path, processes: list[Process]) -> int | None:
 
 def _tail(run: Path, processes: list[Process]) -> Process | None:
     """The one whose shell is there: where a shell was killed its `tail` stays for a moment."""
-    name = f"{run.name}/out"
+    name = "/".join((*run.parts[-5:], "out"))  # as the target calls it
     shells = {one.pid for one in processes if one.name == "sh"}
     tails = (one for one in processes if one.name == "tail" and name in one.words)
     return next((one for one in tails if one.parent in shells), None)

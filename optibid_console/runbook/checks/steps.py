@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from optibid_console.recorded import MOST_BYTES
+from optibid_console.recorded import LONGEST_LINE_BYTES
 from optibid_console.runbook.checks.checker import Checker, StepAt, steps_at
 from optibid_console.runbook.cycles import note_cycles
 from optibid_console.runbook.model import (
@@ -104,7 +104,7 @@ def _expected_record(look: Checker, path: KeyPath, step: Step) -> None:
     where = (*path, "expect_record")
     if step.expect_record and not step.record:
         look.problems.add(where, "needs record: the fact that it is about", step.expect_record)
-    for problem in regex_problems(step.expect_record, most_bytes=MOST_BYTES):
+    for problem in regex_problems(step.expect_record, most_bytes=LONGEST_LINE_BYTES):
         look.problems.add(where, problem, step.expect_record)
 
 
