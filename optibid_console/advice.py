@@ -8,7 +8,7 @@ from enum import StrEnum
 from optibid_console import commands as c
 from optibid_console import gates
 from optibid_console.aborting import to_stop
-from optibid_console.direction import Direction, direction, in_service, last_rollback
+from optibid_console.direction import Direction, direction, in_short, last_rollback
 from optibid_console.friction import friction
 from optibid_console.permit import awaits_confirmation, permit
 from optibid_console.plan import next_move
@@ -166,7 +166,7 @@ def _rollback_ended(state: WindowState) -> Advice | None:
         return None
     subject = f"action:{last.action_run}"
     if direction(state) is Direction.ROLLED_BACK:
-        text = f"ROLLED BACK: {in_service(state)}"
+        text = f"ROLLED BACK {in_short(state)}"
         ways = (Way(_OPEN, "close the window"), *_forward(state))
         return Advice(Situation.ROLLED_BACK, text, ways, subject)
     text = f"ROLLBACK INCOMPLETE: {last.reason or 'it ended without success'}"

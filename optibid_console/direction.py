@@ -69,18 +69,29 @@ def forward_words(runbook: Runbook | None) -> str:
 def in_service(state: WindowState) -> str:
     """Returns which release a rollback that succeeded left in service, as the facts say, or that
     a step of it was skipped and nobody knows."""
-    last = last_rollback(state)
-    skipped = [
-        one
-        for one in (last.steps if last else ())
-        if last and state.step(one, last.action_run).status is StepStatus.SKIPPED
-    ]
+    skipped = _skipped(state)
     if skipped:
-        return f"{', '.join(skipped)} was skipped, check which release is in service"
+        return f"{skipped}, check which release is in service"
     release = state.facts.get(PREVIOUS_RELEASE, "")
-    return f"the previous release {release} is in service" if release else (
-        "the previous release is in service"
-    )  # fmt: skip
+    named = f" {release}" if release else ""
+    return f"the previous release{named} is in service"
+
+
+def in_short(state: WindowState) -> str:
+    """Returns the same for a narrow line: `to v2.3.9`, or which step was skipped."""
+    skipped = _skipped(state)
+    release = state.facts.get(PREVIOUS_RELEASE, "")
+    return skipped or (f"to {release}" if release else "to the previous release")
+
+
+def _skipped(state: WindowState) -> str:
+    last = last_rollback(state)
+    if last is None:
+        return ""
+    skipped = [
+        one for one in last.steps if state.step(one, last.action_run).status is StepStatus.SKIPPED
+    ]
+    return f"{', '.join(skipped)} was skipped" if skipped else ""
 
 
 def _ended(state: WindowState) -> str:

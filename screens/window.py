@@ -199,6 +199,9 @@ class WindowScreen(Screen[None]):
     def on_pane_bar_picked(self, event: PaneBar.Picked) -> None:
         self.go_to(event.pane)
 
+    def on_pane_moved(self) -> None:
+        self._tell_footer()
+
     def on_pane_opened(self) -> None:
         self.action_open()
 

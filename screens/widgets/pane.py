@@ -38,6 +38,9 @@ class Pane(Widget, can_focus=True):
     class Opened(Message):
         """A chosen line was clicked again."""
 
+    class Moved(Message):
+        """The person chose another line, or gave the choice back."""
+
     def __init__(self, view: View, pane_id: str | None = None) -> None:
         super().__init__(id=pane_id)
         self.view = view
@@ -164,6 +167,7 @@ class Pane(Widget, can_focus=True):
         self.moved = False
         self._cursor = -1
         self.redraw()
+        self.post_message(self.Moved())
         return was
 
     def scrolled(self) -> None:
@@ -212,6 +216,7 @@ class Pane(Widget, can_focus=True):
         self._cursor, self.chosen, self.moved = index, self.lines[index].key, True
         self._scroll_to_cursor()
         self.scrolled()
+        self.post_message(self.Moved())
         self._paint(self.view.now())
 
     def _scroll_to_cursor(self) -> None:

@@ -179,7 +179,7 @@ TABLE: dict[str, tuple[tuple[Happened, ...], Advice]] = {
         (deployed, TRIPS, rolled_back),
         Advice(
             Situation.ROLLED_BACK,
-            "ROLLED BACK: the previous release v2.3.9 is in service",
+            "ROLLED BACK to v2.3.9",
             (Way("open", "close the window"), Way("action:forward", "forward again")),
             "action:rollback1",
         ),

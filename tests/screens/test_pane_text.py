@@ -8,12 +8,14 @@ import pytest
 from rich.cells import cell_len
 
 from optibid_console import entries as e
+from optibid_console.advice import advice
 from optibid_console.plan import preview
 from optibid_console.signals import Sampled
 from probes.probe import Reading, Status
 from screens.lines import Segment, fit_segments, spans
 from screens.modals.action import preview_lines
 from screens.view import Topic
+from screens.widgets.advice_line import advice_line
 from screens.widgets.banner import MAX_ALERTS, banner_lines
 from screens.widgets.checklist import checklist_lines
 from screens.widgets.footer import footer_line, pane_bar
@@ -147,7 +149,9 @@ def test_a_failed_step_is_in_the_banner_with_its_last_words_and_the_ways_on() ->
     shown = text(banner_lines(view, 160, rec.NOW))
     assert "2.1c verify" in shown
     assert "failed  exit 2: done" in shown
-    assert shown.endswith("1 enter  again, s  skip ")
+    advised = advice_line(view, "Enter", 160, rec.NOW).text
+    assert advised.startswith(" ✗ 2.1c verify")
+    assert advised.endswith("Enter run again  s skip  R rollback ")
     assert "     exit 2: done" in text(timeline_lines(view, 60, rec.NOW))
 
 
@@ -207,10 +211,40 @@ def test_what_a_person_does_is_no_command() -> None:
     assert "always" not in said
 
 
-def test_after_the_rollback_the_banner_says_what_is_left_to_do() -> None:
-    lines = text(banner_lines(seen(rec.rolled_back()), 140, rec.NOW))
-    assert "✓ Rollback: done  by oncall-1 in 1:02. The window can be closed" in lines
-    assert "q  close" in lines
+def test_after_a_rollback_the_release_in_service_is_said_until_the_window_goes_forward() -> None:
+    recorder = rec.rolled_back()
+    lines = text(banner_lines(seen(recorder), 140, rec.NOW))
+    said = "ROLLED BACK: the previous release is in service"
+    assert f"✓ {said}  rollback by oncall-1 in 1:02" in lines
+    header = text(header_lines(seen(recorder), 160, rec.NOW + 7200))
+    assert "behind" not in header
+    assert "ROLLED BACK" in header.splitlines()[0]
+    recorder.add(e.WentForward("act-1"))
+    assert said not in text(banner_lines(seen(recorder), 140, rec.NOW))
+    assert "ROLLED BACK" not in text(header_lines(seen(recorder), 160, rec.NOW))
+
+
+def test_a_rollback_that_was_given_up_looks_like_no_end() -> None:
+    recorder = rec.rolling_back(stopped=True)
+    recorder.add(e.ActionFinished("act-1", e.Outcome.FAILED, "stopped at R.2: no"))
+    lines = text(banner_lines(seen(recorder), 140, rec.NOW))
+    assert "✗ ROLLBACK INCOMPLETE: check which release is in service  stopped at R.2: no" in lines
+    assert "ROLLBACK INCOMPLETE" in text(header_lines(seen(recorder), 160, rec.NOW))
+
+
+@pytest.mark.parametrize("width", [30, 60, 80, 160])
+@pytest.mark.parametrize(
+    "played", ["good_day", "migrated", "tripped", "failed_step", "unsettled", "rolled_back",
+               "waiting_for_a_person", "rolling_back", "rehearsal", "opened"],
+)  # fmt: skip
+def test_the_current_action_and_its_first_key_fit_at_every_width(played: str, width: int) -> None:
+    view = seen(getattr(rec, played)())
+    found = advice(view.state, rec.NOW, view.seat())
+    line = advice_line(view, "Enter", width, rec.NOW)
+    assert cell_len(line.text) <= width
+    assert found.text[:8] in line.text
+    key = {"open": "Enter", "abort": "x", "action:rollback": "R"}[found.ways[0].act]
+    assert f" {key} " in line.text
 
 
 def test_a_tripped_criterion_is_above_the_probes() -> None:

@@ -102,6 +102,9 @@ async def test_the_operator_votes_for_each_role_of_the_gates_poll(console: Start
         await it.press("g")
         assert "the gate of Database migration" in it.sheet()
         await it.press("g")
+        assert it.source.sent == [], "two keys vote for nobody"
+        assert "Deployment Lead says GO" in it.sheet()
+        await it.press("enter")
         assert await it.sent() == [c.CastVote("p-1", "Deployment Lead", e.Vote.GO)]
         await it.press("g", "down", "n")
         await it.type("after the index")

@@ -74,12 +74,13 @@ async def test_a_rollback_with_nothing_to_undo_says_so_once(console: Start) -> N
 async def test_a_step_done_by_hand_in_an_action_is_confirmed_with_enter(console: Start) -> None:
     async with console(rec.waiting_for_a_person()) as it:
         assert "enter confirm" in it.seen("footer")
-        assert "R.4 tell the stakeholders" in it.seen("banner")
+        assert "R.4 tell the stakeholders is waiting for you" in it.seen("advice")
+        assert "Enter confirm" in it.seen("advice")
         assert "to confirm" in it.pane("timeline")
         await it.press("q")
         assert "R.4 waits until a person confirms it" in it.sheet()
         await it.press("escape", "enter")
-        assert "you say that it is done" in it.sheet()
+        assert "You confirm it was done" in it.sheet()
         await it.type("told")
         await it.press("enter")
         assert await it.sent() == [c.RunStep("R.4", "told")]
@@ -89,9 +90,9 @@ async def test_enter_in_the_run_pane_confirms_too_and_elsewhere_does_not(console
     async with console(rec.waiting_for_a_person()) as it:
         assert "done by hand" in it.pane("run")
         await it.press("5", "enter")
-        assert "you say that it is done" not in it.sheet()
+        assert "You confirm it was done" not in it.sheet()
         await it.press("escape", "4", "enter")
-        assert "you say that it is done" in it.sheet()
+        assert "You confirm it was done" in it.sheet()
 
 
 async def test_abort_names_the_run_and_asks(console: Start) -> None:

@@ -140,7 +140,7 @@ async def test_three_observers_of_a_whole_window_have_the_operator_s_state(
             await tab.until("Leaving closes this screen only")
             await tab.press("\r")
             last = await tab.until("folded", of=tab.text)
-            seen = await asyncio.to_thread(terminal.until, "ENDED", "closed: rolled back")
+            seen = await asyncio.to_thread(terminal.until, "CLOSED", "closed: rolled back")
             terminal.press("q\r")  # one piece: Enter is for the sheet that q opens
             assert await asyncio.to_thread(terminal.ends) == 0
 
