@@ -131,7 +131,7 @@ def lines(status: WindowStatus) -> Iterator[str]:
         yield one_line(f"! the journal is away: recording in spill file {status.spill}", 400)
     if not status.closed:
         if status.next:
-            yield one_line(f"now: {status.next}", 400)
+            yield one_line(f"▸ {status.next}", 400)
         yield from _health(status)
     engine = status.engine
     runs = f"engine {engine.pid} on {engine.host}" if engine else "no engine runs"

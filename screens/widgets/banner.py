@@ -215,7 +215,7 @@ def _rolled_back(view: View) -> list[Alert]:
     last = last_rollback(view.state)
     if last is None:
         return []
-    took = f"{last.action_id} by {last.by} in {format_span(last.finished_at - last.started_at)}"
+    took = f"by {last.by} in {format_span(last.finished_at - last.started_at)}"
     if view.rolled_back() is not None:
         level, so = ("warn", f"; {last.reason}") if last.reason else ("done", "")
         return [Alert(level, f"ROLLED BACK: {in_service(view.state)}", f"{took}{so}", "")]

@@ -215,7 +215,7 @@ def test_after_a_rollback_the_release_in_service_is_said_until_the_window_goes_f
     recorder = rec.rolled_back()
     lines = text(banner_lines(seen(recorder), 140, rec.NOW))
     said = "ROLLED BACK: the previous release is in service"
-    assert f"✓ {said}  rollback by oncall-1 in 1:02" in lines
+    assert f"✓ {said}  by oncall-1 in 1:02" in lines
     header = text(header_lines(seen(recorder), 160, rec.NOW + 7200))
     assert "behind" not in header
     assert "ROLLED BACK" in header.splitlines()[0]
