@@ -1,4 +1,4 @@
-"""`hold`, `resume`, `step`, `skip`, `jump` on a real engine, with their exit statuses."""
+"""`hold`, `resume`, `step`, `skip`, `jump`, `abort`, `forward` on a real engine, by exit status."""
 
 from __future__ import annotations
 
@@ -34,6 +34,20 @@ kind = "manual"
 required = false
 """
 
+ROLLBACK = """
+[[actions]]
+id = "rollback"
+title = "Rollback"
+key = "R"
+
+[[actions.steps]]
+id = "R1"
+title = "Go back"
+on = "local"
+run = "true"
+undoes = ["1.1"]
+"""
+
 
 class Controls:
     """The commands on one home's journal."""
@@ -47,7 +61,7 @@ class Controls:
 
 @pytest.fixture
 def controls(home: Home) -> Controls:
-    home.config.write_text(RUNBOOK + MORE)
+    home.config.write_text(RUNBOOK + MORE + ROLLBACK)
     home.go()
     asyncio.run(opened(home))
     return Controls(home)
@@ -137,6 +151,41 @@ def test_an_accepted_runbook_is_the_one_that_judges(controls: Controls) -> None:
     accepted = controls.run("skip", "1.1", "--reason", "hurry", "--accept-runbook")
     assert (accepted.returncode, accepted.stderr) == (0, "")
     assert controls.home.entries("step-skipped")[-1].fact.step_id == "1.1"
+
+
+def test_after_a_rollback_no_command_goes_forward_until_forward_is_typed(
+    controls: Controls,
+) -> None:
+    early = controls.run("forward", "--confirm", "forward")
+    assert (early.returncode, "the window goes forward" in early.stderr) == (3, True)
+    idle = controls.run("abort")
+    assert (idle.returncode, idle.stderr) == (3, "nothing is running: there is nothing to abort\n")
+    assert controls.run("step", "1.1", "--confirm", "1.1").returncode == 0
+    back = controls.run("action", "rollback", "--confirm", "rollback")
+    assert (back.returncode, back.stderr) == (0, "")
+    assert controls.home.status()["situation"] == "rolled-back"
+    for line in (("step", "1.1", "--confirm", "1.1"), ("jump", "1.2", "--reason", "hurry")):
+        refused = controls.run(*line)
+        assert (refused.returncode, "type 'forward' first" in refused.stderr) == (3, True), line
+    assert controls.run("forward", "--confirm", "forwards").returncode == 3
+    on = controls.run("forward", "--confirm", "forward", "--reason", "the disk was full")
+    assert (on.returncode, on.stdout) == (
+        0, "the window goes forward again; nothing was run by it\n"
+    )  # fmt: skip
+    assert controls.home.entries("went-forward")[-1].fact.reason == "the disk was full"
+    assert controls.run("step", "1.1", "--confirm", "1.1").returncode == 0
+
+
+def test_abort_ends_the_step_under_way_and_says_what(controls: Controls) -> None:
+    (controls.home.path / "go").unlink()
+    running = controls.home.start(
+        "step", "1.1", "--confirm", "1.1", "--journal", str(controls.home.journal)
+    )
+    until(lambda: controls.home.launches() == 1)
+    done = controls.run("abort", "--as", "bob", "--take-over", "it hangs")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "aborting 1.1\n", "")
+    said, _ = running.communicate(timeout=30)
+    assert running.returncode != 0, said
 
 
 def test_who_drives_is_not_pushed_aside(controls: Controls) -> None:
