@@ -188,6 +188,8 @@ ALONE: dict[str, list[list[str]]] = {
     "resume": [["resume", "--journal", BAD]],
     "skip": [["skip", BAD, "--reason", "x"]],
     "jump": [["jump", "1.2", "--reason", BAD]],
+    "abort": [["abort"], ["abort", BAD]],
+    "forward": [["forward"], ["forward", "--reason", BAD], ["forward", "--confirm", BAD]],
     "share": [["share", "--name", BAD], ["share", "--for", BAD], ["share", "--list"]],
     "rehearse": [["rehearse", "--journal", BAD + "/" + BAD], ["rehearse", BAD]],
     "engine": [["engine", "-c", BAD], ["engine", "--serve", BAD]],
