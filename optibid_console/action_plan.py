@@ -146,7 +146,8 @@ def not_recorded(state: WindowState, name: str) -> str:
     book = state.runbook
     steps = book.steps() if book else ()
     by = next((step.id for _, step in steps if book and name in recorded_by(step)), "")
-    return f"no {name} yet ({by})" if by else f"no {name} yet"
+    waived = ", waived" if by and state.step(by).status is StepStatus.WAIVED else ""
+    return f"no {name} yet ({by}{waived})" if by else f"no {name} yet"
 
 
 def facts_missing(state: WindowState, action: Action) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from optibid_console.permit import awaits_confirmation, permit
 from optibid_console.plan import next_move
 from optibid_console.runbook.model import FORWARD, ROLLBACK, Runbook, Step, StepKind
 from optibid_console.state import ActionState, RunState, StepStatus, WindowState
+from optibid_console.waiving import left_out_of
 
 
 class Situation(StrEnum):
@@ -32,6 +33,7 @@ class Situation(StrEnum):
     INCOMPLETE = "rollback-incomplete"
     TRIPPED = "tripped"
     FAILED = "step-failed"
+    WAIVER = "waiver"
     HELD = "on-hold"
     GATE = "gate"
     READY = "step-ready"
@@ -77,7 +79,7 @@ def advice(state: WindowState, now: float, seat: Seat | None = None) -> Advice:
     if state.runbook is None:
         return Advice(Situation.OPENING, "The window is being opened")
     if state.closed is not None:
-        return Advice(Situation.CLOSED, f"CLOSED: {state.closed.outcome}", _LEAVE)
+        return Advice(Situation.CLOSED, f"CLOSED: {state.closed.outcome}{_but(state)}", _LEAVE)
     if seat.lost:
         return Advice(Situation.LOST, f"Nothing comes from the engine: {seat.lost}", _LEAVE)
     found = _of_state(state, state.runbook, now, seat)
@@ -88,11 +90,19 @@ _LEAVE = (Way("leave", "leave"),)
 _OPEN = "open"
 
 
+def _but(state: WindowState) -> str:
+    """Returns the steps that were left out, so that an end over them never looks whole."""
+    left = left_out_of(state)
+    return f", {left}" if left else ""
+
+
 def _watched(found: Advice, seat: Seat) -> Advice:
     """The same for somebody who only watches: the acts of others aren't offered."""
     ways = () if seat.observer else (Way("lease", "take over"),)
     if found.situation is Situation.GATE and not seat.observer:
         ways = (Way("poll", "look, or confirm"), *ways)
+    if found.situation is Situation.WAIVER and not seat.observer:
+        ways = (Way(_OPEN, "look, or confirm"), *ways)
     return replace(found, ways=ways)
 
 
@@ -179,7 +189,8 @@ def _ahead(state: WindowState, book: Runbook, now: float) -> Advice:
     move = next_move(state)
     step = book.step(move.step_id)
     if step is None:
-        return Advice(Situation.COMPLETE, "Every step is over", (Way("leave", "close"),))
+        text = f"Every step is over{_but(state)}"
+        return Advice(Situation.COMPLETE, text, (Way("leave", "close"),))
     subject, run = f"step:{step.id}", Way(_OPEN, _run_word(state, book, step))
     tripped, back = _tripped(state, book), _back(state)
     if tripped and back:
@@ -188,8 +199,11 @@ def _ahead(state: WindowState, book: Runbook, now: float) -> Advice:
     if state.hold is not None:
         text = f"ON HOLD by {state.hold.by}: {state.hold.reason}"
         return Advice(Situation.HELD, text, (Way("hold", "resume"), *back), subject)
+    if state.waiver is not None and state.waiver.step_id == step.id:
+        text = f"{_named(book, step.id)}: a second person confirms its waiver"
+        return Advice(Situation.WAIVER, text, (run, Way("skip", "waive"), *back), subject)
     if state.step(step.id).status is StepStatus.FAILED:
-        skip = () if step.required else (Way("skip", "skip"),)
+        skip = (Way("skip", "waive" if step.required else "skip"),)
         text = f"{_named(book, step.id)} failed"
         return Advice(Situation.FAILED, text, (run, *skip, *back), subject)
     key = gates.first_shut(state, book, gates.before_step(book, step.id), now)

@@ -14,6 +14,7 @@ from optibid_console.rehearsing import unknown_facts
 from optibid_console.runbook.facts import BUILT_IN, RECORDED_AT, recorded_by
 from optibid_console.runbook.model import ROLLBACK, Runbook, Step
 from optibid_console.state import StepStatus, WindowState
+from optibid_console.waiving import waived_lines
 from probes.probe import Reading, Status
 
 
@@ -40,6 +41,8 @@ class Findings:
     rollback_s: float
     rollback_by: str
     """Where that estimate comes from."""
+    waived: tuple[str, ...] = ()
+    """Steps that a person waived in it, by whom and why."""
 
 
 def findings(state: WindowState, refused: Iterable[Finding] = ()) -> Findings:
@@ -66,6 +69,7 @@ def findings(state: WindowState, refused: Iterable[Finding] = ()) -> Findings:
         },
         estimate_s(state, rollback) if rollback else 0.0,
         known_by(state, action_plan(state, rollback)) if rollback else "",
+        waived_lines(state),
     )
 
 
@@ -132,6 +136,7 @@ def _all_text(value: Any) -> str:
 def in_words(found: Findings) -> Iterator[str]:
     """The report, line by line."""
     yield f"{_count(found.walked, 'step')} walked, {_count(found.read, 'read')} done"
+    yield from (f"  ! {one}" for one in found.waived)
     yield from _part("findings", found.wrong, "✗")
     yield from _part("not ok now (it decides nothing before the window)", found.not_now, "!")
     for step_id, seconds in found.measured_s.items():

@@ -13,6 +13,7 @@ from optibid_console.permit import awaits_confirmation, forced_words
 from optibid_console.runbook.model import FORWARD, ROLLBACK, Action, Runbook, Step, StepKind
 from optibid_console.state import WindowState
 from optibid_console.unbacked import unbacked_words
+from optibid_console.waiving import waive_words
 
 
 class Ask(StrEnum):
@@ -46,8 +47,8 @@ class Friction:
 _CHANGES_DATA = (StepKind.MIGRATE, StepKind.RESTORE)
 _LOSES_NOTHING = (StepKind.BACKUP, StepKind.WAIT, StepKind.MANUAL)
 _WITH_A_REASON = (
-    c.SkipStep, c.Jump, c.Settle, c.Hold, c.AssertCriterion, c.DecideGate, c.StartEscalation,
-    c.EndEscalation, c.WriteNote, c.CallPoll, c.Share,
+    c.SkipStep, c.AskWaiver, c.Jump, c.Settle, c.Hold, c.AssertCriterion, c.DecideGate,
+    c.StartEscalation, c.EndEscalation, c.WriteNote, c.CallPoll, c.Share,
 )  # fmt: skip
 
 
@@ -59,6 +60,8 @@ def friction(state: WindowState, runbook: Runbook, act: c.Command) -> Friction:
         case c.StartAction(action_id, _, forced):
             action = runbook.action(action_id)
             return _of_action(state, runbook, action, forced) if action else Friction(Ask.ENTER)
+        case c.WaiveStep(step_id):
+            return Friction(Ask.TYPED, waive_words(step_id))
         case c.GoForward():
             return Friction(Ask.TYPED, forward_words(runbook))
         case c.CastVote(_, role):

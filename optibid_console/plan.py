@@ -25,6 +25,7 @@ from optibid_console.restore_cost import restore_costs
 from optibid_console.runbook.model import StepKind
 from optibid_console.state import ACTIVE, OVER, WindowState
 from optibid_console.unbacked import migrates_unbacked, no_way_back, unbacked_words
+from optibid_console.waiving import left_out_of
 from probes.probe import Reading
 
 
@@ -91,7 +92,7 @@ def next_move(state: WindowState) -> Move:
         return Move("over" if direction(state) is Direction.ROLLED_BACK else "blocked", "", ended)
     index = current_phase(runbook, state)
     if index >= len(runbook.phases):
-        return Move("over", why="every step is done or skipped")
+        return Move("over", why=f"every step is over{_but(left_out_of(state))}")
     phase = runbook.phases[index]
     step = next(s for s in phase.steps if state.step(s.id).status not in OVER)
     if state.step(step.id).status in ACTIVE:
@@ -102,6 +103,10 @@ def next_move(state: WindowState) -> Move:
     if key:
         return Move("blocked", step.id, gates.why_not(state, runbook, key, state.at))
     return Move("confirm" if step.kind is StepKind.MANUAL else "run", step.id)
+
+
+def _but(left_out: str) -> str:
+    return f", {left_out}" if left_out else ""
 
 
 def preview(

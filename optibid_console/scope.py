@@ -11,6 +11,7 @@ from optibid_console.state import ActionState, StepState, StepStatus, WindowStat
 IDLE_S = 120.0
 """A silence is over when nothing of its steps has run for so long: nobody goes on."""
 _NOT_BEGUN = (StepStatus.PENDING, StepStatus.SKIPPED, StepStatus.REHEARSED)
+_ENDED_BADLY = (StepStatus.FAILED, StepStatus.UNDONE, StepStatus.WAIVED)
 _AT_WORK = (StepStatus.RUNNING, StepStatus.CHECKING)
 
 
@@ -29,11 +30,13 @@ def phase_begun(runbook: Runbook, state: WindowState, phase_id: str) -> bool:
     if phase_id not in ids:
         return False
     later = runbook.phases[ids.index(phase_id) :]
-    return any(
-        state.step(step.id).status not in (StepStatus.PENDING, StepStatus.SKIPPED)
-        for phase in later
-        for step in phase.steps
-    )
+    return any(_begun(state.step(step.id)) for phase in later for step in phase.steps)
+
+
+def _begun(seen: StepState) -> bool:
+    if seen.status is StepStatus.WAIVED:
+        return bool(seen.started_at)
+    return seen.status not in (StepStatus.PENDING, StepStatus.SKIPPED)
 
 
 def judged_from(runbook: Runbook, state: WindowState, criterion: Criterion) -> str:
@@ -104,7 +107,7 @@ def _ended_at(
     """When a silence ended; 0 while it lasts."""
     begun = [seen, *since]
     last = max(max(one.started_at, one.finished_at) for one in begun)
-    failed = any(one.status in (StepStatus.FAILED, StepStatus.UNDONE) for one in begun)
+    failed = any(one.status in _ENDED_BADLY for one in begun)
     waited = state.step(covered[-1].id, action.action_run if action else "") if covered else seen
     over = waited in begun and waited.status not in _AT_WORK and waited.finished_at > 0
     stopped = action is not None and bool(action.stopped_at_step or action.finished_at)

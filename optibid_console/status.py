@@ -15,6 +15,7 @@ from optibid_console.journal_head import head_text
 from optibid_console.journal_place import Place
 from optibid_console.launch_clock import format_offset, format_span, read_clock
 from optibid_console.state import WindowState
+from optibid_console.waiving import left_out_of, waived_lines
 from probes.probe import Status as ReadingStatus
 from probes.text import counted, one_line
 
@@ -58,6 +59,10 @@ class WindowStatus:
     """What is the matter now, by its name in `advice.Situation`."""
     next: str = ""
     """The current action."""
+    waived: tuple[str, ...] = ()
+    """The steps that were waived, by whom and why."""
+    left_out: str = ""
+    """How many steps weren't done though the window went on: `1 waived, 2 skipped`."""
     head: str = ""
     """`NUMBER:HASH` of the last entry, to be noted elsewhere; empty while a spill holds it."""
 
@@ -85,7 +90,7 @@ def describe(
         clock=format_offset(clock.offset_s),
         offset_s=clock.offset_s,
         held=state.hold.reason if state.hold else "",
-        phase=phases[index].title if index < len(phases) else "all phases are over",
+        phase=phases[index].title if index < len(phases) else _all_over(state),
         phase_number=min(index + 1, len(phases)),
         phases=len(phases),
         drift_s=clock.drift_s,
@@ -108,8 +113,15 @@ def describe(
         rehearsal=state.rehearsal,
         situation=current.situation.value if state.seq else "",
         next=current.text if state.seq else "",
+        waived=waived_lines(state),
+        left_out=left_out_of(state),
         head=head_text(state),
     )
+
+
+def _all_over(state: WindowState) -> str:
+    left = left_out_of(state)
+    return f"all phases are over, {left}" if left else "all phases are over"
 
 
 def lines(status: WindowStatus) -> Iterator[str]:
@@ -127,6 +139,8 @@ def lines(status: WindowStatus) -> Iterator[str]:
         yield one_line(f"held: {status.held}")
     for running in status.running:
         yield one_line(f"… {running}")
+    for waived in status.waived:
+        yield one_line(f"! {waived}", 400)
     if status.spill:
         yield one_line(f"! the journal is away: recording in spill file {status.spill}", 400)
     if not status.closed:

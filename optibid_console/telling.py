@@ -22,12 +22,13 @@ from optibid_console.runbook.channels import (
 from optibid_console.runbook.model import ROLLBACK, Runbook, filled_in
 from optibid_console.runbook.shell_text import REFERENCE
 from optibid_console.state import StepStatus, WindowState
+from optibid_console.waiving import waived_lines
 
 TOO_OLD_S = 900.0
 """What is older isn't told any more: it would only mislead."""
 _LONGEST_REASON = 600
 _NOTES_HEAD = (Event.WINDOW_OPENED, Event.PHASE_BEGUN, Event.WINDOW_CLOSED)
-_NOT_BEGUN = (StepStatus.PENDING, StepStatus.SKIPPED)
+_NOT_BEGUN = (StepStatus.PENDING, StepStatus.SKIPPED, StepStatus.WAIVED)
 _FAILURES = (e.Outcome.FAILED, e.Outcome.TIMED_OUT, e.Outcome.REFUSED)
 
 
@@ -188,7 +189,9 @@ def _closed(
 ) -> _Happened | None:
     fact = entry.fact
     assert isinstance(fact, e.WindowClosed)
-    return _Happened(Event.WINDOW_CLOSED, fact.outcome, fact.note)
+    waived = waived_lines(after)
+    note = "; ".join(one for one in (fact.note, *waived) if one)
+    return _Happened(Event.WINDOW_CLOSED, fact.outcome, note)
 
 
 def _held(_: WindowState, entry: e.Entry, after: WindowState, runbook: Runbook) -> _Happened | None:

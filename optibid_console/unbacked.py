@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from optibid_console.action_plan import action_plan
 from optibid_console.runbook.model import Action, Step, StepKind
-from optibid_console.state import WindowState
+from optibid_console.state import StepStatus, WindowState
 
 
 def unbacked(state: WindowState, step: Step, backed: Collection[str] = ()) -> str:
@@ -24,7 +24,8 @@ def unbacked(state: WindowState, step: Step, backed: Collection[str] = ()) -> st
     makes = [
         one.id for _, one in steps if one.kind is StepKind.BACKUP and one.database == step.database
     ]
-    where = f" (step {makes[0]})" if makes else ""
+    waived = makes and state.step(makes[0]).status is StepStatus.WAIVED
+    where = f" (step {makes[0]}{', waived' if waived else ''})" if makes else ""
     return f"this window has no verified backup of {step.database}{where}"
 
 

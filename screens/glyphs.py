@@ -32,6 +32,7 @@ GLYPHS: Mapping[str, Glyph] = {
     "running": Glyph("…", ">", "running", "running"),
     "pending": Glyph("○", "o", "pending", "pending"),
     "skipped": Glyph("⊘", "/", "skipped", "skipped"),
+    "waived": Glyph("!", "!", "waived", "warn"),
     "rehearsed": Glyph("↷", "~", "rehearsed", "skipped"),
     "undone": Glyph("↶", "<", "undone", "skipped"),
     "stale": Glyph("~", "~", "stale", "stale"),

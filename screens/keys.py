@@ -43,7 +43,7 @@ KEYS: tuple[Key, ...] = (
     Key("tick", "space", "tick", "tick", "tick the item; in the timeline fold the phase",
         panes=("checklist", "timeline")),
     Key("note", "n", "note", "note", "write a note on what is under the cursor", True, SUBJECTS),
-    Key("skip", "s", "skip", "skip", "skip the step, or call the item not applicable; say why",
+    Key("skip", "s", "skip", "skip", "skip or waive the step, or call the item n/a; say why",
         True, ("timeline", "checklist")),
     Key("jump", "J", "jump", "", "jump: go on from this step, or run it again; say why", True,
         STEPS),

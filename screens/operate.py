@@ -96,6 +96,7 @@ class Operator:
             "run": lambda: self.running.run_step(name),
             "skip": lambda: self.skip(key),
             "jump": lambda: self.jump(key),
+            "confirm waiver": lambda: self.running.confirm_waiver(name),
             "note": lambda: self.marking.note(key),
             "done": lambda: self.marking.mark(name, Mark.DONE),
             "failed": lambda: self.marking.mark(name, Mark.FAILED),

@@ -106,6 +106,7 @@ class Everything(Provider):
             for word, flow in (
                 ("run", console.operator.running.run_step),
                 ("jump to", console.operator.running.jump),
+                *((("waive", console.operator.running.waive),) if step.required else ()),
             ):
                 yield self._entry(f"{word} {step.id} {step.title}", _flow(console, flow, step.id))
         for section in runbook.checklist:

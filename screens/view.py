@@ -81,8 +81,9 @@ _TOPICS: dict[type[Any], frozenset[Topic]] = {
     e.Jumped: frozenset({Topic.HEADER, Topic.TIMELINE, Topic.RUN, Topic.BANNER}),
     **dict.fromkeys(
         (e.StepStarted, e.RunLaunched, e.RunUnreachable, e.RunEnded, e.EvidenceTaken,
-         e.StepFinished, e.StepSettled, e.StepSkipped, e.AbortAsked, e.ActionStarted,
-         e.ActionStopped, e.ActionDecided, e.ActionFinished, e.ActionStopAsked, e.WentForward),
+         e.StepFinished, e.StepSettled, e.StepSkipped, e.StepWaived, e.WaiverAsked, e.AbortAsked,
+         e.ActionStarted, e.ActionStopped, e.ActionDecided, e.ActionFinished, e.ActionStopAsked,
+         e.WentForward),
         _STEP,
     ),
 }  # fmt: skip

@@ -135,6 +135,8 @@ class ForPeople:
                 return f"{_glyph(outcome)} {step_id} {outcome.value} {format_span(duration_s)}{why}"
             case e.StepSkipped(step_id, reason):
                 return f"⊘ {step_id} skipped by {entry.actor}: {reason}"
+            case e.StepWaived(step_id):
+                return f"! {step_id} waived {state.waived[step_id].in_words()}"
             case e.ActionDecided(_, choice, reason):
                 return f"{entry.actor} decides: {choice.value}{f': {reason}' if reason else ''}"
             case e.FactRecorded(name, value):

@@ -1,4 +1,5 @@
-"""The keys that need no screen: `hold`, `resume`, `step`, `skip`, `jump`, `abort`, `forward`.
+"""The keys that need no screen: `hold`, `resume`, `step`, `skip`, `waive`, `jump`, `abort` and
+`forward`.
 
 The same guards and the same journal; the engine decides.
 """
@@ -17,7 +18,7 @@ from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console import paths
 from optibid_console.aborting import nothing_to_stop, to_stop
-from optibid_console.action_plan import shown
+from optibid_console.action_plan import missing_facts, shown
 from optibid_console.cli.action_report import Report, report_for
 from optibid_console.cli.action_result import Result, exit_status
 from optibid_console.cli.chosen_journal import chosen_journal
@@ -34,6 +35,7 @@ from optibid_console.runbook.load import Loaded, load
 from optibid_console.runbook.model import Step, StepKind
 from optibid_console.signals import Output
 from optibid_console.state import ACTIVE, ActionState, StepState, StepStatus, WindowState, fold
+from optibid_console.waiving import relies_on_waived, waive_words
 from probes.text import one_line, plain_line
 
 _INTERRUPTED = "interrupted: {} was asked for and goes on; `status` says where the window is"
@@ -63,6 +65,8 @@ def _control(options: Namespace, report: Report) -> Result:
     if step_id and state.runbook and state.runbook.phase_of(step_id) is None:
         known = ", ".join(step.id for _, step in state.runbook.steps())
         return Result(2, f'no step "{one_line(step_id)}" in the phases; steps are {known}')
+    if options.command == "waive" and options.confirm != step_id:
+        return _unconfirmed(options, state)
     if options.command == "step":
         return _step(options, loaded, journal, state, report)
     command = _command(options, state)
@@ -76,6 +80,16 @@ def _control(options: Namespace, report: Report) -> Result:
     said: list[str] = []
     _talk(options, loaded, journal, report, lambda talk: _asked(talk, command, said))
     return Result(0, _done(options, way) or said[0])
+
+
+def _unconfirmed(options: Namespace, state: WindowState) -> Result:
+    """Returns why a step can't be waived at all, else how it is confirmed."""
+    asked = c.AskWaiver(options.step, options.reason)
+    refused = permit(replace(state, at=time.time()), asked)
+    if refused:
+        return Result(3, f"waive isn't possible: {refused}")
+    step = options.step
+    return Result(3, f"type --confirm {shlex.quote(step)} to go on without {step}, alone")
 
 
 def _command(options: Namespace, state: WindowState) -> c.Command | None:
@@ -95,6 +109,8 @@ def _command(options: Namespace, state: WindowState) -> c.Command | None:
             return c.Resume(reason)
         case "skip":
             return c.SkipStep(options.step, reason)
+        case "waive":
+            return c.WaiveStep(options.step, reason, waive_words(options.confirm))
         case _:
             return c.Jump(options.step, reason)
 
@@ -108,6 +124,8 @@ def _done(options: Namespace, way: str) -> str:
             return "the window goes on; what is left has shifted by the time that it was held"
         case "skip":
             return f"{options.step} is skipped by {name}: {options.reason}"
+        case "waive":
+            return f"{options.step} is waived by {name} alone: {options.reason}"
         case "forward":
             return "the window goes forward again; nothing was run by it"
         case "abort":
@@ -208,5 +226,7 @@ def _what(state: WindowState, step: Step) -> list[str]:
         lines.append(one_line(f"  by hand: {step.note or 'a person confirms it'}", 400))
     if step.evidence:
         lines.append(f"  proved by {', '.join(step.evidence)}")
+    waived = relies_on_waived(state, step, missing_facts(state, step.run))
+    lines += [one_line(f"  ! {one}", 400) for one in waived]
     expected, most = format_span(step.expect_duration), format_span(step.timeout)
     return [*lines, f"  expected {expected}, at most {most}"]

@@ -137,7 +137,9 @@ _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "check": _check, "probe": _probe, "verify": _verify, "action": _action, "tell": _tell,
     "rehearse": _rehearse,
     "share": _share,
-    **dict.fromkeys(("hold", "resume", "step", "skip", "jump", "abort", "forward"), _control),
+    **dict.fromkeys(
+        ("hold", "resume", "step", "skip", "waive", "jump", "abort", "forward"), _control
+    ),
     "watch": _watch,
     "journal": _journal,
 }  # fmt: skip

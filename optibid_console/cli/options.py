@@ -216,6 +216,7 @@ _CONTROLS = {
     "resume": "end the hold; what is left shifts",
     "step": "run a step of the phases, again when it failed, or confirm one done by hand",
     "skip": "leave a step out that isn't required, with a reason",
+    "waive": "go on without a required step that can't be done, with a reason",
     "jump": "go on from another step, or open it and what follows again, with a reason",
     "abort": "end what is under way: an action as a whole, else the run of a step",
     "forward": "go forward again after a rollback; it runs nothing, steps may be run again",
@@ -230,19 +231,24 @@ def _controls(commands: argparse._SubParsersAction[Parser]) -> None:
             description=f"{does[0].upper()}{does[1:]}: the same guards and the same journal as "
             "its key.", epilog=_EXITS,
         )  # fmt: skip
-        if name in ("step", "skip", "jump"):
+        if name in ("step", "skip", "waive", "jump"):
             parser.add_argument("step", metavar="STEP", help="its id in the runbook")
         if name == "step":
             parser.add_argument(
                 "--confirm", default="", metavar="STEP",
                 help="its id once more; without it what it would do is shown and nothing is done",
             )  # fmt: skip
+        if name == "waive":
+            parser.add_argument(
+                "--confirm", default="", metavar="STEP",
+                help="its id once more: it is waived alone; a second person confirms on a screen",
+            )  # fmt: skip
         if name == "forward":
             parser.add_argument(
                 "--confirm", default="", metavar="WORD",
                 help="what the screen asks to be typed, as a rule `forward`",
             )  # fmt: skip
-        needed = name in ("hold", "skip", "jump")
+        needed = name in ("hold", "skip", "waive", "jump")
         text = {"resume": "a note", "step": "why again, or a note"}.get(name, "why")
         if name != "abort":
             parser.add_argument(

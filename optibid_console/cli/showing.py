@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from optibid_console.cli.told_to_end import told_to_end
 from optibid_console.journal_head import head_text
 from optibid_console.printed import say, say_text
+from optibid_console.waiving import left_out_of, waived_lines
 
 if TYPE_CHECKING:
     from optibid_console.commands import StartSharing
@@ -23,7 +24,10 @@ Connect = Callable[[], Awaitable["Source"]]
 def closing_words(state: WindowState) -> list[str]:
     """What is said of a window after its screen has gone: how it ended, and its journal's head."""
     head = head_text(state)
-    said = [f"the window is closed: {state.closed.outcome}"] if state.closed else []
+    left = left_out_of(state)
+    but = f", {left}" if left else ""
+    said = [f"the window is closed: {state.closed.outcome}{but}"] if state.closed else []
+    said += [f"! {one}" for one in waived_lines(state)]
     return [*said, f"journal head {head}; `verify --head` finds it again"] if head else said
 
 

@@ -36,6 +36,8 @@ from optibid_console.commands.people import (
 from optibid_console.commands.sharing import Revoke, Share, StartSharing, StopSharing
 from optibid_console.commands.steps import (
     Abort,
+    AskWaiver,
+    ConfirmWaiver,
     Decide,
     GoForward,
     Jump,
@@ -44,6 +46,7 @@ from optibid_console.commands.steps import (
     SkipStep,
     StartAction,
     StopAction,
+    WaiveStep,
 )
 from optibid_console.commands.window import (
     CloseWindow,
@@ -60,6 +63,7 @@ __all__ = [
     "Abort",
     "Accepted",
     "AcknowledgeEscalation",
+    "AskWaiver",
     "AssertCriterion",
     "CallPoll",
     "CastVote",
@@ -67,6 +71,7 @@ __all__ = [
     "CloseWindow",
     "Command",
     "ConfirmGate",
+    "ConfirmWaiver",
     "Decide",
     "DecideGate",
     "EndEscalation",
@@ -93,6 +98,7 @@ __all__ = [
     "StopSharing",
     "TakeOver",
     "TellAgain",
+    "WaiveStep",
     "WriteNote",
     "command_from_plain",
     "command_to_plain",

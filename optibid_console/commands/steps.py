@@ -23,6 +23,35 @@ class SkipStep:
 
 
 @dataclass(frozen=True, slots=True)
+class AskWaiver:
+    """Ask a second person to confirm that a required step is waived."""
+
+    step_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmWaiver:
+    """Confirm a waiver as the second person: from a screen that doesn't drive, under another
+    name."""
+
+    step_id: str
+    asked_seq: int
+    """The `WaiverAsked` entry that the second person read."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WaiveStep:
+    """Waive a required step alone."""
+
+    step_id: str
+    reason: str
+    typed: str = ""
+    """What the person typed to confirm it: `waiving.waive_words`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Jump:
     """Go on from another step: a later one, or an earlier one again."""
 
@@ -87,5 +116,16 @@ class GoForward:
 
 
 StepCommand = (
-    RunStep | SkipStep | Jump | StartAction | Decide | Settle | Abort | StopAction | GoForward
+    RunStep
+    | SkipStep
+    | AskWaiver
+    | ConfirmWaiver
+    | WaiveStep
+    | Jump
+    | StartAction
+    | Decide
+    | Settle
+    | Abort
+    | StopAction
+    | GoForward
 )

@@ -15,14 +15,24 @@ def fact_of(
     state: WindowState,
     now: float,
     sight: Callable[[], Mapping[str, str]],
+    by: str,
 ) -> e.Fact:
-    """`now`: seconds since the epoch, UTC. `sight`: what the console shows, for a vote.
+    """`now`: seconds since the epoch, UTC. `sight`: what the console shows, for a vote. `by`: the
+    name of the screen that asks.
 
     Raises `ValueError` for a command that does more than to record something.
     """
     match command:
         case c.SkipStep(step_id, reason):
             return e.StepSkipped(step_id, reason)
+        case c.AskWaiver(step_id, reason):
+            return e.WaiverAsked(step_id, reason)
+        case c.ConfirmWaiver(step_id, _, note):
+            asked = state.waiver
+            assert asked is not None  # permit has looked
+            return e.StepWaived(step_id, asked.reason, asked.by, by, note)
+        case c.WaiveStep(step_id, reason):
+            return e.StepWaived(step_id, reason, by)
         case c.Jump(step_id, reason):
             way = route(state, step_id)
             return e.Jumped(step_id, reason, way.skipped, way.again, way.kept)

@@ -17,7 +17,7 @@ from optibid_console.engine.life import Life
 from optibid_console.engine.running import StepRunner
 from optibid_console.engine.sharing import Sharing
 from optibid_console.engine.telling import Telling
-from optibid_console.gates import before_step
+from optibid_console.gates import before_step, same_person
 from optibid_console.journal.journal import JournalError, JournalSilent
 from optibid_console.journal.lease import Deposed
 from optibid_console.permit import action_gates, forced_words, permit
@@ -98,11 +98,20 @@ class CommandHandler:
             return ""
         if isinstance(command, c.ConfirmGate):
             return self._lease.why_not_second(screen)
+        if isinstance(command, c.ConfirmWaiver):
+            return self._lease.why_not_second(screen) or self._asked_by(screen)
         if self._lease.drives(screen):
             return ""
         holder = self._lease.holder_name()
         drives = f"{holder} drives this window" if holder else "nobody drives this window"
         return f"{drives}; this screen only watches"
+
+    def _asked_by(self, screen: Attached) -> str:
+        """Returns that this person asked for the waiver, perhaps before the operator changed."""
+        asked = self._ledger.state.waiver
+        if asked is None or not same_person(screen.name, asked.by):
+            return ""
+        return f"{screen.name} asked for this waiver: a second person has to confirm it"
 
     async def _do(self, command: c.Command, screen: Attached) -> c.Reply:
         by = screen.name
@@ -145,7 +154,7 @@ class CommandHandler:
                 self._life.stop(f"the window is closed: {outcome}")
                 return self._accepted()
             case _:
-                fact = fact_of(command, self._ledger.state, time.time(), self._gates.sight)
+                fact = fact_of(command, self._ledger.state, time.time(), self._gates.sight, by)
                 await self._ledger.record(fact, by)
                 await self._gates.hold_after(fact, by)
                 return self._accepted()

@@ -92,6 +92,8 @@ from optibid_console.entries.steps import (
     StepSettled,
     StepSkipped,
     StepStarted,
+    StepWaived,
+    WaiverAsked,
 )
 from optibid_console.entries.telling import ChannelsSet, TellingFailed, TellingSkipped, Told
 from optibid_console.entries.window import (
@@ -182,6 +184,7 @@ __all__ = [
     "StepSettled",
     "StepSkipped",
     "StepStarted",
+    "StepWaived",
     "T0Set",
     "TellingFailed",
     "TellingSkipped",
@@ -190,6 +193,7 @@ __all__ = [
     "Verdict",
     "Vote",
     "VoteCast",
+    "WaiverAsked",
     "WatchRevoked",
     "WatchShared",
     "WentForward",

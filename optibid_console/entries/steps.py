@@ -111,6 +111,28 @@ class StepSkipped:
 
 
 @dataclass(frozen=True, slots=True)
+class WaiverAsked:
+    """The operator asks a second person to confirm that a required step is waived."""
+
+    step_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepWaived:
+    """A required step that can't be done is passed over. The window goes on without it."""
+
+    step_id: str
+    reason: str
+    by: str
+    """The operator who asked for it."""
+    second: str = ""
+    """The second person who confirmed it; empty: the operator waived it alone."""
+    note: str = ""
+    """What the second person said."""
+
+
+@dataclass(frozen=True, slots=True)
 class Jumped:
     """The window goes on from another step; what lies between is treated as said here."""
 
@@ -168,6 +190,8 @@ StepFact = (
     | StepFinished
     | StepSettled
     | StepSkipped
+    | WaiverAsked
+    | StepWaived
     | Jumped
     | AbortAsked
     | FactRecorded

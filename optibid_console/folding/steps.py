@@ -13,7 +13,15 @@ from optibid_console.folding.gates import asked_anew
 from optibid_console.folding.register import on
 from optibid_console.persistent import Grown
 from optibid_console.runbook.model import ROLLBACK, StepKind
-from optibid_console.state import ACTIVE, Artifact, RunState, StepState, StepStatus, WindowState
+from optibid_console.state import (
+    ACTIVE,
+    Artifact,
+    RunState,
+    StepState,
+    StepStatus,
+    Waiver,
+    WindowState,
+)
 
 _ENDED = {
     e.Outcome.SUCCEEDED: StepStatus.DONE,
@@ -42,6 +50,7 @@ def _(s: WindowState, entry: e.Entry, f: e.StepStarted) -> WindowState:
     after = changed(
         s, steps=s.steps.put(key, step), runs=s.runs.put(f.run_id, run), last_run=f.run_id,
         actions=actions, rollback_run="" if _goes_forward(s, f) else s.rollback_run,
+        waiver=_still_asked(s, f.step_id),
     )  # fmt: skip
     return migration_begins(after, f)
 
@@ -119,7 +128,8 @@ def _(s: WindowState, entry: e.Entry, f: e.StepSettled) -> WindowState:
 @on(e.StepSkipped)
 def _(s: WindowState, entry: e.Entry, f: e.StepSkipped) -> WindowState:
     key = s.step_key(f.step_id, f.action_run)
-    return changed(s, steps=s.steps.put(key, _skipped(s, key, entry, f.reason)))
+    steps = s.steps.put(key, _skipped(s, key, entry, f.reason))
+    return changed(s, steps=steps, waiver=_still_asked(s, f.step_id))
 
 
 def _skipped(s: WindowState, key: str, entry: e.Entry, reason: str) -> StepState:
@@ -127,6 +137,28 @@ def _skipped(s: WindowState, key: str, entry: e.Entry, reason: str) -> StepState
         s.steps.get(key, StepState()), status=StepStatus.SKIPPED, reason=reason, by=entry.actor,
         finished_at=entry.at, was=None,
     )  # fmt: skip
+
+
+@on(e.WaiverAsked)
+def _(s: WindowState, entry: e.Entry, f: e.WaiverAsked) -> WindowState:
+    return changed(s, waiver=Waiver(f.step_id, f.reason, entry.actor, entry.at, entry.seq))
+
+
+@on(e.StepWaived)
+def _(s: WindowState, entry: e.Entry, f: e.StepWaived) -> WindowState:
+    given = Waiver(f.step_id, f.reason, f.by, entry.at, entry.seq, f.second, f.note)
+    waived = changed(
+        s.steps.get(f.step_id, StepState()), status=StepStatus.WAIVED, outcome=None,
+        reason=given.in_words(), by=f.by, finished_at=entry.at, was=None,
+    )  # fmt: skip
+    return changed(
+        s, steps=s.steps.put(f.step_id, waived), waived={**s.waived, f.step_id: given}, waiver=None
+    )
+
+
+def _still_asked(s: WindowState, *step_ids: str) -> Waiver | None:
+    """The waiver that waits, unless one of these steps is its own: the step goes another way."""
+    return None if s.waiver is not None and s.waiver.step_id in step_ids else s.waiver
 
 
 @on(e.Jumped)
@@ -144,7 +176,8 @@ def _(s: WindowState, entry: e.Entry, f: e.Jumped) -> WindowState:
     for step_id in f.kept:
         before = s.steps.get(step_id, StepState())
         steps = steps.put(step_id, before.was or before)
-    return asked_anew(changed(s, steps=steps), entry, f.again)
+    after = changed(s, steps=steps, waiver=None)
+    return asked_anew(after, entry, f.again)
 
 
 @on(e.FactRecorded)

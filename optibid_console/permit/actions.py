@@ -10,7 +10,7 @@ from optibid_console.entries import Choice
 from optibid_console.launch_clock import format_span
 from optibid_console.permit.gates import shut
 from optibid_console.permit.rule import Rules
-from optibid_console.permit.steps import unsettled, why_busy
+from optibid_console.permit.steps import unrecorded, unsettled, why_busy
 from optibid_console.runbook.model import FORWARD, ROLLBACK, Action, Runbook
 from optibid_console.state import ACTIVE, StepStatus, WindowState
 from optibid_console.unbacked import migrates_unbacked, unbacked_words
@@ -43,10 +43,10 @@ def _start_action(runbook: Runbook, state: WindowState, command: c.StartAction) 
     needed = [name for name in action.needs_facts if name not in state.facts]
     excused = action.id == ROLLBACK or command.forced or state.rehearsal
     if needed and not excused:
-        return f"it needs {', '.join(needed)}, which no step has recorded yet"
+        return unrecorded(state, needed)
     missing = facts_missing(state, action)
     if missing:
-        return f"it needs {', '.join(missing)}, which no step has recorded"
+        return unrecorded(state, missing)
     return shut(runbook, state, action_gates(state, action))
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 from optibid_console import commands as c
+from optibid_console import entries as e
 from optibid_console import gates
 from optibid_console.action_plan import missing_facts
 from optibid_console.direction import (
@@ -13,12 +16,13 @@ from optibid_console.direction import (
     why_not_forward,
 )
 from optibid_console.entries import Outcome
-from optibid_console.jumping import route
+from optibid_console.jumping import Route, route
 from optibid_console.permit.gates import shut
 from optibid_console.permit.rule import Rules
-from optibid_console.runbook.model import Runbook, StepKind
+from optibid_console.runbook.model import Runbook, Step, StepKind
 from optibid_console.state import ACTIVE, OVER, StepStatus, WindowState
 from optibid_console.unbacked import unbacked
+from optibid_console.waiving import waive_words, waived_facts
 
 
 def _run_step(runbook: Runbook, state: WindowState, command: c.RunStep) -> str:
@@ -44,18 +48,38 @@ def _run_step(runbook: Runbook, state: WindowState, command: c.RunStep) -> str:
     busy = why_busy(state)
     if busy:
         return busy
-    for earlier_phase, earlier in runbook.steps():
+    why_not = _not_ready(runbook, state, step)
+    if why_not:
+        return why_not
+    return shut(runbook, state, gates.before_step(runbook, step.id))
+
+
+def _not_ready(runbook: Runbook, state: WindowState, step: Step) -> str:
+    """Returns why a step would refuse to start wherever the window is: what has to come before it
+    and isn't there; empty when nothing is missing. Gates are asked apart from this."""
+    for phase, earlier in runbook.steps():
         if earlier.id == step.id:
             break
         if earlier.required and state.step(earlier.id).status not in OVER:
-            return f"{earlier.id} {earlier.title} comes first (phase {earlier_phase.title})"
-    why_not = "" if state.rehearsal else unbacked(state, step)
-    if why_not:
-        return why_not
-    missing = () if state.rehearsal else missing_facts(state, step.run)
-    if missing:
-        return f"it needs {', '.join(missing)}, which no step has recorded yet"
-    return shut(runbook, state, gates.before_step(runbook, step.id))
+            return f"{earlier.id} {earlier.title} comes first (phase {phase.title})"
+    if state.rehearsal:
+        return ""
+    missing = missing_facts(state, step.run)
+    return unbacked(state, step) or (unrecorded(state, missing) if missing else "")
+
+
+def unrecorded(state: WindowState, names: Collection[str]) -> str:
+    """Returns that facts are needed and not recorded, and which waived step would have recorded
+    them."""
+    waived = waived_facts(state, names)
+    said = f"it needs {', '.join(names)}, which no step has recorded yet"
+    for step_id in dict.fromkeys(waived.values()):
+        said += f"; {step_id}, which records {_listed(waived, step_id)}, was waived"
+    return said
+
+
+def _listed(facts: Mapping[str, str], step_id: str) -> str:
+    return ", ".join(name for name, by in facts.items() if by == step_id)
 
 
 def awaits_confirmation(state: WindowState) -> str:
@@ -89,7 +113,7 @@ def _skip_step(runbook: Runbook, state: WindowState, command: c.SkipStep) -> str
     if step is None or runbook.phase_of(command.step_id) is None:
         return f"no step {command.step_id!r} in the phases"
     if step.required and not state.rehearsal:
-        return f"{step.id} is required: it can't be skipped"
+        return f"{step.id} is required: it can't be skipped, only waived"
     if not command.reason.strip():
         return "skipping needs a reason"
     seen = state.step(step.id)
@@ -98,13 +122,67 @@ def _skip_step(runbook: Runbook, state: WindowState, command: c.SkipStep) -> str
     return unsettled(state) if seen.status is StepStatus.UNSETTLED else ""
 
 
+def _why_not_waived(runbook: Runbook, state: WindowState, step_id: str, reason: str) -> str:
+    """Returns why a step can't be waived now: only a required step that is the next one can."""
+    step = runbook.step(step_id)
+    if step is None or runbook.phase_of(step_id) is None:
+        return f"no step {step_id!r} in the phases"
+    if not step.required:
+        return f"{step.id} isn't required: skip it"
+    seen = state.step(step.id)
+    if seen.status in OVER or seen.status in ACTIVE:
+        return f"{step.id} is {seen.status.value}"
+    blocked = why_not_forward(state) or why_busy(state) or unsettled(state)
+    if blocked:
+        return blocked
+    for _, earlier in runbook.steps():
+        if earlier.id == step.id:
+            break
+        if earlier.required and state.step(earlier.id).status not in OVER:
+            return f"{earlier.id} {earlier.title} comes first: only the next step can be waived"
+    return "" if reason.strip() else "waiving a step needs a reason"
+
+
+def _ask_waiver(runbook: Runbook, state: WindowState, command: c.AskWaiver) -> str:
+    return _why_not_waived(runbook, state, command.step_id, command.reason)
+
+
+def _waive_step(runbook: Runbook, state: WindowState, command: c.WaiveStep) -> str:
+    refused = _why_not_waived(runbook, state, command.step_id, command.reason)
+    words = waive_words(command.step_id)
+    return refused or ("" if command.typed == words else f"type {words!r} to waive it alone")
+
+
+def _confirm_waiver(runbook: Runbook, state: WindowState, command: c.ConfirmWaiver) -> str:
+    asked = state.waiver
+    if asked is None or asked.step_id != command.step_id:
+        return f"nobody asks to waive {command.step_id}"
+    if asked.seq != command.asked_seq:
+        return f"the waiver of {command.step_id} was asked for anew: read it again"
+    return _why_not_waived(runbook, state, asked.step_id, asked.reason)
+
+
 def _jump(runbook: Runbook, state: WindowState, command: c.Jump) -> str:
-    refused = why_not_forward(state) or route(state, command.step_id).refused
+    way = route(state, command.step_id)
+    refused = why_not_forward(state) or way.refused
     if refused:
         return refused
     if not command.reason.strip():
         return "a jump needs a reason"
-    return why_busy(state) or unsettled(state)
+    return why_busy(state) or unsettled(state) or _refuses_there(runbook, state, command, way)
+
+
+def _refuses_there(runbook: Runbook, state: WindowState, command: c.Jump, way: Route) -> str:
+    """Returns why the step would refuse to start after the jump, as its own start would say it. A
+    hold isn't asked: it ends by itself. Nor is a gate on the way back: the jump asks it anew."""
+    step = runbook.step(command.step_id)
+    if step is None:
+        return ""
+    jumped = e.Jumped(step.id, command.reason, way.skipped, way.again, way.kept)
+    after = state.apply(e.Entry(state.seq + 1, state.at, 0.0, e.CONSOLE, jumped, "", ""))
+    gate = "" if way.again else shut(runbook, state, gates.before_step(runbook, step.id))
+    why = _not_ready(runbook, after, step) or gate
+    return f"can't jump: {step.id} would refuse: {why}" if why else ""
 
 
 def _settle(runbook: Runbook, state: WindowState, command: c.Settle) -> str:
@@ -136,6 +214,9 @@ RULES: Rules = {
     c.GoForward: _go_forward,
     c.RunStep: _run_step,
     c.SkipStep: _skip_step,
+    c.AskWaiver: _ask_waiver,
+    c.ConfirmWaiver: _confirm_waiver,
+    c.WaiveStep: _waive_step,
     c.Jump: _jump,
     c.Settle: _settle,
 }

@@ -12,7 +12,15 @@ from optibid_console.state.gates import GateSeen
 from optibid_console.state.observed import CriterionState
 from optibid_console.state.people import Escalation, ItemState, Note, Poll
 from optibid_console.state.sharing import SharedLink, SharingState
-from optibid_console.state.steps import ACTIVE, OVER, Artifact, RunState, StepState, StepStatus
+from optibid_console.state.steps import (
+    ACTIVE,
+    OVER,
+    Artifact,
+    RunState,
+    StepState,
+    StepStatus,
+    Waiver,
+)
 from optibid_console.state.telling import TellingState, Untold
 from optibid_console.state.window import FOLDS, Fold, Hold, WindowState, fold
 
@@ -39,6 +47,7 @@ __all__ = [
     "StepStatus",
     "TellingState",
     "Untold",
+    "Waiver",
     "WindowState",
     "fold",
 ]

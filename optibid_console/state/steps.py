@@ -23,12 +23,14 @@ class StepStatus(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
     REHEARSED = "rehearsed"
+    WAIVED = "waived"
+    """A required step that the operator passed over, with a reason."""
     UNDONE = "undone"
     """A rollback that succeeded undid what it had done: it can be run again."""
 
 
 ACTIVE = frozenset({StepStatus.RUNNING, StepStatus.CHECKING, StepStatus.UNKNOWN})
-OVER = frozenset({StepStatus.DONE, StepStatus.SKIPPED, StepStatus.REHEARSED})
+OVER = frozenset({StepStatus.DONE, StepStatus.SKIPPED, StepStatus.WAIVED, StepStatus.REHEARSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,30 @@ class StepState:
     """What isn't well after it, and wasn't before the deployment either."""
     was: StepState | None = None
     """As it was before a jump opened it again, until it is run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """A waiver of a required step: asked for, or given."""
+
+    step_id: str
+    reason: str
+    by: str
+    """The operator who asked for it."""
+    at: float
+    seq: int
+    """The entry that asked for it, or gave it."""
+    second: str = ""
+    """Who confirmed it; empty: nobody yet, or the operator waived it alone."""
+    note: str = ""
+    """What the second person said."""
+
+    def in_words(self) -> str:
+        """Returns who waived the step and why: `by ann alone: the check script is broken`."""
+        if not self.second:
+            return f"by {self.by} alone: {self.reason}"
+        said = f" ({self.second}: {self.note})" if self.note else ""
+        return f"by {self.by}, confirmed by {self.second}: {self.reason}{said}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from optibid_console.state.gates import GateSeen
 from optibid_console.state.observed import CriterionState
 from optibid_console.state.people import Escalation, ItemState, Note, Poll
 from optibid_console.state.sharing import SharingState
-from optibid_console.state.steps import ACTIVE, Artifact, RunState, StepState, StepStatus
+from optibid_console.state.steps import ACTIVE, Artifact, RunState, StepState, StepStatus, Waiver
 from optibid_console.state.telling import TellingState
 from probes.probe import Reading
 
@@ -67,6 +67,10 @@ class WindowState:
     epoch: int = 0
     steps: Grown[str, StepState] = field(default_factory=Grown)
     runs: Grown[str, RunState] = field(default_factory=Grown)
+    waiver: Waiver | None = None
+    """The waiver that waits for a second person."""
+    waived: Mapping[str, Waiver] = field(default_factory=dict)
+    """Step id → its last waiver. It stays here when the step is run later all the same."""
     last_run: str = ""
     """The run that was started last."""
     actions: Grown[str, ActionState] = field(default_factory=Grown)

@@ -13,6 +13,7 @@ from optibid_console.permit import action_gates, forced_words
 from optibid_console.plan import preview
 from optibid_console.runbook.model import ROLLBACK, Action
 from optibid_console.state import ActionState, RunState
+from optibid_console.waiving import waive_words, waives
 from screens.flows.desk import Desk
 from screens.flows.gating import Gating
 from screens.view import open_question
@@ -39,13 +40,57 @@ class Running:
             await self.desk.send(c.RunStep(step_id, note))
 
     async def skip_step(self, step_id: str) -> None:
-        """Leave a step out, with a reason."""
+        """Leave a step out, with a reason. A required one is waived."""
+        if waives(self.desk.view.state, step_id):
+            await self.waive(step_id)
+            return
         if not self.desk.allowed(c.SkipStep(step_id, "given next")):
             return
         text = f"{step_id} is not run. The reason is recorded."
         why = await self.desk.reason(f"Skip {step_id}", text)
         if why:
             await self.desk.send(c.SkipStep(step_id, why))
+
+    async def waive(self, step_id: str) -> None:
+        """Pass over a required step: a second person confirms it, or its words are typed."""
+        from screens.modals.type_out import TypeOut
+        from screens.modals.waive import ALONE, waive_sheet
+
+        if not self.desk.allowed(c.AskWaiver(step_id, "given next")):
+            return
+        view, words = self.desk.view, waive_words(step_id)
+        said = await self.desk.stage.ask(waive_sheet(view, step_id))
+        if said is None:
+            return
+        text = f"{step_id} stays marked as waived, with this reason."
+        why = await self.desk.reason(f"Waive {step_id}", text)
+        if not why:
+            return
+        if said != ALONE:
+            if await self.desk.send(c.AskWaiver(step_id, why)):
+                self.desk.stage.say("asked: a second person confirms it on a screen of their own")
+            return
+        sheet = TypeOut(view, f"Waive {step_id} alone", text, words)
+        typed = await self.desk.stage.ask(sheet)
+        if typed is not None:
+            await self.desk.send(c.WaiveStep(step_id, why, typed))
+
+    async def confirm_waiver(self, step_id: str) -> None:
+        """Confirm a waiver from a screen that doesn't drive."""
+        from screens.modals.ask import Ask
+
+        view, asked = self.desk.view, self.desk.view.state.waiver
+        if asked is None or asked.step_id != step_id:
+            self.desk.stage.say(f"nobody asks to waive {step_id} any more", bad=True)
+            return
+        text = (
+            f"{asked.by} asks to go on without {step_id}: {asked.reason}. It is recorded that "
+            f"{view.name} confirms it. The console can't know who types."
+        )
+        ask = Ask(view, "Confirm a waiver", text, "note (optional)", required=False)
+        note = await self.desk.stage.ask(ask)
+        if note is not None:
+            await self.desk.send(c.ConfirmWaiver(step_id, asked.seq, note))
 
     async def jump(self, step_id: str) -> None:
         """Go on from another step, with a reason; what lies between is named first."""

@@ -12,6 +12,8 @@ from optibid_console.launch_clock import format_span
 from optibid_console.pending import pending_lines
 from optibid_console.runbook.model import Step, StepKind
 from optibid_console.runbook.summary import summary
+from optibid_console.waiving import relies_on_waived
+from screens.glyphs import glyph
 from screens.lines import BLANK, Line, Span, row, sign, spans, wrapped
 from screens.modals.choose import Body
 from screens.modals.sheet import Sheet
@@ -105,6 +107,8 @@ def step_lines(view: View, step: Step, width: int) -> list[Line]:
         lines += [BLANK, row(width, (Span(times, "dim"),))]
     if step.evidence:
         lines += wrapped(f"proved by {', '.join(step.evidence)}", width, "dim")
+    for one in relies_on_waived(view.state, step, missing_facts(view.state, step.run)):
+        lines += wrapped(f"{glyph('waived').drawn} {one}", width, "warn")
     return lines
 
 

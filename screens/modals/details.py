@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 
 from optibid_console import commands as c
 from optibid_console.entries import Mark, Verdict
+from optibid_console.gates import same_person
 from optibid_console.launch_clock import format_span
 from optibid_console.permit import permit
-from optibid_console.state import OVER
+from optibid_console.state import OVER, StepStatus
 from optibid_console.units import format_value
+from optibid_console.waiving import waives
 from probes.probe import Reading
 from screens.artifact_lines import artifact_facts, set_facts
 from screens.glyphs import glyph
@@ -63,7 +65,7 @@ def _options(view: View, kind: str, name: str) -> tuple[Option, ...]:
     step = view.state.steps.get(name) if kind in ("step", "astep") else None
     shown = (Option("output", "show its output", "v"),) if step is not None and step.run_id else ()
     if not view.drives:
-        return shown
+        return (*confirm_waiver(view, name), *shown) if kind == "step" else shown
     note = Option("note", "write a note", "n")
     match kind:
         case "step" if step is not None and step.status in OVER:
@@ -71,12 +73,7 @@ def _options(view: View, kind: str, name: str) -> tuple[Option, ...]:
         case "step":
             return (
                 Option("run", "run it", "", permit(view.state, c.RunStep(name))),
-                Option(
-                    "skip",
-                    "skip it; asks why",
-                    "",
-                    permit(view.state, c.SkipStep(name, "given next")),
-                ),
+                _skip(view, name),
                 _jump(view, name),
                 *shown,
                 note,
@@ -100,6 +97,26 @@ def _options(view: View, kind: str, name: str) -> tuple[Option, ...]:
         case "probe":
             return (note,)
     return shown
+
+
+def _skip(view: View, step_id: str) -> Option:
+    if waives(view.state, step_id):
+        refused = permit(view.state, c.AskWaiver(step_id, "given next"))
+        return Option("skip", "waive it: go on without it; asks why", "", refused)
+    refused = permit(view.state, c.SkipStep(step_id, "given next"))
+    return Option("skip", "skip it; asks why", "", refused)
+
+
+def confirm_waiver(view: View, step_id: str) -> tuple[Option, ...]:
+    """Returns what a second person can do about the waiver that is asked for."""
+    asked = view.state.waiver
+    if view.observer or asked is None or asked.step_id != step_id:
+        return ()
+    refused = permit(view.state, c.ConfirmWaiver(step_id, asked.seq))
+    if any(same_person(view.name, one) for one in (view.state.operator, asked.by)):
+        refused = f"{view.name} asks for it: attach under your own name"
+    text = f"confirm as {view.name} that {step_id} is waived"
+    return (Option("confirm waiver", text, "", refused),)
 
 
 def _jump(view: View, step_id: str) -> Option:
@@ -126,13 +143,15 @@ def _step(view: View, name: str, width: int, now: float) -> list[Line]:
         return []
     lines = step_lines(view, step, width)
     seen = view.state.steps.get(name)
+    waivers = _waivers(view, step.id, width) if name == step.id else []
     if seen is None:
-        return [*lines, BLANK, *_fact("status", "pending", width)]
+        return [*lines, BLANK, *_fact("status", "pending", width), *waivers]
     look = glyph(look_of(seen.status))
     said = seen.outcome.value if seen.outcome else look.word
     lines += [BLANK, *_fact("status", f"{look.drawn} {said}", width, look.style)]
-    if seen.reason:
+    if seen.reason and seen.status is not StepStatus.WAIVED:
         lines += _fact("reason", seen.reason, width)
+    lines += waivers
     if seen.undone_by:
         lines += _fact("undone by", seen.undone_by, width)
     if seen.settled_by:
@@ -165,6 +184,19 @@ def _reading(reading: Reading, name: str, width: int) -> list[Line]:
     look = glyph(reading.status.value)
     text = f"{look.drawn} {look.word} {reading.probe}: {reading.summary}"
     return _fact(name, text, width, look.style)
+
+
+def _waivers(view: View, step_id: str, width: int) -> list[Line]:
+    """The waiver that waits for a second person, and the one that was given."""
+    asked, given = view.state.waiver, view.state.waived.get(step_id)
+    lines: list[Line] = []
+    if given is not None:
+        text = f"{glyph('waived').drawn} {_clock(given.at)} {given.in_words()}"
+        lines += _fact("waived", text, width, "warn")
+    if asked is not None and asked.step_id == step_id:
+        text = f"{_clock(asked.at)} by {asked.by}, waits for a second person: {asked.reason}"
+        lines += _fact("waiver", text, width, "warn")
+    return lines
 
 
 def _item(view: View, name: str, width: int, now: float) -> list[Line]:

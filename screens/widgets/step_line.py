@@ -62,6 +62,8 @@ def _step_end(step: Step, seen: StepState, now: float, is_next: bool, share: str
             return spans(Span(f"{again}{word} {spent}", glyph("failed").style))
         case StepStatus.SKIPPED:
             return spans(Span("skipped", glyph("skipped").style))
+        case StepStatus.WAIVED:
+            return spans(Span("waived", glyph("waived").style))
         case StepStatus.REHEARSED:
             return spans(Span("rehearsed", glyph("rehearsed").style))
         case StepStatus.UNDONE:
@@ -78,6 +80,8 @@ def why_lines(view: View, seen: StepState, width: int) -> list[Line]:
     """Under a step that went wrong: what is known of it, in a line."""
     if seen.as_before and seen.status is StepStatus.DONE:
         return [row(width, (Span(f"     {seen.reason}", glyph("warn").style),))]
+    if seen.status is StepStatus.WAIVED:
+        return [row(width, (Span(f"     waived {seen.reason}", glyph("waived").style),))]
     said = what_went_wrong(view, seen)
     if not said:
         return []

@@ -11,6 +11,7 @@ from optibid_console.launch_clock import current_phase, format_span
 from optibid_console.pending import unread_line
 from optibid_console.runbook.model import Phase, Runbook, Step, StepKind
 from optibid_console.state import OVER, StepState, StepStatus, WindowState
+from optibid_console.waiving import left_out
 from screens.glyphs import glyph
 from screens.lines import Line, Span, Spans, row, sign, spans
 from screens.view import View
@@ -145,7 +146,7 @@ def _phase_line(
     elif over == len(states) and any(one.status is StepStatus.REHEARSED for one in states):
         look = glyph("rehearsed")
     elif index < current or over == len(states):
-        look = glyph("done")
+        look = glyph("warn" if left_out(states) else "done")
     else:
         forward = direction(view.state) is Direction.FORWARD
         look = glyph("running" if index == current and forward else "pending")
@@ -161,6 +162,9 @@ def _phase_end(
     view: View, phase: Phase, states: Sequence[StepState], over: int, now: float
 ) -> Spans:
     begun = [one.started_at for one in states if one.started_at]
+    left = left_out(states)
+    if states and over == len(states) and left:
+        return spans(Span(f"done, {left}", glyph("warn").style))
     if states and over == len(states) and begun:
         ended = max(one.finished_at for one in states)
         return spans(Span(format_span(ended - min(begun)), "dim"))
@@ -199,6 +203,9 @@ class Timeline(Folding):
         over = sum(one in OVER for one in states)
         failed = sum(one is StepStatus.FAILED for one in states)
         word = f"  {glyph('failed').drawn} {failed} failed" if failed else ""
+        waived = sum(one is StepStatus.WAIVED for one in states)
+        if waived:
+            word = f"  {glyph('waived').drawn} {waived} waived{word}"
         open_ones = len(self.view.state.unsettled_runs())
         if open_ones:
             word = f"  {glyph('unsettled').drawn} {open_ones} unknown{word}"

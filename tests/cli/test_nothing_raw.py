@@ -187,6 +187,7 @@ ALONE: dict[str, list[list[str]]] = {
     "hold": [["hold", "--reason", BAD]],
     "resume": [["resume", "--journal", BAD]],
     "skip": [["skip", BAD, "--reason", "x"]],
+    "waive": [["waive", BAD, "--reason", "x"], ["waive", "1.1", "--reason", BAD]],
     "jump": [["jump", "1.2", "--reason", BAD]],
     "abort": [["abort"], ["abort", BAD]],
     "forward": [["forward"], ["forward", "--reason", BAD], ["forward", "--confirm", BAD]],

@@ -112,7 +112,16 @@ TABLE: dict[str, tuple[tuple[Happened, ...], Advice]] = {
     "step failed after the migration": (
         (deployed, adds(e.GateConfirmed("phase:watch")), ends("7.1", e.Outcome.FAILED)),
         Advice(
-            Situation.FAILED, "7.1 Look failed", (Way("open", "confirm"), BACK), "step:7.1"
+            Situation.FAILED, "7.1 Look failed",
+            (Way("open", "confirm"), Way("skip", "waive"), BACK), "step:7.1",
+        ),
+    ),
+    "waiver asked": (
+        (ends("1.1", e.Outcome.FAILED), ends("1.2", e.Outcome.FAILED), adds(e.StepSkipped("1.1", "")),
+         adds(e.WaiverAsked("1.2", "the disk is full"))),
+        Advice(
+            Situation.WAIVER, "1.2 Back up: a second person confirms its waiver",
+            (Way("open", "run again"), Way("skip", "waive")), "step:1.2",
         ),
     ),
     "gate open": (

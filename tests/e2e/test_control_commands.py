@@ -223,3 +223,25 @@ def test_without_a_window_nothing_is_opened(home: Home) -> None:
     assert ended.returncode == 3
     assert ended.stderr == "no window is open: `optibid-console run` opens one\n"
     assert not home.journal.exists()
+
+
+def test_a_required_step_is_waived_alone_and_stays_so(controls: Controls) -> None:
+    ahead = controls.run("waive", "1.2", "--reason", "hurry", "--confirm", "1.2")
+    assert (ahead.returncode, "only the next step can be waived" in ahead.stderr) == (3, True)
+    optional = controls.run("waive", "1.3", "--reason", "hurry")
+    assert optional.returncode == 3
+    assert optional.stderr == "waive isn't possible: 1.3 isn't required: skip it\n"
+    for wrong in ((), ("--confirm", "yes")):
+        shown = controls.run("waive", "1.1", "--reason", "no disk", *wrong)
+        assert shown.returncode == 3
+        assert shown.stderr == "type --confirm 1.1 to go on without 1.1, alone\n"
+    assert not controls.home.entries("step-waived")
+    done = controls.run("waive", "1.1", "--reason", "no disk", "--confirm", "1.1", "--as", "bob")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "1.1 is waived by bob alone: no disk\n"
+    (entry,) = controls.home.entries("step-waived")
+    assert (entry.actor, entry.fact.by, entry.fact.second) == ("bob", "bob", "")
+    assert controls.home.launches() == 0
+    assert controls.run("step", "1.2", "--confirm", "1.2").returncode == 0
+    said = controls.home.run("status", str(controls.home.journal)).stdout
+    assert "! 1.1 waived by bob alone: no disk\n" in said
