@@ -92,6 +92,8 @@ class ConsoleApp(App[None]):
         self._flush_handle: asyncio.TimerHandle | None = None
         self._flushed_at = 0.0
         self._shown_title = ""
+        self._moved_keys = False
+        """Whether the runbook moved keys of the console's own."""
         self.offers = Offers(self, to_drive, sharing)
         super().__init__()
         self.typed_ahead = TypedAhead(self, super().on_event)
@@ -212,14 +214,26 @@ class ConsoleApp(App[None]):
         runbook = self.view.state.runbook
         if runbook is None:
             return
+        self._unbind_actions()
         for action in runbook.actions:
             key = runbook.keys.get(action.id, action.key)
             if key:
                 self.bind(key, f"start_action({action.id!r})", description=action.title, show=False)
         ids = {one.id for one in KEYS}
         own = {name: key for name, key in runbook.keys.items() if name in ids or "." in name}
-        if own:
+        if own or self._moved_keys:
             self.set_keymap(own)
+        self._moved_keys = bool(own)
+
+    def _unbind_actions(self) -> None:
+        """Take the actions' keys back: an accepted runbook may have moved or removed them."""
+        bound = self._bindings.key_to_bindings
+        for key, bindings in list(bound.items()):
+            kept = [one for one in bindings if not one.action.startswith("start_action(")]
+            if kept:
+                bound[key] = kept
+            else:
+                del bound[key]
 
     def _ring(self) -> None:
         if self.view.tripped:

@@ -47,7 +47,7 @@ class Topic(StrEnum):
     RUN = "run"
     METRICS = "metrics"
     RUNBOOK = "runbook"
-    """The window was opened: panes can be set up."""
+    """The runbook is known, or another one was accepted: panes and keys are set up by it."""
     LINK = "link"
     """The engine was lost or found, or the window has ended."""
 
@@ -56,7 +56,7 @@ EVERYTHING = frozenset(Topic)
 _STEP = frozenset({Topic.HEADER, Topic.TIMELINE, Topic.RUN, Topic.BANNER})
 _WINDOW = frozenset({Topic.HEADER, Topic.TIMELINE, Topic.BANNER})
 _TOPICS: dict[type[Any], frozenset[Topic]] = {
-    e.WindowOpened: EVERYTHING,
+    **dict.fromkeys((e.WindowOpened, e.RunbookAccepted), EVERYTHING),
     e.FactRecorded: frozenset({Topic.HEADER}),
     e.ItemMarked: frozenset({Topic.CHECKLIST}),
     e.NoteWritten: frozenset({Topic.TIMELINE, Topic.CHECKLIST, Topic.PROBES, Topic.BANNER}),

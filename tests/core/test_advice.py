@@ -117,7 +117,7 @@ TABLE: dict[str, tuple[tuple[Happened, ...], Advice]] = {
         ),
     ),
     "waiver asked": (
-        (ends("1.1", e.Outcome.FAILED), ends("1.2", e.Outcome.FAILED), adds(e.StepSkipped("1.1", "")),
+        (ends("1.2", e.Outcome.FAILED), adds(e.StepSkipped("1.1", "")),
          adds(e.WaiverAsked("1.2", "the disk is full"))),
         Advice(
             Situation.WAIVER, "1.2 Back up: a second person confirms its waiver",

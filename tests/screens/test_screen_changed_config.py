@@ -44,3 +44,28 @@ async def test_the_banner_says_so_and_l_names_each_difference(console: Start) ->
 async def test_the_same_config_says_nothing(console: Start) -> None:
     async with console(rec.good_day(), given=given("v2.5.0", "d" * 64)) as it:
         assert "config.toml changed" not in it.seen("banner")
+
+
+async def test_an_accepted_runbook_brings_its_panels_tails_and_keys(console: Start) -> None:
+    recorder = rec.good_day()
+    book = small_runbook()
+    panel = next(iter(book.panels.values()))
+    tail = next(iter(book.tails.values()))
+    moved = replace(book.actions[0], key="f8")
+    extra = replace(book.actions[0], id="second", title="Second backup", key="b")
+    changed = replace(
+        book,
+        panels={"fresh": replace(panel, id="fresh", title="Fresh panel")},
+        tails={**book.tails, "fresh": replace(tail, id="fresh")},
+        actions=(moved, extra, *book.actions[1:]),
+    )
+    async with console(recorder) as it:
+        recorder.add(e.RunbookAccepted("other", ("a",), to_plain(changed)), actor="oncall-1")
+        it.source.push(recorder.entries[-1])
+        await it.settle()
+        window = it.app.window
+        assert list(window.metrics.metrics) == ["fresh"]
+        assert "fresh" in [one.name for one in window.logs.tails.states]
+        keys = it.app._bindings.key_to_bindings
+        assert [one.action for one in keys["f8"]] == ["start_action('backup')"]
+        assert [one.action for one in keys["b"]] == ["start_action('second')"]
