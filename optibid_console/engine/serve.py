@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optibid_console import paths
+from optibid_console.accepting import consequences, why_not_accepted
 from optibid_console.codec import to_plain
 from optibid_console.commands import StartSharing
 from optibid_console.engine.engine import Engine
@@ -266,10 +267,14 @@ def _check_window(ledger: Ledger, loaded: Loaded, asked: Asked) -> tuple[str, ..
         raise CannotServe(
             "the runbook has changed since this window was opened:\n  "
             + "\n  ".join([*changed[:12], *more])
+            + "".join(f"\n{one}" for one in consequences(state, loaded.runbook))
             + "\nundo the change, go on with it (--accept-runbook records the difference), "
             "or open another window with another --journal",
             3,
         )
+    refused = why_not_accepted(state, loaded.runbook)
+    if refused:
+        raise CannotServe(f"the runbook can't be accepted now: {refused}", 3)
     return tuple(changed)
 
 

@@ -48,20 +48,24 @@ def _run_step(runbook: Runbook, state: WindowState, command: c.RunStep) -> str:
     busy = why_busy(state)
     if busy:
         return busy
-    why_not = _not_ready(runbook, state, step)
+    why_not = _comes_first(runbook, state, step) or _lacks(state, step)
     if why_not:
         return why_not
     return shut(runbook, state, gates.before_step(runbook, step.id))
 
 
-def _not_ready(runbook: Runbook, state: WindowState, step: Step) -> str:
-    """Returns why a step would refuse to start wherever the window is: what has to come before it
-    and isn't there; empty when nothing is missing. Gates are asked apart from this."""
+def _comes_first(runbook: Runbook, state: WindowState, step: Step) -> str:
+    """Returns the required step that has to be over before this one, or empty."""
     for phase, earlier in runbook.steps():
         if earlier.id == step.id:
             break
         if earlier.required and state.step(earlier.id).status not in OVER:
             return f"{earlier.id} {earlier.title} comes first (phase {phase.title})"
+    return ""
+
+
+def _lacks(state: WindowState, step: Step) -> str:
+    """Returns what a step needs wherever the window is and hasn't: a backup, facts; or empty."""
     if state.rehearsal:
         return ""
     missing = missing_facts(state, step.run)
@@ -181,7 +185,7 @@ def _refuses_there(runbook: Runbook, state: WindowState, command: c.Jump, way: R
     jumped = e.Jumped(step.id, command.reason, way.skipped, way.again, way.kept)
     after = state.apply(e.Entry(state.seq + 1, state.at, 0.0, e.CONSOLE, jumped, "", ""))
     gate = "" if way.again else shut(runbook, state, gates.before_step(runbook, step.id))
-    why = _not_ready(runbook, after, step) or gate
+    why = _lacks(after, step) or gate
     return f"can't jump: {step.id} would refuse: {why}" if why else ""
 
 

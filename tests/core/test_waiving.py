@@ -311,3 +311,9 @@ def test_a_jump_to_a_shut_gate_is_refused_and_one_back_asks_it_anew() -> None:
     story.add(e.GatePassed("phase:watch", ("bob",)))
     story.do("7.1")
     assert permit(story.state, c.Jump("7.1", "look again")) == ""
+
+
+def test_a_step_that_was_skipped_by_mistake_is_opened_again_before_what_comes_first() -> None:
+    story = Story(changed_steps(s2_1=Step("2.1", "Migrate", on="app-1", run="up", required=False)))
+    story.add(e.StepSkipped("2.1", "by mistake"))
+    assert permit(story.state, c.Jump("2.1", "after all")) == ""

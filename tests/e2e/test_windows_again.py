@@ -33,6 +33,7 @@ def test_a_changed_runbook_is_refused_with_the_differences(home: Home) -> None:
     seen = " ".join(screen.text().split())
     assert "the runbook has changed since this window was opened:" in seen
     assert "probes.beat.settings.run: 'true' → 'false'" in seen
+    assert "probes changed: beat" in seen
     assert "undo the change, go on with it (--accept-runbook records the difference)" in seen
     ended = home.run("engine", "--journal", str(home.journal))
     assert ended.returncode == 3
