@@ -45,6 +45,7 @@ def everything() -> WindowState:
         e.ChannelsSet({"paging": "no value"}), e.Held("why"), e.FactRecorded("a", "b"),
         e.LinkChanged("app-1", "lost", "gone"), e.Resumed(1.0),
         e.SpillDelivered("ann", "laptop", "/a.spill", ("no entry",)),
+        e.StepWaived("3.1", "no disk", "ann", "bob", "seen"), e.WaiverAsked("3.2", "no answer"),
     ):  # fmt: skip
         story.add(fact)
     return fold(story.entries)
