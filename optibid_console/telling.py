@@ -283,7 +283,9 @@ def _action_started(
     assert isinstance(fact, e.ActionStarted)
     if fact.action_id != ROLLBACK:
         return None
-    return _Happened(Event.ROLLBACK_BEGUN, _title(runbook, fact.action_id), "; ".join(fact.why))
+    unready = f"begun though not ready: {', '.join(fact.not_ready)}" if fact.not_ready else ""
+    why = "; ".join((*fact.why, *filter(None, (unready,))))
+    return _Happened(Event.ROLLBACK_BEGUN, _title(runbook, fact.action_id), why)
 
 
 def _action_stopped(

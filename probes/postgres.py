@@ -137,6 +137,10 @@ class PostgresProbe:
         return Reading(self.name, summary.status, said, at, took_ms, value, unit, detail)
 
     async def close(self) -> None:
+        await self.log_out()
+
+    async def log_out(self) -> None:
+        """Close the kept connection: the next reading logs in anew."""
         if self._kept is not None:
             await self._kept.drop()
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import NewType, Protocol
+from typing import NewType, Protocol, runtime_checkable
 
 from probes.deadline import deadline
 from probes.patterns import PatternError
@@ -56,6 +56,14 @@ class Probe(Protocol):
     async def read(self) -> Reading: ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class KeepsSession(Protocol):
+    """A probe that stays logged in from one reading to the next."""
+
+    async def log_out(self) -> None:
+        """End the session: the next reading logs in anew."""
 
 
 class ProbeError(Exception):
@@ -141,6 +149,14 @@ class Host(Protocol):
 
     def reach_socket(self, path: str) -> Awaitable[str]:
         """A Unix socket's path here through which that machine's `path` is reached."""
+
+    def authenticate(self, not_before: float) -> Awaitable[None]:
+        """Log in on a new connection and leave again, unless one that was begun at `not_before`
+        (`time.monotonic()`) or later has been let in already.
+
+        The connection that is kept says nothing about that: it outlives its key. Raises
+        `HostError`. Does nothing where no log-in is needed.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
@@ -281,6 +281,16 @@ class ConsoleApp(App[None]):
         await self.push_screen(screen, answer.set_result)
         self.typed_ahead.shown(screen)
         return await answer
+
+    @contextmanager
+    def checking(self, what: str) -> Iterator[None]:
+        self.view.checking = what
+        self.window.redraw(frozenset({Topic.BANNER}))
+        try:
+            yield
+        finally:
+            self.view.checking = ""
+            self.window.redraw(frozenset({Topic.BANNER}))
 
     def waiting_for_engine(self) -> AbstractContextManager[None]:
         return self.typed_ahead.sends()

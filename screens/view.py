@@ -119,6 +119,8 @@ class View:
         self.delay_ms: float | None = None
         """How long the way to the engine and back takes; None: not measured."""
         self.pulse: signals.Pulse | None = None
+        self.checking = ""
+        """What the engine checks now for a command of this screen's; empty: nothing."""
         self.given: GivenRunbook | None = None
         """The config that this screen was started with; None where it was given none."""
         self.missed_signals = 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.launch_clock import format_span
 from optibid_console.permit import forced_words, permit
+from optibid_console.preflight import anyway_words
 from optibid_console.runbook.model import ROLLBACK, Action
 from optibid_console.state import ActionState, WindowState
 
@@ -26,10 +28,16 @@ class Result:
 def unconfirmed(action: Action, typed: str) -> str:
     """Why this word doesn't start the action; empty: it does."""
     confirm = action.confirm or action.id
-    if typed == confirm or (action.id == ROLLBACK and typed == forced_words(action)):
+    words = [confirm, forced_words(action)] if action.id == ROLLBACK else [confirm]
+    if typed in (*words, *map(anyway_words, words)):
         return ""
     word = confirm if confirm.isalnum() else f'"{confirm}"'
     return f"type --confirm {word} to do it"
+
+
+def all_the_same(again: str, words: str) -> tuple[str, ...]:
+    """The way to an action that was refused, where `words` begin it all the same."""
+    return (f"begin it all the same   {again} --confirm {shlex.quote(words)}",) if words else ()
 
 
 def exit_status(outcome: e.Outcome | None) -> int:

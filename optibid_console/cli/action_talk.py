@@ -8,9 +8,17 @@ from dataclasses import dataclass
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.cli.action_report import Report
-from optibid_console.cli.action_result import Result, by_hand, over, stopped, unconfirmed
+from optibid_console.cli.action_result import (
+    Result,
+    all_the_same,
+    by_hand,
+    over,
+    stopped,
+    unconfirmed,
+)
 from optibid_console.launch_clock import format_span
 from optibid_console.permit import awaits_confirmation, forced_words, permit
+from optibid_console.preflight import CHECKING, anyway_words
 from optibid_console.rehearsing import mismatch
 from optibid_console.runbook.model import ROLLBACK
 from optibid_console.signals import Output
@@ -177,15 +185,24 @@ class ActionTalk:
         if refused:
             return Result(3, refused)
         known = len(self.state.actions)
-        forced = wish.confirm == forced_words(action) and action.id == ROLLBACK
+        forced = forced_words(action)
+        start = c.StartAction(
+            action.id,
+            wish.confirm,
+            forced=action.id == ROLLBACK and wish.confirm in (forced, anyway_words(forced)),
+            anyway=wish.confirm.endswith(anyway_words("")) and wish.confirm != action.confirm,
+        )
+        if action.ready_when and not start.anyway and not self.state.rehearsal:
+            self._report.note(CHECKING)
         self.asked = True
-        reply = await self._source.send(c.StartAction(action.id, wish.confirm, forced))
+        reply = await self._source.send(start)
         if isinstance(reply, c.Refused):
             self.asked = False
             other = self.state.action()
             if other is not None and other.action_id == action.id:
                 return await self._follow(other, attached=True)
-            return Result(3, f"{action.id} was not started: {reply.why}")
+            said = f"{action.id} was not started: {reply.why}"
+            return Result(3, said, all_the_same(wish.again, reply.words))
         while self.state.seq < reply.seq and not self._ended:
             await self._next()
         begun = list(self.state.actions.values())[known:]

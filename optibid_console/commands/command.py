@@ -34,6 +34,8 @@ class Refused:
     """The engine doesn't do it, and why: a sentence for the person."""
 
     why: str
+    words: str = ""
+    """What has to be typed to do it all the same; empty: there is no such way."""
 
 
 Reply = Accepted | Refused

@@ -69,6 +69,9 @@ class StartAction:
     For rollback alone; `typed` has to be `permit.forced_words`. An action that migrates goes on
     without a backup; `typed` has to be `unbacked.unbacked_words`, with a `reason`."""
     reason: str = ""
+    anyway: bool = False
+    """Do it though a probe that makes it ready fails; `typed` has to be `preflight.anyway_words`
+    of what would have to be typed otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

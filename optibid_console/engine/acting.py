@@ -35,8 +35,13 @@ class ActionRunner:
         self._stopped_by: dict[str, str] = {}
         """Action run → who asked to stop it; the journal may not have it yet."""
 
-    async def start(self, action: Action, by: str, now: float) -> asyncio.Task[None]:
-        """Record that it starts, then run it in the background. Raises `JournalError`."""
+    async def start(
+        self, action: Action, by: str, now: float, not_ready: tuple[str, ...] = ()
+    ) -> asyncio.Task[None]:
+        """Record that it starts, and what isn't ready then; run it in the background.
+
+        Raises `JournalError`.
+        """
         if action.id == ROLLBACK:
             await self._preempt(by)
         state = self._ledger.state
@@ -44,7 +49,8 @@ class ActionRunner:
         count = sum(one.action_id == action.id for one in state.actions.values()) + 1
         action_run = f"{action.id}{count}"
         why = preview(state, action.id, now).why_now
-        await self._ledger.record(e.ActionStarted(action.id, action_run, planned, why), by)
+        started = e.ActionStarted(action.id, action_run, planned, why, not_ready)
+        await self._ledger.record(started, by)
         return self._spawn(action_run, by)
 
     def carry_on(self, under_way: ActionState) -> asyncio.Task[None] | None:

@@ -24,6 +24,7 @@ from optibid_console.engine.observing import Observers
 from optibid_console.engine.operations import operations_of
 from optibid_console.engine.operations.databases import databases_of
 from optibid_console.engine.own_database import OwnDatabase
+from optibid_console.engine.preflighting import Preflight
 from optibid_console.engine.presenting import Presenting
 from optibid_console.engine.recalling import Recall
 from optibid_console.engine.running import StepRunner
@@ -90,8 +91,9 @@ class Engine:
         self._gates = Gatekeeper(ledger, self._observers, self._busy)
         self._life = Life()
         self._commands = CommandHandler(
-            runbook, ledger, self.lease, self._steps, self._actions, self._gates, self._telling,
-            sharing, self._life, self._busy,
+            runbook, ledger, self.lease, self._steps, self._actions, self._gates,
+            Preflight(runbook, ledger, self._observers), self._telling, sharing, self._life,
+            self._busy,
         )  # fmt: skip
         self._links: dict[str, str] = {}
         ledger.on_found(self._found)

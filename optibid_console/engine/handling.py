@@ -14,6 +14,7 @@ from optibid_console.engine.gating import Gatekeeper
 from optibid_console.engine.lease import Attached, Lease
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.life import Life
+from optibid_console.engine.preflighting import Preflight
 from optibid_console.engine.running import StepRunner
 from optibid_console.engine.sharing import Sharing
 from optibid_console.engine.telling import Telling
@@ -21,6 +22,7 @@ from optibid_console.gates import before_step, same_person
 from optibid_console.journal.journal import JournalError, JournalSilent
 from optibid_console.journal.lease import Deposed
 from optibid_console.permit import action_gates, forced_words, permit
+from optibid_console.preflight import anyway_words
 from optibid_console.runbook.model import ROLLBACK, Runbook, StepKind
 from optibid_console.unbacked import migrates_unbacked
 
@@ -39,6 +41,7 @@ class CommandHandler:
         steps: StepRunner,
         actions: ActionRunner,
         gates: Gatekeeper,
+        preflight: Preflight,
         telling: Telling,
         sharing: Sharing | None,
         life: Life,
@@ -51,6 +54,7 @@ class CommandHandler:
         self._steps = steps
         self._actions = actions
         self._gates = gates
+        self._preflight = preflight
         self._telling = telling
         self._sharing = sharing
         self._life = life
@@ -61,16 +65,42 @@ class CommandHandler:
         holds up neither it nor the next one."""
         forced = isinstance(command, c.StartAction) and command.forced
         if forced or isinstance(command, c.Abort | c.StopAction | c.StopEngine | c.TakeOver):
-            return await self._handle(command, screen)
+            return await self._unready(command, screen) or await self._handle(command, screen)
         try:
             if said := self._ledger.silence():
                 return c.Refused(f"{said}: nothing was done{_forcing(self._runbook, command)}")
+            if refused := await self._unready(command, screen):
+                return refused
             return await self._ledger.unless_silent(self._handle(command, screen))
         except JournalSilent as error:
             return c.Refused(
                 f"{error}: nothing was started; should it have been recorded all the same, the "
                 f"window shows it{_forcing(self._runbook, command)}"
             )
+
+    async def _unready(self, command: c.Command, screen: Attached) -> c.Refused | None:
+        """That an action which may be started can't be done, by what it rests on, read anew.
+
+        Other commands go on meanwhile, an abort above all.
+        """
+        state = self._ledger.state
+        if not isinstance(command, c.StartAction) or command.anyway or state.rehearsal:
+            return None
+        action = self._runbook.action(command.action_id)
+        if action is None or not action.ready_when:
+            return None
+        if self._may_ask(command, screen) or permit(state, command):
+            return None  # the reason is given without a look
+        try:
+            failed = await self._preflight.why_not(action)
+        except Deposed as error:
+            self._life.broke(error)
+            return c.Refused(str(error))
+        if not failed:
+            return None
+        words = anyway_words(command.typed)
+        why = f"it can't be done as it is: {'; '.join(failed)}. Nothing was stopped or started"
+        return c.Refused(f"{why}; type {words!r} to begin it all the same", words)
 
     async def _handle(self, command: c.Command, screen: Attached) -> c.Reply:
         async with self._busy:
@@ -195,7 +225,8 @@ class CommandHandler:
             fact = e.BackupOverridden(locked[0].database, locked[0].id, command.reason)
             await self._ledger.record(fact, by)
         await self._gates.passed(action_gates(self._ledger.state, action), by)
-        self._life.keep(await self._actions.start(action, by, time.time()))
+        not_ready = self._preflight.known(action) if command.anyway else ()
+        self._life.keep(await self._actions.start(action, by, time.time(), not_ready))
         return self._accepted(f"{action.title} started")
 
     async def _share(

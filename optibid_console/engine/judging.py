@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime
 
 from optibid_console import entries as e
 from optibid_console.action_plan import facts_needed, not_recorded
@@ -13,11 +12,11 @@ from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.observing import Observers
 from optibid_console.escalation import ending_reason, newly_due, starting_reason
 from optibid_console.estimate import estimate_s
+from optibid_console.preflight import unready
 from optibid_console.runbook.model import Action, Criterion, Runbook, StepKind
 from optibid_console.scope import judged_from, phase_begun, silences
 from optibid_console.signals import Pulse
 from optibid_console.state import CriterionState
-from probes.probe import Status
 
 _RETELL_S = 10.0
 """How often the numbers of a criterion that stays tripped go into the journal."""
@@ -118,16 +117,10 @@ class Judge:
             if unknown:  # it can't be read before them
                 missing += [not_recorded(state, name) for name in unknown]
                 continue
-            samples = self._observers.history.get(("probe", probe_id))
             spec = self._runbook.probes.get(probe_id)
             title = spec.title or probe_id if spec else probe_id
-            if not samples:
-                missing.append(f"{title}: not known yet")
-            elif samples[-1].status is not Status.OK:
-                missing.append(f"{title}: {samples[-1].status.value}")
-            elif spec and now - samples[-1].at > 3 * spec.every + spec.timeout:
-                since = datetime.fromtimestamp(samples[-1].at, UTC).strftime("%H:%M:%SZ")
-                missing.append(f"{title}: not read since {since}")
+            if why := unready(spec, self._observers.last(probe_id), now):
+                missing.append(f"{title}: {why}")
         for database in restored(self._runbook, action):
             known = state.databases.get(database)
             missing += [f"{database}: {why}" for why in known.lacking] if known else []

@@ -19,6 +19,7 @@ from optibid_console.as_before import health_of, usual
 from optibid_console.codec import from_plain
 from optibid_console.criteria import KEPT_SAMPLES, Sample
 from optibid_console.engine.ledger import Ledger
+from optibid_console.preflight import lamp_probes
 from optibid_console.rehearsing import unknown_facts
 from optibid_console.runbook.load import Loaded
 from optibid_console.runbook.model import PanelSpec, ProbeSpec
@@ -29,8 +30,13 @@ from optibid_console.state import WindowState
 from optibid_console.targets.rehearsal import for_probes
 from optibid_console.targets.target import Target
 from probes import registry
-from probes.probe import Probe, Reading, Status, take
+from probes.probe import HostError, KeepsSession, Probe, Reading, Status, take
 from probes.text import one_line
+
+LOG_IN_EVERY_S = 30.0
+"""How often an SSH host that a lamp's probes look from is logged in to anew, at most."""
+_LOG_IN_S = 5.0
+"""What a log-in may take at least, whatever the probe's own timeout is."""
 
 
 @dataclass(slots=True)
@@ -43,6 +49,8 @@ class Observed:
     probe: Probe | None = None
     built_with: Mapping[str, str] = field(default_factory=dict)
     """The facts that it was built with."""
+    lamp: bool = False
+    """An action's readiness rests on it: each reading logs in anew."""
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
     said: tuple[Status, bool] | None = None
     """The status of its last reading, and whether there was no answer."""
@@ -61,7 +69,10 @@ class Observers:
         self._targets = targets
         self._ledger = ledger
         runbook = loaded.runbook
-        self._probes = {one.id: Observed("probe", one) for one in runbook.probes.values()}
+        lamps = lamp_probes(runbook)
+        self._probes = {
+            one.id: Observed("probe", one, lamp=one.id in lamps) for one in runbook.probes.values()
+        }
         self._panels = {one.id: Observed("panel", one) for one in runbook.panels.values()}
 
     async def run(self) -> None:
@@ -76,6 +87,34 @@ class Observers:
     async def take_now(self, probe_id: str) -> Reading:
         """A fresh reading of a probe, at once."""
         return await self._take(self._probes[probe_id])
+
+    async def take_anew(self, probe_id: str, within_s: float) -> Reading | None:
+        """A reading for which every log-in is made now, and which waits for no journal; None when
+        `within_s`, which is less than the probe's own timeout, was too short for it."""
+        observed = self._probes[probe_id]
+        loop = asyncio.get_running_loop()
+        since, ends = time.monotonic(), loop.time() + within_s
+        try:
+            async with asyncio.timeout_at(ends):
+                await observed.busy.acquire()
+        except TimeoutError:
+            return None  # a reading is under way that may have logged in before
+        try:
+            limit_s, own_s = max(ends - loop.time(), 0.1), float(observed.spec.timeout)
+            given_s = min(own_s, limit_s)
+            reading, shut_out = await self._reading(observed, given_s, since, limit_s)
+        finally:
+            observed.busy.release()
+        if limit_s < own_s and reading.took_ms >= limit_s * 900 and not shut_out:
+            return None
+        if self._note(observed, reading):
+            await self._ledger.keep_soon(e.ProbeChanged(reading, observed.subject))
+        return reading
+
+    def last(self, probe_id: str) -> Sample | None:
+        """What a probe said last; None: nothing yet."""
+        samples = self.history.get(("probe", probe_id))
+        return samples[-1] if samples else None
 
     def waits_for(self, probe_id: str) -> tuple[str, ...]:
         """The facts without which this probe can't be read yet."""
@@ -121,21 +160,58 @@ class Observers:
             await asyncio.sleep(due - loop.time())
 
     async def _take(self, observed: Observed) -> Reading:
+        own_s = float(observed.spec.timeout)
         async with observed.busy:
             missing = self._missing(observed)
             if missing:
                 summary = f"{', '.join(missing)} isn't recorded yet"
                 return Reading(observed.spec.id, Status.ERROR, summary, time.time(), 0.0)
-            try:
-                probe = await self._built(observed)
-            except Exception as error:  # a kind's bug must not end the engine; it is shown instead
-                said = one_line(f"can't be measured: {error}", 200)
-                reading = Reading(observed.spec.id, Status.ERROR, said, time.time(), 0.0)
-            else:
-                reading = await take(probe, float(observed.spec.timeout))
-        reading = self._clean(observed, reading)
-        await self._tell(observed, reading)
+            since = time.monotonic() - LOG_IN_EVERY_S
+            reading, _ = await self._reading(observed, own_s, since, max(own_s, _LOG_IN_S))
+        if self._note(observed, reading):
+            await self._ledger.keep(e.ProbeChanged(reading, observed.subject))
         return reading
+
+    async def _reading(
+        self, observed: Observed, timeout_s: float, since: float, log_in_s: float
+    ) -> tuple[Reading, str]:
+        """A reading without secrets, and why the SSH host that a lamp's probe looks from lets no
+        new connection in, or empty.
+
+        A lamp's probe keeps no session. A log-in on its host counts when it was begun at `since`
+        (`time.monotonic()`) or later; a new one may take `log_in_s`.
+        """
+        try:
+            probe = await self._built(observed)
+        except Exception as error:  # a kind's bug must not end the engine; it is shown instead
+            said = one_line(f"can't be measured: {error}", 200)
+            reading = Reading(observed.spec.id, Status.ERROR, said, time.time(), 0.0)
+            return self._clean(observed, reading), ""
+        if not observed.lamp:
+            return self._clean(observed, await take(probe, timeout_s)), ""
+        try:
+            reading, shut_out = await asyncio.gather(
+                take(probe, timeout_s), self._shut_out(observed.spec.on, since, log_in_s)
+            )
+        finally:
+            if isinstance(probe, KeepsSession):
+                await probe.log_out()
+        return self._clean(observed, without_log_in(reading, shut_out)), shut_out
+
+    async def _shut_out(self, on: str, since: float, log_in_s: float) -> str:
+        """Returns why the target `on` lets no new connection in; empty when it does."""
+        if not on:
+            return ""
+        try:
+            async with asyncio.timeout(log_in_s):
+                await for_probes(self._targets[on]).authenticate(since)
+        except HostError as error:
+            return one_line(str(error), 300)
+        except TimeoutError:
+            return f"{on}: no answer to a new log-in within {log_in_s:.2g} s"
+        except Exception as error:  # a bug must not end the engine; the lamp goes dark instead
+            return one_line(f"{on}: {type(error).__name__}: {error}", 300)
+        return ""
 
     def _missing(self, observed: Observed) -> tuple[str, ...]:
         return unknown_facts(self._ledger.state, _all_text(observed.spec.settings))
@@ -162,7 +238,8 @@ class Observers:
             return against_thresholds(observed.spec, reading)
         return reading
 
-    async def _tell(self, observed: Observed, reading: Reading) -> None:
+    def _note(self, observed: Observed, reading: Reading) -> bool:
+        """Tell a reading and keep it; whether it says anything else than the one before."""
         key = (observed.subject, observed.spec.id)
         samples = self.history.setdefault(key, deque(maxlen=KEPT_SAMPLES))
         summary, away = reading.summary, reading.away
@@ -171,9 +248,16 @@ class Observers:
         )
         self._ledger.signal(Sampled(observed.subject, reading))
         said = (reading.status, reading.away)
-        if said != observed.said:
-            observed.said = said
-            await self._ledger.keep(e.ProbeChanged(reading, observed.subject))
+        changed, observed.said = said != observed.said, said
+        return changed
+
+
+def without_log_in(reading: Reading, shut_out: str) -> Reading:
+    """What a lamp's probe says where no new connection to its host is let in, and why. Pure."""
+    if not shut_out or reading.status is Status.FAILING:
+        return reading
+    said = f"no new log-in: {shut_out}"
+    return replace(reading, status=Status.ERROR, summary=said, value=None)
 
 
 def phase_s(spec: ProbeSpec | PanelSpec) -> float:

@@ -23,6 +23,8 @@ class ActionStarted:
     steps: tuple[str, ...]
     """The steps that it will do, in order: computed from what was done in this window."""
     why: tuple[str, ...] = ()
+    not_ready: tuple[str, ...] = ()
+    """What wasn't ready when the operator started it all the same."""
 
 
 @dataclass(frozen=True, slots=True)

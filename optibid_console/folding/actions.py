@@ -16,8 +16,9 @@ from optibid_console.undone import undone_by
 @on(e.ActionStarted)
 def _(s: WindowState, entry: e.Entry, f: e.ActionStarted) -> WindowState:
     action = ActionState(
-        f.action_id, f.action_run, f.steps, entry.actor, entry.at, f.why, s.moment(entry)
-    )
+        f.action_id, f.action_run, f.steps, entry.actor, entry.at, f.why, s.moment(entry),
+        not_ready=f.not_ready,
+    )  # fmt: skip
     started = changed(s, actions=s.actions.put(f.action_run, action), action_run=f.action_run)
     gate = f"action:{f.action_id}"
     if gate not in s.gates:

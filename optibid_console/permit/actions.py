@@ -11,6 +11,7 @@ from optibid_console.launch_clock import format_span
 from optibid_console.permit.gates import shut
 from optibid_console.permit.rule import Rules
 from optibid_console.permit.steps import unrecorded, unsettled, why_busy
+from optibid_console.preflight import anyway_words
 from optibid_console.runbook.model import FORWARD, ROLLBACK, Action, Runbook
 from optibid_console.state import ACTIVE, StepStatus, WindowState
 from optibid_console.unbacked import migrates_unbacked, unbacked_words
@@ -88,16 +89,22 @@ def _confirmed(state: WindowState, action: Action, command: c.StartAction) -> st
     if command.forced and action.id != ROLLBACK and open_lock is None:
         return f"{action.id} needs the journal: {ROLLBACK} alone can be forced without it"
     if command.forced and open_lock is not None and action.id != ROLLBACK:
-        words = unbacked_words(action)
+        words = _typed(unbacked_words(action), command)
         if command.typed != words:
             return f"{open_lock[1]}; type {words!r} to do it all the same"
         return "" if command.reason.strip() else "migrating without a backup needs a reason"
-    confirm = forced_words(action) if command.forced else action.confirm or action.id
+    usual = forced_words(action) if command.forced else action.confirm or action.id
+    confirm = _typed(usual, command)
     if command.typed != confirm:
         return f"type {confirm!r} to confirm it"
     if open_lock is not None:
         return f"{open_lock[1]}; type {unbacked_words(action)!r} to do it all the same"
     return ""
+
+
+def _typed(words: str, command: c.StartAction) -> str:
+    """Returns what has to be typed, given the words for an action that is ready."""
+    return anyway_words(words) if command.anyway else words
 
 
 def forced_words(action: Action) -> str:

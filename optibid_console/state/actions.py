@@ -28,5 +28,7 @@ class ActionState:
     finished_at: float = 0.0
     outcome: e.Outcome | None = None
     reason: str = ""
+    not_ready: tuple[str, ...] = ()
+    """What wasn't ready when the operator started it all the same."""
     finished_seq: int = 0
     """The entry that ended it."""

@@ -63,6 +63,11 @@ class ContainerTarget(ShellTarget):
     async def reach_socket(self, path: str) -> str:
         return path if self._host is None else await self._host.reach_socket(path)
 
+    async def authenticate(self, not_before: float) -> None:
+        """At the container's machine: Docker itself is asked anew by every command."""
+        if self._host is not None:
+            await self._host.authenticate(not_before)
+
     def _unreached(self) -> str:
         return "" if self._shown.state in ("", "connected") else self._shown.detail
 

@@ -97,6 +97,9 @@ class RehearsalTarget:
     async def reach_socket(self, path: str) -> str:
         raise HostError(self._refusal("a connection that is no probe's"))
 
+    async def authenticate(self, not_before: float) -> None:
+        raise HostError(self._refusal("a log-in that is no probe's"))
+
     # The wall
 
     def _check(self, spec: RunSpec) -> None:

@@ -12,6 +12,7 @@ import asyncssh
 from optibid_console.runbook.model import TargetSpec
 from optibid_console.targets.connection import Connection
 from optibid_console.targets.forwards import Forwards, refused_there
+from optibid_console.targets.login import Login
 from optibid_console.targets.shell_target import ShellTarget
 from optibid_console.targets.talk import Reader, Talk
 from optibid_console.targets.target import LinkListener, LinkLost, TargetError
@@ -35,6 +36,7 @@ class SshTarget(ShellTarget):
         self._connection = Connection(
             spec, on_link, self._forwards.renew, timeout_s=connect_timeout_s
         )
+        self._login = Login(spec, connect_timeout_s)
 
     async def start(self) -> None:
         """Begin to connect; otherwise the first use does."""
@@ -71,6 +73,9 @@ class SshTarget(ShellTarget):
             return await self._forwards.socket(await self._connection.get(), path)
         except (LinkLost, *_ERRORS) as error:
             raise HostError(f"{path} can't be reached: {error}") from error
+
+    async def authenticate(self, not_before: float) -> None:
+        await self._login.check(not_before)
 
     def _unreached(self) -> str:
         return self._connection.trouble

@@ -35,6 +35,9 @@ class Stage(Protocol):
     def say(self, text: str, *, bad: bool = False) -> None:
         """Tell the person something in passing."""
 
+    def checking(self, what: str) -> AbstractContextManager[None]:
+        """Around a wait for a check: the top of the screen says what is checked."""
+
     def show_run(self, run_id: str) -> None:
         """Show a run's output."""
 
@@ -78,27 +81,36 @@ class Desk:
 
     async def send(self, command: c.Command) -> bool:
         """Send it and say what the engine answered; True when it was accepted."""
-        reply = await self.ask(command)
-        if reply is not None and reply.said:
+        return self.answered(await self.reply(command))
+
+    def answered(self, reply: c.Reply | None) -> bool:
+        """Say what the engine answered; True when it accepted."""
+        if isinstance(reply, c.Refused):
+            self.stage.say(reply.why, bad=True)
+        elif reply is not None and reply.said:
             self.stage.say(reply.said)
-        return reply is not None
+        return isinstance(reply, c.Accepted)
 
     async def ask(self, command: c.Command) -> c.Accepted | None:
         """Send it; None, and why is said, when it wasn't accepted."""
+        reply = await self.reply(command)
+        if isinstance(reply, c.Accepted):
+            return reply
+        self.answered(reply)
+        return None
+
+    async def reply(self, command: c.Command) -> c.Reply | None:
+        """Send it; None, and why is said, when it couldn't be sent."""
         source = self.stage.source
         if source is None or not can_send(source):
             self.stage.say("read only: nothing can be sent from here", bad=True)
             return None
         try:
             with self.stage.waiting_for_engine():
-                reply = await source.send(command)
+                return await source.send(command)
         except SourceError as error:
             self.stage.say(f"not sent: {error}", bad=True)
             return None
-        if isinstance(reply, c.Refused):
-            self.stage.say(reply.why, bad=True)
-            return None
-        return reply
 
     async def reason(self, title: str, text: str, prompt: str = "why") -> str | None:
         from screens.modals.ask import Ask

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from optibid_console import commands as c
 from optibid_console.aborting import has_ended, nothing_to_stop, to_stop
 from optibid_console.direction import forward_words, in_service
@@ -11,6 +13,7 @@ from optibid_console.gates import first_shut
 from optibid_console.jumping import in_words, route
 from optibid_console.permit import action_gates, forced_words
 from optibid_console.plan import preview
+from optibid_console.preflight import CHECKING
 from optibid_console.runbook.model import ROLLBACK, Action
 from optibid_console.state import ActionState, RunState
 from optibid_console.waiving import waive_words, waives
@@ -125,13 +128,30 @@ class Running:
         if action_id == ROLLBACK and pulse is not None and not pulse.journal_ok:
             await self._force(action, pulse.problem)
         else:
-            await self.desk.send(c.StartAction(action_id, typed))
+            await self._begin(action, c.StartAction(action_id, typed))
+
+    async def _begin(self, action: Action, start: c.StartAction) -> None:
+        """Send it; what isn't ready is shown, and a second word begins the action all the same."""
+        from screens.modals.type_out import TypeOut
+
+        view = self.desk.view
+        looks = bool(action.ready_when) and not view.state.rehearsal
+        with self.desk.stage.checking(CHECKING if looks else ""):
+            reply = await self.desk.reply(start)
+        if not isinstance(reply, c.Refused) or not reply.words:
+            self.desk.answered(reply)
+            return
+        sheet = TypeOut(view, f"{action.title}: not everything is ready", reply.why, reply.words)
+        typed = await self.desk.stage.ask(sheet)
+        if typed is not None:
+            await self.desk.send(replace(start, typed=typed, anyway=True))
 
     async def _override(self, action: Action, typed: str, missing: tuple[str, ...]) -> None:
         """What is migrated without a backup can't be taken back: somebody has to say why."""
         why = await self.desk.reason(action.title, f"{'; '.join(missing)}. The reason is recorded.")
         if why:
-            await self.desk.send(c.StartAction(action.id, typed, forced=True, reason=why))
+            start = c.StartAction(action.id, typed, forced=True, reason=why)
+            await self._begin(action, start)
 
     async def _force(self, action: Action, problem: str) -> None:
         """The rollback alone may go on while nothing can be recorded, after a second word."""
@@ -145,7 +165,7 @@ class Running:
         sheet = TypeOut(self.desk.view, "Without the journal", text, forced_words(action))
         typed = await self.desk.stage.ask(sheet)
         if typed is not None:
-            await self.desk.send(c.StartAction(action.id, typed, forced=True))
+            await self._begin(action, c.StartAction(action.id, typed, forced=True))
 
     async def decide(self) -> None:
         """An action stopped: retry, skip with a reason, or stop."""

@@ -48,8 +48,8 @@ def alerts(view: View, now: float) -> list[Alert]:
     if view.state.closed is not None:
         return _closed(view)
     return [
-        *_lost(view), *_silent(view), *_unsettled(view), *_stopped(view), *_spill(view),
-        *_delivered(view),
+        *_lost(view), *_silent(view), *_checking(view), *_unsettled(view), *_stopped(view),
+        *_spill(view), *_delivered(view),
         *_not_recording(view), *_tripped(view, now), *_panels(view), *_unknown(view),
         *_failed(view),
         *_rolled_back(view), *_gates(view, now),
@@ -77,6 +77,13 @@ def _silent(view: View) -> list[Alert]:
     head = f"{view.holder}'s console is silent for {format_span(role.stalled_s)}"
     text = "what runs goes on on its target; nothing new is started"
     return [Alert("stale", head, text, "" if view.observer else "l  take over")]
+
+
+def _checking(view: View) -> list[Alert]:
+    """All that an action rests on is read anew before it begins: nothing was started yet."""
+    if not view.checking:
+        return []
+    return [Alert("running", view.checking, "nothing is stopped or started until it is known", "")]
 
 
 def _stopped(view: View) -> list[Alert]:

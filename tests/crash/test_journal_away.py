@@ -27,12 +27,22 @@ from tests.servers.team import Team
 
 pytestmark = pytest.mark.server("postgres")
 GATE = "while [ ! -e enough ]; do sleep 0.05; done"
+LAMP = """[probes.previous]
+kind = "command"
+title = "the previous release is there"
+on = "here"
+run = "test ! -e gone"
+every = "1h"
+
+"""
 
 
 @pytest.fixture
 def place(room: Path, own_team: Team) -> Iterator[Place]:
     place = Place(room, journal=own_team.address(window=""))
-    place.config.write_text(place.config.read_text().replace("sleep 0.3", GATE))
+    text = place.config.read_text().replace("sleep 0.3", GATE)
+    text = text.replace("needs_facts = []", 'ready_when = ["previous"]')
+    place.config.write_text(text.replace("[[phases]]", f"{LAMP}[[phases]]", 1))
     yield place
     if (own_team.server.data / "postmaster.pid").exists():
         own_team.server.thaw()
@@ -165,6 +175,39 @@ async def test_a_rollback_that_is_forced_while_the_server_is_away_is_in_the_jour
     assert kinds.index(e.SpillOpened) < kinds.index(e.ActionStarted) < kinds.index(e.SpillMerged)
     assert kinds.count(e.ActionStarted) == kinds.count(e.SpillMerged) == 1
     assert place.lines("launches") == place.lines("undone") == 1
+
+
+async def test_a_forced_rollback_that_cannot_be_done_is_refused_and_begins_with_a_longer_word(
+    place: Place, own_team: Team
+) -> None:
+    engine = await place.engine("--as", "ann")
+    place.journal = places.newest(place.journal)
+    (place.path / "enough").touch()
+    async with place.attached("ann") as ann:
+        await ann.send(c.RunStep("1.1"))
+        await ann.until(lambda one: one.state.step("1.1").status is StepStatus.DONE)
+        await ann.until(lambda one: one.state.readiness["rollback"].ready)
+        own_team.server.freeze()
+        (place.path / "gone").touch()
+        await ann.send(c.WriteNote("window", "sent, and perhaps committed"))
+        words = forced_words(ann.state.runbook.action("rollback"))
+        refused, took_s = await asked(ann, c.StartAction("rollback", words, forced=True))
+        assert isinstance(refused, c.Refused)
+        assert took_s < 10.0
+        assert "the previous release is there: exit" in refused.why
+        assert refused.words == f"{words} anyway"
+        assert place.lines("undone") == 0
+        start = c.StartAction("rollback", refused.words, forced=True, anyway=True)
+        assert isinstance(await ann.send(start), c.Accepted)
+        await ann.until(lambda one: one.state.actions and not one.state.action_run)
+        assert place.lines("undone") == 1
+        own_team.server.thaw()
+        await ann.until(lambda one: not one.state.spill)
+    assert await place.end(engine) == 0
+    assert places.verify(place.journal).problem == ""
+    facts = [one.fact for one in places.entries_of(place.journal)]
+    (started,) = [one for one in facts if isinstance(one, e.ActionStarted)]
+    assert started.not_ready[0].startswith("the previous release is there: exit")
 
 
 def forced(place: Place, ann: Any) -> dict[str, Any]:

@@ -182,6 +182,33 @@ def test_rolling_back_with_nothing_done_does_nothing_and_says_so(actions: Action
     assert not actions.home.journal.exists()
 
 
+def test_a_rollback_that_cannot_be_done_is_refused_with_the_words_that_begin_it(
+    actions: Actions,
+) -> None:
+    home = actions.home
+    lamp = '[probes.fine]\nkind = "command"\ntitle = "all is fine"\nrun = "test -e fine"\n\n'
+    text = home.config.read_text().replace("[[phases]]", f"{lamp}[[phases]]", 1)
+    text = text.replace('title = "Rollback"\n', 'title = "Rollback"\nready_when = ["fine"]\n')
+    home.config.write_text(text)
+    home.go()
+    assert actions.run("backup", "--confirm", "backup").returncode == 0
+    refused = actions.run("rollback", "--confirm", "rollback")
+    assert refused.returncode == 3
+    assert "checking: can everything be done? …\n" in refused.stderr
+    assert "not started: it can't be done as it is: all is fine: exit" in refused.stderr
+    assert refused.stderr.rstrip().endswith("--confirm 'rollback anyway'")
+    assert home.launches() == 1, "R1 would have removed the file"
+    assert not [one for one in home.entries("action-started") if one.fact.action_id == "rollback"]
+    done = actions.run("rollback", "--confirm", "rollback anyway")
+    assert done.returncode == 0, done.stderr
+    assert home.launches() == 0
+    (started,) = [
+        one.fact for one in home.entries("action-started") if one.fact.action_id == "rollback"
+    ]
+    assert len(started.not_ready) == 1
+    assert started.not_ready[0].startswith("all is fine: ")
+
+
 def test_interrupted_it_leaves_the_action_running_and_says_so(actions: Actions) -> None:
     first = actions.backup_under_way()
     until(lambda: actions.home.entries("run-launched"))

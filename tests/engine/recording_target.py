@@ -72,5 +72,8 @@ class Recording:
     async def reach_socket(self, path: str) -> str:
         raise AssertionError(path)
 
+    async def authenticate(self, not_before: float) -> None:
+        return
+
     async def close(self) -> None:
         return

@@ -82,6 +82,9 @@ class CuttableHost:
     async def reach_socket(self, path: str) -> str:
         return path
 
+    async def authenticate(self, not_before: float) -> None:
+        return
+
 
 class ForwardingHost(CuttableHost):
     """A host behind a forward: whatever it is asked to reach is a port here."""

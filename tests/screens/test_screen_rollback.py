@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.signals import Pulse
+from screens.modals.type_out import TypeOut
 from tests.screens import recording as rec
 from tests.screens.conftest import Start, text_of
 
@@ -39,6 +44,46 @@ async def test_without_a_journal_rollback_goes_after_a_second_word_and_nothing_e
         assert await it.sent() == [
             c.StartAction("rollback", "rollback without journal", forced=True)
         ]
+
+
+@pytest.mark.parametrize("size", [(160, 45), (80, 24)])
+async def test_what_the_last_look_finds_is_shown_and_a_longer_word_goes_on_all_the_same(
+    console: Start, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    looked = asyncio.Event()
+    why = "it can't be done as it is: PostgreSQL: authentication failed. Nothing was stopped"
+    async with console(rec.tripped(), size=size) as it:
+        send = it.source.send
+
+        async def looking(command: c.Command) -> c.Reply:
+            await send(command)
+            await looked.wait()
+            return c.Refused(why, "rollback anyway")
+
+        monkeypatch.setattr(it.source, "send", looking)
+        await it.press("R")
+        await it.type("rollback")
+        await it.press("enter")
+        if it.source.sent == []:  # the end of a long page had to be shown first
+            await it.press("enter")
+        await it.sent()
+        await it.settle()
+        assert "checking: can everything be done? …" in it.seen("banner")
+        await it.press("q")
+        await it.press("escape")  # the screen works on meanwhile
+        looked.set()
+        await it.until(lambda: isinstance(it.app.screen, TypeOut))
+        await it.press()
+        assert "checking" not in it.seen("banner")
+        assert " ".join(it.sheet().split()) == why
+        monkeypatch.setattr(it.source, "send", send)
+        await it.type("rollback")
+        await it.press("enter")
+        assert it.source.sent == [c.StartAction("rollback", "rollback")]
+        await it.type(" anyway")
+        await it.press("enter")
+        await it.until(lambda: len(it.source.sent) == 2)
+        assert it.source.sent[-1] == c.StartAction("rollback", "rollback anyway", anyway=True)
 
 
 async def test_where_the_sheet_does_not_fit_its_end_is_shown_before_anything_goes(

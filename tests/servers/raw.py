@@ -101,6 +101,9 @@ class FakeHost:
     async def reach_socket(self, path: str) -> str:
         raise HostError(f"{self.name}: no sockets here")
 
+    async def authenticate(self, not_before: float) -> None:
+        return
+
     async def execute(
         self,
         command: str,

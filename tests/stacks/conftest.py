@@ -211,8 +211,13 @@ class Window(Bench):
         return tuple(one.step_id for one in action_plan(self.state, action) if one.included)
 
     async def act(self, action_id: str) -> ActionState:
-        """Start the action; see `until_it_stands`."""
+        """Start the action; see `until_it_stands`. OptiBid's database isn't here: the rollback is
+        refused with what isn't ready, and begun all the same."""
         reply = await self.do(c.StartAction(action_id, action_id))
+        if action_id == "rollback":
+            assert isinstance(reply, c.Refused), reply
+            assert "PostgreSQL: localhost:" in reply.why
+            reply = await self.do(c.StartAction(action_id, reply.words, anyway=True))
         assert isinstance(reply, c.Accepted), reply
         return await self.until_it_stands()
 
