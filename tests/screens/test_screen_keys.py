@@ -163,7 +163,7 @@ async def test_a_required_step_says_why_it_cannot_be_skipped(console: Start) -> 
     async with console(rec.migrated()) as it:
         it.app.window.timeline.reveal("3.1")
         await it.press("s")
-        assert it.said() == ["3.1 is required: it can't be skipped"]
+        assert it.refused() == ("Can't skip 3.1", "3.1 is required: it can't be skipped")
         assert it.source.sent == []
 
 
@@ -212,7 +212,7 @@ async def test_what_the_engine_refuses_is_said(console: Start) -> None:
         await it.press("enter", "enter")
         await it.sent()
         await it.pilot.pause()
-        assert it.said() == ["disk [full]: nothing starts"]
+        assert it.refused() == ("Can't run 2.1c", "disk [full]: nothing starts")
 
 
 async def test_a_person_asserts_a_criterion(console: Start) -> None:
