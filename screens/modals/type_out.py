@@ -15,7 +15,7 @@ class TypeOut(Sheet[str | None]):
     look = "-danger"
 
     def __init__(self, view: View, title: str, text: str, words: str) -> None:
-        super().__init__(view, title, f"type {words} to go")
+        super().__init__(view, title, f'Type "{words}" to start')
         self._text = text
         self._words = words
 
@@ -23,11 +23,11 @@ class TypeOut(Sheet[str | None]):
         return wrapped(self._text, width, "warn")
 
     def shown_keys(self) -> list[tuple[str, str]]:
-        return [("Enter", "go, once it is typed"), ("Esc", "back, nothing happens")]
+        return [("Enter", "start"), ("Esc", "cancel")]
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if self.typed == self._words:
             self.dismiss(self.typed)
             return
-        self.problem = f"type {self._words} exactly, or press Esc"
+        self.problem = f'Type "{self._words}" exactly, or press Esc'
         self.redraw()
