@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from optibid_console.runbook.model import Step
 from optibid_console.state import OVER, WindowState
+from probes.text import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,10 @@ def route(state: WindowState, step_id: str) -> Route:
 
 
 def _in_the_way(needed: list[Step]) -> str:
-    if len(needed) == 1:
-        return f"can't jump: the required step {needed[0].id} {needed[0].title} comes first"
-    return f"can't jump: {needed[0].id} and {len(needed) - 1} more required steps come first"
+    first, more = f"{needed[0].id} {needed[0].title}", len(needed) - 1
+    if not more:
+        return f"{first} comes first: it is required"
+    return f"{first} and {counted(more, 'more required step')} come first"
 
 
 def in_words(way: Route) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual import events
 from textual.app import App
+from textual.command import CommandInput, CommandPalette
 from textual.screen import Screen
 
 from optibid_console.signals import LogLines, Missed, Sampled
@@ -21,7 +22,7 @@ from screens.offers import Offers
 from screens.opening import Opening
 from screens.sanitise import clean_text
 from screens.themes import DEFAULT_VARIABLES, THEMES, theme_name
-from screens.typed_ahead import TypedAhead
+from screens.typed_ahead import Typed, TypedAhead
 from screens.view import EVERYTHING, Topic, View
 from screens.window_title import terminal_title, title_sequence
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from optibid_console.commands import StartSharing
     from optibid_console.runbook.changes import GivenRunbook
     from screens.operate import Operator
+    from screens.refusals import Refusal
     from screens.window import WindowScreen
 
 R = TypeVar("R")
@@ -96,7 +98,7 @@ class ConsoleApp(App[None]):
         """Whether the runbook moved keys of the console's own."""
         self.offers = Offers(self, to_drive, sharing)
         super().__init__()
-        self.typed_ahead = TypedAhead(self, super().on_event)
+        self.typed_ahead = TypedAhead(self, super().on_event, self._dropped)
         self.title = title
         self.ascii_only = ascii
         self.saves_files = saves_files
@@ -279,6 +281,8 @@ class ConsoleApp(App[None]):
         self.clear_notifications()  # they would cover what is asked
         answer: asyncio.Future[R | None] = asyncio.get_running_loop().create_future()
         await self.push_screen(screen, answer.set_result)
+        if isinstance(screen, CommandPalette):
+            screen.set_focus(screen.query_one(CommandInput))
         self.typed_ahead.shown(screen)
         return await answer
 
@@ -291,6 +295,21 @@ class ConsoleApp(App[None]):
         finally:
             self.view.checking = ""
             self.window.redraw(frozenset({Topic.BANNER}))
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Open the dialog of a refusal at once, so that keys which are on their way go to it."""
+        from screens.modals.refused import RefusedSheet
+
+        front = self.screen
+        if not isinstance(front, RefusedSheet) or front.refusal != refusal:
+            self.clear_notifications()
+            self.push_screen(RefusedSheet(self.view, refusal, self.typed_ahead))
+        self.typed_ahead.rest()
+
+    def _dropped(self, event: Typed) -> None:
+        """Say that text was dropped, unless a dialog is in front that swallows it anyway."""
+        if self.screen is self.window:
+            self.say("Ignored what was typed while the dialog closed", bad=True)
 
     def waiting_for_engine(self) -> AbstractContextManager[None]:
         return self.typed_ahead.sends()
@@ -316,6 +335,19 @@ class ConsoleApp(App[None]):
             severity="warning" if bad else "information",
             timeout=8 if bad else 4,
         )
+
+    def action_command_palette(self) -> None:
+        """Open the palette as a flow: keys that follow wait until its field takes them."""
+        if self.use_command_palette and not isinstance(self.screen, CommandPalette):
+            self.start(self._ask_palette)
+
+    async def _ask_palette(self) -> None:
+        palette = CommandPalette(id="--command-palette")
+        await self.ask(palette)
+        # What was chosen is called by the app itself: keys wait until it has begun its own flow.
+        begun = asyncio.Event()
+        self.call_later(begun.set)
+        await begun.wait()
 
     def save_picture(self) -> None:
         """Save what is on screen now as an SVG file, and say where."""

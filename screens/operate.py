@@ -15,6 +15,7 @@ from screens.flows.marking import Marking
 from screens.flows.people import People
 from screens.flows.running import Running
 from screens.flows.sharing import Sharing
+from screens.refusals import Refusal
 from screens.view import View, open_question, waits_for_person
 
 
@@ -75,7 +76,9 @@ class Operator:
         elif kind == "step":
             await self.running.skip_step(name)
         else:
-            self.stage.say("nothing here can be skipped")
+            self.stage.refuse(
+                Refusal("Can't skip that", "steps and check items can be skipped: choose one")
+            )
 
     async def jump(self, key: str) -> None:
         """`J`: go on from a step, or run it again."""
@@ -83,7 +86,9 @@ class Operator:
         if kind == "step":
             await self.running.jump(name)
         else:
-            self.stage.say("choose a step of the timeline to jump to")
+            self.stage.refuse(
+                Refusal("Can't jump there", "choose a step of the timeline to jump to")
+            )
 
     async def details(self, key: str) -> None:
         """What is known of a line's subject, and the ways on from there."""

@@ -1,12 +1,15 @@
-"""Keys that are typed faster than sheets open wait for the sheet that they are meant for.
+"""Keys that are typed faster than dialogs open or close never reach what they weren't meant for.
 
 Over a slow link `h`, a reason and Enter arrive in one piece. Textual looks a key up in what is in
-front when it comes, so without this the reason's letters would be keys of the window.
+front when it comes, so without this module the reason's letters would be keys of the window: while
+a dialog is opening, keys wait for it. When a dialog goes that the person didn't answer (it was
+refused, cancelled, or closed by itself), text that is still being typed is dropped.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -14,11 +17,18 @@ from typing import Any
 
 from textual import events
 from textual.app import App
+from textual.command import CommandList, CommandPalette
 from textual.message_pump import MessagePump
 from textual.screen import Screen
+from textual.widgets import Input
 
 MOST_S = 2.0
-"""So long, in seconds, keys wait for a sheet; then they are the window's again."""
+"""How long, in seconds, keys wait for a sheet; after that they are the window's again."""
+REST_S = 0.4
+"""How long, in seconds, text is dropped after a refusal or the close of a dialog. Each dropped key
+begins the rest again, so a word that is being typed is dropped as a whole, with its Enter."""
+_ANSWER_S = 1.0
+"""A dialog that closes within this time after the person's Enter was closed by it."""
 _PASSED_S = 0.5
 
 Typed = events.Key | events.Paste
@@ -28,12 +38,24 @@ _flow: ContextVar[object | None] = ContextVar("flow", default=None)
 class TypedAhead:
     """Holds keys while a flow is on its way to its sheet, then gives them one after the other.
 
-    `give` handles an event as the app does when it comes.
+    `give` handles an event as the app does when it comes. `dropped` is called with each key that
+    the rest after a close dropped. `clock` gives monotonic seconds.
     """
 
-    def __init__(self, app: App[None], give: Callable[[Typed], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        app: App[None],
+        give: Callable[[Typed], Awaitable[None]],
+        dropped: Callable[[Typed], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._app = app
         self._give = give
+        self._dropped = dropped
+        self.clock = clock
+        self._rests_until = 0.0
+        self._answered_at = float("-inf")
+        """When the last key came, if it may have answered a dialog."""
         self._between: dict[object, asyncio.TimerHandle] = {}
         """The flows whose sheet isn't there yet; when it isn't waited for any more."""
         self._asking: dict[Screen[Any], object] = {}
@@ -52,9 +74,49 @@ class TypedAhead:
         if not given and (self._between or self._giving is not None):
             self._kept.append(_again(event))
             return True
+        if not given and self._drops(event):
+            return True
+        if not event.is_forwarded and self._chooses(event):
+            self._kept.append(_again(event))
+            self._giving = asyncio.create_task(self._give_kept())
+            return True
         if event.is_forwarded:
             self._last_key = event.key if isinstance(event, events.Key) else ""
+        else:
+            self._note_answer(event)
         return False
+
+    @property
+    def holds(self) -> bool:
+        """Whether keys wait for a dialog, or are being given to it."""
+        return bool(self._between or self._kept or self._giving is not None)
+
+    # The rest after a refusal or a close
+
+    def rest(self) -> None:
+        """Drop text for `REST_S`: whoever types it hasn't seen yet what is in front now."""
+        self._rests_until = self.clock() + REST_S
+
+    def _drops(self, event: Typed) -> bool:
+        if not is_text(event) or self.clock() >= self._rests_until:
+            return False
+        self.rest()
+        self._dropped(event)
+        return True
+
+    def _chooses(self, event: Typed) -> bool:
+        """Whether it is the palette's Enter: the palette takes several messages to close, and what
+        is typed meanwhile is for what the choice opens."""
+        front = self._app.screen if self._giving is None else None
+        return isinstance(front, CommandPalette) and getattr(event, "key", "") == "enter"
+
+    def _note_answer(self, event: Typed) -> None:
+        """Enter answers a dialog, and so does a letter where there is no field to type it into."""
+        answers = isinstance(event, events.Key) and (
+            event.key == "enter"
+            or (event.is_printable and not isinstance(self._app.focused, Input))
+        )
+        self._answered_at = self.clock() if answers else float("-inf")
 
     # What flows tell it
 
@@ -78,11 +140,17 @@ class TypedAhead:
         """In a flow: the sheet that it asks is in front, and takes keys."""
         flow = _flow.get()
         if flow is not None:
+            self._rests_until = 0.0
             self._asking[screen] = flow
             self._settle(flow)
 
     def answered(self, screen: Screen[Any]) -> None:
-        """A screen is about to go. What its flow does next may be another sheet."""
+        """A screen is about to go. What its flow does next may be another sheet. Unless the
+        person's own answer closed it, text that is still being typed was meant for it."""
+        unread = getattr(screen, "rests_after", False)
+        if unread or self.clock() - self._answered_at > _ANSWER_S:
+            self.rest()
+        self._answered_at = float("-inf")
         flow = self._asking.pop(screen, None)
         if flow is not None:
             self._path, self._opener = [], ""
@@ -122,11 +190,15 @@ class TypedAhead:
                 if self._opener == "enter" == getattr(event, "key", ""):
                     continue  # pressed twice: nobody has read yet what it would confirm
                 self._opener = ""
+                if self._drops(event):
+                    continue
+                self._note_answer(event)
                 path, self._in_hand = self._front(), True
                 await self._give(event)
-                # once for the key, once more for what it made the widget say, `Submitted` say
-                await _passed(path)
-                await _passed(path)
+                # once for the key, once more for what it made the widget say (`Submitted`), and
+                # in the palette once more for what that made its list say (`OptionSelected`)
+                for _ in range(3):
+                    await _passed(path)
                 self._in_hand = False
         finally:
             self._giving, self._in_hand = None, False
@@ -136,7 +208,16 @@ class TypedAhead:
     def _front(self) -> list[MessagePump]:
         """Through whose hands a key goes that comes now."""
         screen = self._app.screen
-        return list((screen.focused or screen).ancestors_with_self)
+        path: list[MessagePump] = list((screen.focused or screen).ancestors_with_self)
+        if isinstance(screen, CommandPalette):
+            path = [one for choices in screen.query(CommandList)
+                    for one in choices.ancestors_with_self] + path  # fmt: skip
+        return path
+
+
+def is_text(event: Typed) -> bool:
+    """Whether it is text, or the Enter that ends one; Esc, arrows and the like are not."""
+    return isinstance(event, events.Paste) or event.is_printable or event.key == "enter"
 
 
 async def _passed(path: Sequence[MessagePump]) -> None:

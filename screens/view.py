@@ -55,6 +55,8 @@ class Topic(StrEnum):
 EVERYTHING = frozenset(Topic)
 _STEP = frozenset({Topic.HEADER, Topic.TIMELINE, Topic.RUN, Topic.BANNER})
 _WINDOW = frozenset({Topic.HEADER, Topic.TIMELINE, Topic.BANNER})
+_WAITS: frozenset[Topic] = frozenset({Topic.RUN, Topic.TIMELINE})
+"""Where a step under way shows the probes that it waits for."""
 _TOPICS: dict[type[Any], frozenset[Topic]] = {
     **dict.fromkeys((e.WindowOpened, e.RunbookAccepted), EVERYTHING),
     e.FactRecorded: frozenset({Topic.HEADER}),
@@ -203,7 +205,8 @@ class View:
                 self.probes[reading.probe] = reading
                 # A new value of the same status waits for the tick of the clock.
                 same = before is not None and before.status is reading.status
-                return frozenset() if same else frozenset({Topic.PROBES, Topic.HEADER})
+                waits = _WAITS if self.state.active_runs() else frozenset()
+                return frozenset() if same else frozenset({Topic.PROBES, Topic.HEADER}) | waits
             case signals.Output():
                 return self._take_output(signal)
             case signals.Progress():

@@ -10,6 +10,7 @@ from textual.screen import Screen
 from optibid_console import commands as c
 from optibid_console.permit import permit
 from optibid_console.source import ControlSource, Source, SourceError
+from screens.refusals import Refusal, refusal
 from screens.view import View
 
 R = TypeVar("R")
@@ -37,6 +38,9 @@ class Stage(Protocol):
 
     def checking(self, what: str) -> AbstractContextManager[None]:
         """Around a wait for a check: the top of the screen says what is checked."""
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Open a dialog that says why something isn't done; doesn't wait for its end."""
 
     def show_run(self, run_id: str) -> None:
         """Show a run's output."""
@@ -73,20 +77,24 @@ class Desk:
         return ""
 
     def allowed(self, command: c.Command | None = None) -> bool:
-        """Whether to go on; says why not."""
+        """Returns whether to go on; a dialog says why not."""
         why = self.blocked() or (permit(self.view.state, command) if command else "")
         if why:
-            self.stage.say(why, bad=True)
+            self.refuse(why, command)
         return not why
+
+    def refuse(self, why: str, command: c.Command | None = None) -> None:
+        """Open the dialog that says why `command`, or what the key does, isn't done."""
+        self.stage.refuse(refusal(self.view, command, why))
 
     async def send(self, command: c.Command) -> bool:
         """Send it and say what the engine answered; True when it was accepted."""
-        return self.answered(await self.reply(command))
+        return self.answered(await self.reply(command), command)
 
-    def answered(self, reply: c.Reply | None) -> bool:
-        """Say what the engine answered; True when it accepted."""
+    def answered(self, reply: c.Reply | None, command: c.Command) -> bool:
+        """Say what the engine answered to `command`; True when it accepted."""
         if isinstance(reply, c.Refused):
-            self.stage.say(reply.why, bad=True)
+            self.refuse(reply.why, command)
         elif reply is not None and reply.said:
             self.stage.say(reply.said)
         return isinstance(reply, c.Accepted)
@@ -96,20 +104,20 @@ class Desk:
         reply = await self.reply(command)
         if isinstance(reply, c.Accepted):
             return reply
-        self.answered(reply)
+        self.answered(reply, command)
         return None
 
     async def reply(self, command: c.Command) -> c.Reply | None:
         """Send it; None, and why is said, when it couldn't be sent."""
         source = self.stage.source
         if source is None or not can_send(source):
-            self.stage.say("read only: nothing can be sent from here", bad=True)
+            self.refuse("read only: nothing can be sent from here", command)
             return None
         try:
             with self.stage.waiting_for_engine():
                 return await source.send(command)
         except SourceError as error:
-            self.stage.say(f"not sent: {error}", bad=True)
+            self.refuse(f"not sent: {error}", command)
             return None
 
     async def reason(self, title: str, text: str, prompt: str = "why") -> str | None:

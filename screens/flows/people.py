@@ -86,7 +86,7 @@ class People:
         if coming is None:
             runs = view.state.escalation is not None
             why = "every rung is acknowledged" if runs else "the escalation clock doesn't run"
-            self.desk.stage.say(why)
+            self.desk.refuse(why, c.AcknowledgeEscalation(0, ""))
             return
         from screens.modals.ask import Ask
 
@@ -107,7 +107,7 @@ class People:
             or self.desk.view.lost is not None
             or self.desk.view.ended
         ):
-            self.desk.stage.say(self.desk.blocked() or "the window isn't open", bad=True)
+            self.desk.refuse(self.desk.blocked() or "the window isn't open", c.TakeOver(""))
             return
         said = await self.desk.stage.ask(lease_sheet(self.desk.view))
         if said != "take":

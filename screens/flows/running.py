@@ -139,7 +139,7 @@ class Running:
         with self.desk.stage.checking(CHECKING if looks else ""):
             reply = await self.desk.reply(start)
         if not isinstance(reply, c.Refused) or not reply.words:
-            self.desk.answered(reply)
+            self.desk.answered(reply, start)
             return
         sheet = TypeOut(view, f"{action.title}: not everything is ready", reply.why, reply.words)
         typed = await self.desk.stage.ask(sheet)

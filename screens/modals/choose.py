@@ -67,6 +67,10 @@ class Choose(Sheet[str | None]):
         return [(sign("up-down"), "choose"), ("Enter", "do it"), ("Esc", "back")]
 
     def action_pick(self) -> None:
+        page = self.query_one(Page)
+        if page.chosen and not page.shows_chosen:
+            page.show_chosen()  # it was paged out of sight: nothing is picked unseen
+            return
         self._pick(self.query_one(Page).chosen.removeprefix("option:"))
 
     def on_key(self, event: events.Key) -> None:

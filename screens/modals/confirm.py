@@ -18,6 +18,7 @@ from screens.lines import BLANK, Line, Span, row, sign, spans, wrapped
 from screens.modals.choose import Body
 from screens.modals.sheet import Sheet
 from screens.view import View, what_went_wrong
+from screens.waiting_lines import BY_HAND, awaited_lines
 
 
 class Confirm(Sheet[str | None]):
@@ -88,25 +89,32 @@ def step_lines(view: View, step: Step, width: int) -> list[Line]:
     lines: list[Line] = []
     if step.note:
         lines += [*wrapped(step.note, width), BLANK]
+    times = f"expected {format_span(step.expect_duration)}, at most {format_span(step.timeout)}"
+    if step.kind is not StepKind.MANUAL:
+        lines.append(row(width, (Span(times, "dim"),)))
+    if step.evidence:
+        lines += wrapped(f"proved by {', '.join(step.evidence)}", width, "dim")
+    return [*lines, *_does(view, step, width)]
+
+
+def _does(view: View, step: Step, width: int) -> list[Line]:
+    """Returns the command and where it runs, or what a step does that runs none."""
+    lines: list[Line] = []
     if step.kind.launches:
-        lines.append(row(width, spans(Span("on ", "dim"), Span(step.on or "local", "strong"))))
-        lines += command_lines(shown(view.state, step.run), width)
         missing = missing_facts(view.state, step.run)
         if missing:
             lines += wrapped(f"not known yet: {', '.join(missing)}", width, "warn")
+        lines.append(row(width, spans(Span("on ", "dim"), Span(step.on or "local", "strong"))))
+        lines += command_lines(shown(view.state, step.run), width)
         if step.kind is StepKind.MIGRATE:
             planned = PreviewStep(step.id, step.title, step.on, "", True, "", step.kind)
             pending = pending_lines(view.state, (planned,), view.now())
             lines += [row(width, (Span(one),)) for one in pending]
     elif step.kind is StepKind.WAIT:
-        lines += wrapped(f"waits until {', '.join(step.wait_for)} read ok", width)
+        lines += wrapped("Waits until all of these read ok. Runs no command", width)
+        lines += awaited_lines(view, step, width, view.now(), indent="  ")
     else:
-        lines += wrapped("You confirm it was done. Runs no command", width)
-    times = f"expected {format_span(step.expect_duration)}, at most {format_span(step.timeout)}"
-    if step.kind is not StepKind.MANUAL:
-        lines += [BLANK, row(width, (Span(times, "dim"),))]
-    if step.evidence:
-        lines += wrapped(f"proved by {', '.join(step.evidence)}", width, "dim")
+        lines += wrapped(BY_HAND, width)
     for one in relies_on_waived(view.state, step, missing_facts(view.state, step.run)):
         lines += wrapped(f"{glyph('waived').drawn} {one}", width, "warn")
     return lines

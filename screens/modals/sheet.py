@@ -12,7 +12,6 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from screens.glyphs import ascii_only
 from screens.lines import Line, Segment, Span, fit_segments, spans
 from screens.sanitise import clean_text
 from screens.view import View
@@ -37,11 +36,38 @@ class Page(Pane):
         return self._sheet.first_choice
 
     def show_place(self, now: float, above: int, below: int) -> None:
-        self._sheet.show_more(above, below)
+        self._sheet.show_more(above, below, len(self.lines))
 
-    def show_end(self) -> None:
-        """Scroll to the last line."""
-        self._scroll(len(self.lines))
+    def action_page(self, direction: int) -> None:
+        """Scroll by a page, also over lines that can't be chosen."""
+        self.turn(direction)
+
+    def turn(self, direction: int) -> None:
+        """Scroll by a page; what is chosen follows onto it where it can."""
+        self.top += direction * max(self.size.height - 1, 1)
+        self.top = max(0, min(self.top, len(self.lines) - self.size.height))
+        if self.chooses and not self.shows_chosen:
+            rows = range(self.top, min(self.top + self.size.height, len(self.lines)))
+            seen = [index for index in rows if self.lines[index].key]
+            if seen:
+                self._cursor = seen[0 if direction > 0 else -1]
+                self.chosen, self.moved = self.lines[self._cursor].key, True
+        self.scrolled()
+        self._paint(self.view.now())
+
+    def show_from(self, index: int) -> None:
+        """Scroll so that this line is the first one, or the last page where that is short."""
+        self._scroll(index - self.top)
+
+    @property
+    def shows_chosen(self) -> bool:
+        """Whether the chosen line is in sight."""
+        return self.top <= self._cursor < self.top + self.size.height
+
+    def show_chosen(self) -> None:
+        """Bring the chosen line into sight."""
+        self._scroll_to_cursor()
+        self._paint(self.view.now())
 
 
 class Pinned(Pane, can_focus=False):
@@ -146,12 +172,9 @@ class Sheet(ModalScreen[R], Generic[R]):
             field = self.query_one(Input)
             field.border_subtitle = Content(clean_text(self.problem))
 
-    def show_more(self, above: int, below: int) -> None:
-        """Say in the border that there is more than is seen."""
-        up, down = ("^", "v") if ascii_only() else ("↑", "↓")
-        parts = [f"{up}{above} above"] if above > 0 else []
-        parts += [f"{down}{below} below"] if below > 0 else []
-        text = "  ".join(parts)
+    def show_more(self, above: int, below: int, count: int) -> None:
+        """Say in the border which lines are seen, and the key for the others."""
+        text = place_words(above, below, count)
         if text != self._more:
             self._more = text
             self.query_one("#sheet").border_subtitle = Content(text)
@@ -168,6 +191,15 @@ class Sheet(ModalScreen[R], Generic[R]):
 
     def action_page_page(self, direction: int) -> None:
         self.query_one(Page).action_page(direction)
+
+
+def place_words(above: int, below: int, count: int) -> str:
+    """Returns `lines 1-12 of 40, PgDn for more`; empty where all lines are seen."""
+    if above <= 0 and below <= 0:
+        return ""
+    first, last = max(above, 0) + 1, count - max(below, 0)
+    key = "PgDn for more" if below > 0 else "PgUp for the lines before"
+    return f"lines {first}-{last} of {count}, {key}"
 
 
 def _set_height(pane: Pane, rows: int) -> None:

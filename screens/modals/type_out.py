@@ -30,5 +30,5 @@ class TypeOut(Sheet[str | None]):
         if self.typed == self._words:
             self.dismiss(self.typed)
             return
-        self.problem = f"type {self._words} exactly, or press Esc"
+        self.problem = f'Type "{self._words}" exactly, or press Esc'
         self.redraw()

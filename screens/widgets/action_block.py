@@ -33,7 +33,8 @@ def action_lines(view: View, width: int, now: float, folded: Mapping[str, bool])
     if not closed:
         for one in action.steps:
             lines.append(_action_step(view, runbook, action, one, width, now))
-            lines += why_lines(view, view.state.step(one, action.action_run), width)
+            step = runbook.step(one) or Step(one, one)
+            lines += why_lines(view, step, view.state.step(one, action.action_run), width, now)
     return [*lines, Line((Span(sign("rule") * width, "dim"),))]
 
 

@@ -8,6 +8,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from textual.strip import Strip
 
+from probes.text import counted
 from screens.glyphs import ascii_only, glyph
 from screens.sanitise import clean_text
 from screens.themes import state_style
@@ -52,11 +53,9 @@ class StatusRow:
         if search.looking:
             parts.append((f"{glyph('running').drawn} looking for an error", "running"))
         new = view.new_below
-        down = "v" if ascii_only() else "▼"
-        if view.paused:
-            parts.append((f"{glyph('held').drawn} paused, {new:,} new  p goes on", "warn"))
-        elif new:
-            parts.append((f"{down} {new:,} new below  f follows", "accent"))
+        if view.paused or new:
+            newer = counted(new, "newer line")
+            parts.append((f"{glyph('held').drawn} paused, {newer}, f follows", "warn"))
         if view.index is not None:
             parts.append((_filtered(view, search.filter_text), "accent"))
         self._parts = parts

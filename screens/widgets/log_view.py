@@ -43,6 +43,11 @@ class LogView:
         return self._frozen is not None
 
     @property
+    def follows(self) -> bool:
+        """Whether the newest line is in sight as it comes."""
+        return self.follow and not self.paused
+
+    @property
     def count(self) -> int:
         """How many lines can be scrolled through now."""
         limit = self.ring.end if self._frozen is None else self._frozen
@@ -53,7 +58,7 @@ class LogView:
     @property
     def new_below(self) -> int:
         """Lines that came and were never on screen, while it doesn't follow."""
-        if self.follow and not self.paused:
+        if self.follows:
             return 0
         if self.index is not None:
             return len(self.index) - self.index.position(self._seen)

@@ -255,10 +255,13 @@ class LogPane(Widget, can_focus=True):
     def on_key(self, event: events.Key) -> None:
         open_input = self.has_class("-filtering")
         something = open_input or self.search.filter_text or self.search.looking
-        if event.key != "escape" or not something:
+        if event.key != "escape" or (not something and self.view.follows):
             return
         event.stop()
         event.prevent_default()
+        if not something:
+            self.action_follow()
+            return
         if open_input:
             self._close_input()
         self.search.stop()

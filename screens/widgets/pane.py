@@ -53,7 +53,7 @@ class Pane(Widget, can_focus=True):
         self._cursor = 0
         self._painted: list[tuple[Line | None, bool]] = []
         self._painted_size = Size()
-        self._title = ""
+        self._title = ("", "", "")
 
     # What it shows
 
@@ -63,6 +63,10 @@ class Pane(Widget, can_focus=True):
 
     def title(self, now: float) -> str:
         """What the top border says."""
+        return ""
+
+    def title_warning(self, now: float) -> str:
+        """What the top border says in amber after the title; it is never cut for the title."""
         return ""
 
     def preferred(self) -> str:
@@ -126,10 +130,15 @@ class Pane(Widget, can_focus=True):
         up, down = ("^", "v") if ascii_only() else ("↑", "↓")
         more = (f" {up}{above}" if above > 0 else "") + (f" {down}{below}" if below > 0 else "")
         room = max(self.size.width - len(more) - 5, 1)
-        title = f"{title_lead(self)}{cut(self.title(now), room)}{more} "
+        warning = cut(self.title_warning(now), room)
+        left = room - len(warning) - 2 * bool(warning)
+        said = cut(self.title(now), left) if left > 0 else ""
+        gap = "  " if said and warning else ""
+        title = (f"{title_lead(self)}{said}{gap}", warning, f"{more} ")
         if title != self._title:
             self._title = title
-            self.border_title = Content(title)
+            lead, amber, end = title
+            self.border_title = Content.assemble(lead, (amber, "bold $state-warn"), end)
 
     def _row(self, y: int) -> tuple[Line | None, bool]:
         index = self.top + y

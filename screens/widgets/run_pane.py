@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 
 from optibid_console.entries import Outcome
 from optibid_console.launch_clock import format_span
-from optibid_console.runbook.model import StepKind
+from optibid_console.runbook.model import Step, StepKind
 from optibid_console.runbook.summary import summary
 from optibid_console.signals import NOTICE
 from optibid_console.state import RunState, StepState, StepStatus
@@ -21,6 +21,7 @@ from screens.progress_line import progress_line
 from screens.run_output import STDERR, RunOutput, last_rewrite
 from screens.sanitise import clean
 from screens.view import View
+from screens.waiting_lines import BY_HAND, awaited_lines, is_wait, met_line
 from screens.widgets.pane import Pane
 
 MAX_CHARS = 4096
@@ -84,12 +85,13 @@ def run_head(view: View, run: RunState, width: int) -> list[Line]:
 def _command_line(run: RunState, width: int) -> Line:
     first, *rest = run.command.strip().splitlines() or [""]
     if not first:
-        return row(width, (Span("done by hand: nothing is run", "dim"),))
+        limit = f"waits until all of these read ok, at most {format_span(run.timeout_s)}"
+        return row(width, (Span(limit if is_wait(run) else BY_HAND, "dim"),))
     more = f" {sign('more')} {counted(len(rest), 'more line')}" if rest else ""
     return row(width, spans(Span("$ ", "accent"), Span(first + more, "dim")))
 
 
-def run_tail(view: View, run: RunState, width: int) -> list[Line]:
+def run_tail(view: View, run: RunState, width: int, now: float) -> list[Line]:
     """What is known of the outcome: the end, its reason and the evidence, or what is asked."""
     lines: list[Line] = []
     if run.abort_asked_by and run.ended is None:
@@ -102,12 +104,16 @@ def run_tail(view: View, run: RunState, width: int) -> list[Line]:
         )
         lines += wrapped(text, width, look.style)
     if run.ended is None:
+        if is_wait(run) and (spec := _spec_of(view, run)) is not None:
+            lines += awaited_lines(view, spec, width, now, since=run.started_at)
         progress = view.progress.get(run.run_id)
         lines += [progress_line(progress, width)] if progress else []
         return [*lines, *_lock_lines(view, run, width)]
     lines += _silent_lines(view, run, width)
     step = _step_of(view, run)
-    if run.kind != StepKind.MANUAL:
+    if is_wait(run) and run.ended.outcome is Outcome.SUCCEEDED:
+        lines.append(met_line(_spec_of(view, run), run, width))
+    elif run.kind != StepKind.MANUAL:
         lines += wrapped(_end_text(run), width, "ok" if run.ended.exit_status == 0 else "failing")
     for reading in step.evidence if step else ():
         look = glyph(reading.status.value)
@@ -165,17 +171,20 @@ def _end_text(run: RunState) -> str:
     return f"{sign('rule') * 2} {how} after {format_span(ended.duration_s)}{why}"
 
 
+def _spec_of(view: View, run: RunState) -> Step | None:
+    return view.state.runbook.step(run.step_id) if view.state.runbook else None
+
+
 def _step_of(view: View, run: RunState) -> StepState | None:
     step = view.state.steps.get(run.step_key)
     return step if step is not None and step.run_id == run.run_id else None
 
 
-def run_title(view: View, run: RunState | None, now: float, below: int = 0) -> str:
-    """`Run 2.1b on app-1 1:12/2:30 running`, with how much is new below while not following."""
+def run_title(view: View, run: RunState | None, now: float) -> str:
+    """Returns `Run 2.1b on app-1 1:12/2:30 running`."""
     if run is None:
         return "Run"
-    runbook = view.state.runbook
-    spec = runbook.step(run.step_id) if runbook else None
+    spec = _spec_of(view, run)
     place = f" on {run.target}" if run.target else ""
     if run.ended is not None:
         word, spent = run.ended.outcome.value, format_span(run.ended.duration_s)
@@ -184,11 +193,32 @@ def run_title(view: View, run: RunState | None, now: float, below: int = 0) -> s
             word = step.outcome.value
     else:
         by_hand = run.kind == StepKind.MANUAL
-        word = "unknown" if run.unreachable else "waits for a person" if by_hand else "running"
+        running = "waiting" if is_wait(run) else "running"
+        word = "unknown" if run.unreachable else "waits for a person" if by_hand else running
         spent = format_span(now - run.started_at)
         spent += f"/{format_span(spec.expect_duration)}" if spec and not by_hand else ""
-    new = f"  {below} new below" if below else ""
-    return f"Run {run.step_id}{place} {spent} {word}{new}"
+    return f"Run {run.step_id}{place} {spent} {word}"
+
+
+def over_estimate(view: View, run: RunState, now: float) -> str:
+    """Returns `over 0:03` while a run takes longer than the runbook expects, else nothing."""
+    spec = _spec_of(view, run)
+    if run.ended is not None or spec is None or spec.kind is StepKind.MANUAL:
+        return ""
+    expected_s = float(spec.expect_duration)
+    late = 0 < expected_s < now - run.started_at
+    return f"over {format_span(expected_s)}" if late else ""
+
+
+def place_warning(pinned: bool, newer: int, follows: bool, below: int) -> str:
+    """Returns why the newest isn't in sight: the pane shows a run that a person chose while
+    `newer` runs began after it, or was scrolled up while `below` lines came. Empty while it
+    follows."""
+    if pinned:
+        return f"PINNED, {newer} newer, f follows"
+    if not follows:
+        return f"paused, {counted(below, 'newer line')}, f follows"
+    return ""
 
 
 class RunPane(Pane):
@@ -209,10 +239,14 @@ class RunPane(Pane):
         self.left = 0
         self.pinned = ""
         """A run that the person chose; empty: the one under way."""
+        self._newest_when_pinned = ""
         self._seen_end = 0
         self._shown_run = ""
 
     def run_state(self) -> RunState | None:
+        """Returns the run that is shown: the pinned one until another run starts."""
+        if self.pinned and self._newest() != self._newest_when_pinned:
+            self.pinned = ""
         return self.view.state.runs.get(self.pinned) or self.view.shown_run()
 
     def make_lines(self, width: int, now: float) -> Sequence[Line]:
@@ -222,7 +256,7 @@ class RunPane(Pane):
         if run.run_id != self._shown_run:
             self._shown_run, self.follows, self.left, self.top = run.run_id, True, 0, 0
         output = self.view.outputs.get(run.run_id) or RunOutput()
-        head, tail = run_head(self.view, run, width), run_tail(self.view, run, width)
+        head, tail = run_head(self.view, run, width), run_tail(self.view, run, width, now)
         return OutputLines(output, head, tail, width, self.left)
 
     def _keep_place(self) -> None:
@@ -231,10 +265,24 @@ class RunPane(Pane):
             self._seen_end = len(self.lines)
         super()._keep_place()
 
+    def _newest(self) -> str:
+        return self.view.state.last_run
+
     def title(self, now: float) -> str:
-        below = 0 if self.follows else max(len(self.lines) - self._seen_end, 0)
         shift = f"  from column {self.left}" if self.left else ""
-        return run_title(self.view, self.run_state(), now, below) + shift
+        return run_title(self.view, self.run_state(), now) + shift
+
+    def title_warning(self, now: float) -> str:
+        run, shown = self.run_state(), self.view.shown_run()
+        if run is None:
+            return ""
+        pinned = bool(self.pinned) and run is not shown
+        runs = list(self.view.state.runs)
+        newer = len(runs) - 1 - runs.index(run.run_id) if pinned else 0
+        below = max(len(self.lines) - self._seen_end, 0)
+        place = place_warning(pinned, newer, self.follows, below)
+        late = over_estimate(self.view, run, now)
+        return "  ".join(one for one in (late, place) if one)
 
     def scrolled(self) -> None:
         at_end = self.top >= len(self.lines) - self.size.height
@@ -251,12 +299,12 @@ class RunPane(Pane):
         return was
 
     def show_run(self, run_id: str) -> None:
-        """Show this run until Esc."""
-        self.pinned = run_id
+        """Show this run until Esc, f, or the start of another run."""
+        self.pinned, self._newest_when_pinned = run_id, self._newest()
         self.redraw()
 
     def action_follow(self) -> None:
-        self.follows = True
+        self.pinned, self.follows = "", True
         self.redraw()
 
     def action_aside(self, direction: int) -> None:

@@ -10,6 +10,7 @@ from screens.glyphs import glyph
 from screens.lines import Line, Span, Spans, row, sign, spans
 from screens.progress_line import percent
 from screens.view import View, what_went_wrong
+from screens.waiting_lines import awaited_lines
 
 _LOOKS = {StepStatus.CHECKING: "running"}
 
@@ -76,8 +77,12 @@ def _step_end(step: Step, seen: StepState, now: float, is_next: bool, share: str
     return spans(Span(f"next {kind}", "accent") if is_next else Span(kind, "dim"))
 
 
-def why_lines(view: View, seen: StepState, width: int) -> list[Line]:
-    """Under a step that went wrong: what is known of it, in a line."""
+def why_lines(view: View, step: Step, seen: StepState, width: int, now: float) -> list[Line]:
+    """Returns what stands under a step: the probes that it waits for now, that it is no worse than
+    before, why it was waived, or what is known of one that went wrong."""
+    if step.kind is StepKind.WAIT and seen.status in ACTIVE:
+        since, indent = seen.started_at, " " * 5
+        return awaited_lines(view, step, width, now, since=since, indent=indent, aged=False)
     if seen.as_before and seen.status is StepStatus.DONE:
         return [row(width, (Span(f"     {seen.reason}", glyph("warn").style),))]
     if seen.status is StepStatus.WAIVED:

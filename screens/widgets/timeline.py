@@ -117,7 +117,7 @@ def _phase_lines(
         is_next = step.id == move.step_id and move.kind in ("run", "confirm", "blocked")
         left, right = step_spans(step, seen, now, is_next, view.progress.get(seen.run_id))
         lines.append(row(width, left, right, f"step:{step.id}"))
-        lines += why_lines(view, seen, width)
+        lines += why_lines(view, step, seen, width, now)
         lines += _unread_lines(view, step, seen, width, now)
     return lines
 

@@ -29,7 +29,7 @@ def test_a_jump_ahead_skips_what_is_not_required_with_the_reason(story: Any) -> 
 
 def test_a_required_step_in_the_way_is_named(story: Any) -> None:
     assert permit(story.state, c.Jump("7.1", "hurry")) == (
-        "can't jump: 1.2 and 1 more required steps come first"
+        "1.2 Back up and 1 more required step come first"
     )
 
 
@@ -64,7 +64,7 @@ def test_a_step_that_failed_the_second_time_is_in_the_way(story: Any) -> None:
         story.do(step_id)
     jump(story, "2.1")
     story.do("2.1", e.Outcome.FAILED)
-    assert "required step 2.1 Migrate comes first" in permit(story.state, c.Jump("7.1", "hurry"))
+    assert "2.1 Migrate" in permit(story.state, c.Jump("7.1", "hurry"))
 
 
 def test_what_was_opened_again_is_still_undone_by_a_rollback(story: Any) -> None:

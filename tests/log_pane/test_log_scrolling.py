@@ -23,11 +23,11 @@ async def test_scrolling_up_stops_following_and_counts_what_is_new(
         app.pane.add(numbered(500, 1734))
         await settle(pilot)
         assert last_lines(app)[:10] == before[:10]
-        assert app.rows[-1] == "▼ 1,234 new below  f follows"
+        assert app.rows[-1] == "‖ paused, 1,234 newer lines, f follows"
         await pilot.press("f")
         await settle(pilot)
         assert last_lines(app)[-1] == "1733"
-        assert "new below" not in app.rows[-1]
+        assert "newer line" not in app.rows[-1]
 
 
 async def test_reading_down_counts_down_and_follows_at_the_end(
@@ -42,7 +42,7 @@ async def test_reading_down_counts_down_and_follows_at_the_end(
         await settle(pilot)
         await pilot.press("pagedown", "pagedown")
         await settle(pilot)
-        assert app.rows[-1].startswith("▼ ")
+        assert app.rows[-1].startswith("‖ paused, ")
         await pilot.press("end")
         app.pane.add(numbered(120, 121))
         await settle(pilot)
@@ -92,7 +92,7 @@ async def test_pause_freezes_what_is_seen_while_the_ring_fills(
         await settle(pilot)
         assert last_lines(app) == before
         assert len(app.pane.ring) == 150
-        assert app.rows[-1] == "‖ paused, 50 new  p goes on"
+        assert app.rows[-1] == "‖ paused, 50 newer lines, f follows"
         await pilot.press("p")
         await settle(pilot)
         assert last_lines(app)[-1] == "149"
@@ -122,11 +122,11 @@ async def test_a_line_under_the_bottom_row_counts_as_below(
         await settle(pilot)
         app.pane.add(numbered(100, 110))
         await settle(pilot)
-        assert app.rows[-1].startswith("▼ 10 new below")
+        assert app.rows[-1].startswith("‖ paused, 10 newer lines")
         await pilot.press(*["down"] * 8)
         await settle(pilot)
         newest = int(last_lines(app)[-1])
-        assert app.rows[-1].startswith(f"▼ {109 - newest} new below")
+        assert app.rows[-1].startswith(f"‖ paused, {109 - newest} newer line")
 
 
 async def test_long_lines_scroll_sideways_or_wrap(app: Any, settle: Any) -> None:

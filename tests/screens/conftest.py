@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from textual.content import Content
 from textual.pilot import Pilot
 from textual.widget import Widget
 
 from optibid_console.commands import Command
+from screens import typed_ahead
 from screens.app import ConsoleApp
 from screens.glyphs import use_ascii
+from screens.modals.refused import RefusedSheet
 from screens.modals.sheet import Sheet
 from tests.screens.recorded_source import RecordedSource, played
 from tests.screens.recording import NOW, Recorder
@@ -41,7 +44,8 @@ class Console:
 
     async def sent(self) -> list[Command]:
         """The commands that were sent, once there is one."""
-        await self.source.commanded.wait()
+        async with asyncio.timeout(60):
+            await self.source.commanded.wait()
         return self.source.sent
 
     async def settle(self) -> None:
@@ -76,9 +80,21 @@ class Console:
         assert isinstance(screen, Sheet), f"no sheet is open but {screen!r}"
         return [line.text for line in screen.make_lines(90, NOW)]
 
+    def refused(self) -> tuple[str, str]:
+        """What the refusal that is in front says: what was refused, and why."""
+        screen = self.app.screen
+        assert isinstance(screen, RefusedSheet), f"no refusal is open but {screen!r}"
+        assert self.sheet().strip()
+        return screen.refusal.what, screen.refusal.why
+
     def said(self) -> list[str]:
         """What was said in passing."""
         return [one.message for one in self.app._notifications]
+
+
+def border(it: Console, pane: str) -> str:
+    """The text of a pane's top border."""
+    return Content.from_markup(str(it.app.window.pane(pane).border_title)).plain
 
 
 def text_of(widget: Widget) -> str:
@@ -108,6 +124,13 @@ def console() -> Start:
             yield running
 
     return start
+
+
+@pytest.fixture(autouse=True)
+def _no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pilot presses keys without the pause that a person makes after a dialog has closed; the
+    tests of the rest itself set it, with a clock of their own."""
+    monkeypatch.setattr(typed_ahead, "REST_S", 0.0)
 
 
 @pytest.fixture(autouse=True)

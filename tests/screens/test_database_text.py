@@ -137,14 +137,14 @@ def test_the_run_s_pane_shows_who_waits_for_whom() -> None:
     waiter = Session(7, "app", "migrate w", "ALTER TABLE bids ADD x int", 6.0)
     blocker = Session(8, "ann", "reports", "LOCK TABLE bids", 60.0)
     view.take(LockWaits(run.run_id, "optibid", (LockWait(waiter, (blocker,)),)))
-    said = " ".join(line.text for line in run_tail(view, run, 70))
+    said = " ".join(line.text for line in run_tail(view, run, 70, rec.NOW))
     assert "! pid 7 (app, migrate w): ALTER TABLE bids ADD x int waits 6 s for pid 8" in said
     assert "(ann, reports): LOCK TABLE bids" in said
     view.take(LockWaits(run.run_id, "optibid", (), "db-1 didn't answer in time"))
-    said = " ".join(line.text for line in run_tail(view, run, 90))
+    said = " ".join(line.text for line in run_tail(view, run, 90, rec.NOW))
     assert "locks of optibid can't be seen: db-1 didn't answer in time" in said
     view.take(LockWaits(run.run_id, "optibid"))
-    assert "pid 7" not in text(run_tail(view, run, 90))
+    assert "pid 7" not in text(run_tail(view, run, 90, rec.NOW))
 
 
 def test_what_is_pending_and_cannot_be_read_is_said_with_its_reason_and_age() -> None:

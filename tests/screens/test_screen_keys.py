@@ -213,7 +213,7 @@ async def test_what_the_engine_refuses_is_said(console: Start) -> None:
         await it.press("enter", "enter")
         await it.sent()
         await it.pilot.pause()
-        assert it.said() == ["disk [full]: nothing starts"]
+        assert it.refused() == ("Can't run 2.1c", "disk [full]: nothing starts")
 
 
 async def test_a_person_asserts_a_criterion(console: Start) -> None:

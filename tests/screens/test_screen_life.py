@@ -15,7 +15,7 @@ from screens.app import ConsoleApp
 from screens.modals.sheet import Sheet
 from screens.window_title import title_sequence
 from tests.screens import recording as rec
-from tests.screens.conftest import Start, text_of
+from tests.screens.conftest import Start, border, text_of
 from tests.screens.recorded_source import RecordedSource, played
 
 
@@ -77,7 +77,7 @@ async def test_a_lost_engine_dims_and_comes_back(console: Start) -> None:
         assert "Nothing came for 12 s  connection refused. What runs goes on" in it.seen("banner")
         assert "recording" not in it.seen("header")
         await it.press("R")
-        assert it.said()[-1].startswith("the feed is lost")
+        assert it.refused()[1].startswith("the feed is lost")
         it.source.push(Pulse(rec.NOW + 13, 0.1))
         await it.settle()
         assert "feed lost" not in it.seen("header")
@@ -167,7 +167,7 @@ async def test_output_follows_until_scrolled_up_and_counts_what_is_new(console: 
         assert "row 199" not in it.pane("run")
         it.source.push(Output(run_id, start + len(lines), b"late 1\nlate 2\n"))
         await it.settle()
-        assert "2 new below" in it.app.window.run_pane.title(rec.NOW)
+        assert "paused, 2 newer lines, f follows" in border(it, "run")
         await it.press("f")
         assert "late 2" in it.pane("run")
 

@@ -92,10 +92,10 @@ async def test_a_is_for_the_first_rung_that_is_left(console: Start) -> None:
 async def test_a_says_when_there_is_nothing_to_acknowledge(console: Start) -> None:
     async with console(rec.good_day()) as it:
         await it.press("a")
-        assert it.said() == ["the escalation clock doesn't run"]
+        assert it.refused() == ("Can't acknowledge", "the escalation clock doesn't run")
     async with console(escalated(0, 1)) as it:
         await it.press("a")
-        assert it.said() == ["every rung is acknowledged"]
+        assert it.refused()[1] == "every rung is acknowledged"
         assert "Escalation" not in it.seen("banner")
 
 
