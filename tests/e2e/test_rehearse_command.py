@@ -168,7 +168,7 @@ port = 1
     assert ended.returncode == 1, ended.stdout[-900:]
     found = objects(ended.stdout)[-1]["rehearsal"]
     wrong = {one["about"]: one["what"] for one in found["wrong"]}
-    assert wrong["1.2"] == "failed: exit 3; no such thing"
+    assert wrong["1.2"] == "failed: exit 3: no such thing"
     assert wrong["k1"] == "it needs release.dir, which no step before it records"
     assert wrong["probe door"].startswith("error: ")
     assert set(wrong) == {"1.2", "k1", "probe door"}

@@ -185,7 +185,9 @@ async def test_a_jump_skips_opens_again_and_says_why(gated: Any) -> None:
         await accepted(bench, c.Jump("1b", "said hello on the phone"))
         assert bench.state.step("1a").reason == "jumped to 1b: said hello on the phone"
         await bench.step("1b")
-        assert "2a and 1 more required steps" in await refused(bench, c.Jump("3a", "hurry"))
+        assert "2a Raise the flag, perhaps and 1 more required step" in await refused(
+            bench, c.Jump("3a", "hurry")
+        )
         await accepted(bench, c.Jump("1a", "after all"))
         state = await bench.step("1a")
         assert (state.step("1a").status, state.step("1b").status) == (

@@ -275,7 +275,7 @@ def test_as_before_is_said_and_never_green() -> None:
     left, right = step_spans(step, known, rec.NOW, False)
     assert "".join(one.text for one in left).strip() == "! 3.2 wait until healthy"
     assert right[0].text.startswith("as before ")
-    (why,) = why_lines(view, known, 60)
+    (why,) = why_lines(view, step, known, 60, rec.NOW)
     assert why.text.strip() == "as before: backend-health failing: 500"
     assert "ok" not in {span.tone for span in (*left, *right, *why.spans)}
     assert "1 as before" in text(header_lines(view, 200, rec.NOW))
