@@ -18,6 +18,7 @@ from typing import Any
 from textual import events
 from textual.app import App
 from textual.command import CommandList, CommandPalette
+from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.widgets import Input
@@ -66,6 +67,8 @@ class TypedAhead:
         self._path: list[MessagePump] = []
         """Through whose hands the keys went that came before the sheet."""
         self._last_key = self._opener = ""
+        self._shown_at = 0.0
+        """When the newest sheet came in front, on the clock of events."""
 
     def keeps(self, event: Typed) -> bool:
         """Whether the app must leave this event alone, now that it comes, or that nothing in
@@ -141,6 +144,7 @@ class TypedAhead:
         flow = _flow.get()
         if flow is not None:
             self._rests_until = 0.0
+            self._shown_at = Message().time
             self._asking[screen] = flow
             self._settle(flow)
 
@@ -187,7 +191,8 @@ class TypedAhead:
             self._kept.sort(key=lambda one: one.time)
             while self._kept and not self._between:
                 event = self._kept.pop(0)
-                if self._opener == "enter" == getattr(event, "key", ""):
+                early = event.time <= self._shown_at
+                if early and self._opener == "enter" == getattr(event, "key", ""):
                     continue  # pressed twice: nobody has read yet what it would confirm
                 self._opener = ""
                 if self._drops(event):
