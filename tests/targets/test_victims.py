@@ -170,12 +170,22 @@ class Scene:
         if case.victim in DIRECTORY:
             await asyncio.to_thread(DIRECTORY[case.victim], self.machines[case.on], run_id)
             return
-        first = await self.victim(case, run)
-        victims.kill(first)
+        first = await self.killed(case, run)
         if case.victim == "follow shell":  # the second one launched nothing
-            while (second := await self.victim(case, run)) == first:
+            await self.killed(case, run, first)
+
+    async def killed(self, case: Case, run: Path, but: int = 0) -> int:
+        """Kill the victim, another one than `but`; returns its number. One that has ended since it
+        was seen has a successor, which is looked for again."""
+        while True:
+            pid = await self.victim(case, run)
+            if pid == but:
                 continue
-            victims.kill(second)
+            try:
+                victims.kill(pid)
+            except ProcessLookupError:
+                continue
+            return pid
 
     async def victim(self, case: Case, run: Path) -> int:
         """The process, once it stays: shells begin others that end at once."""
