@@ -41,14 +41,15 @@ def pending_lines(state: WindowState, steps: Sequence[PreviewStep], now: float) 
                 yield f"{step.database}: what is pending wasn't read yet"
             continue
         read, ago = known.read, ""
+        of = f" of {read.release}" if read.release else ""
         if known.unread:
             ago = f" when it was read last, before {_clock(known.unread_since)}"
         elif known.read_at and now - known.read_at > 60:
             ago = f" (unchanged for {format_span(now - known.read_at)})"
         if not read.pending:
-            yield f"{step.database}: nothing is pending{ago}"
+            yield f"{step.database}: nothing{of} is pending{ago}"
         else:
-            yield f"{step.database}: {len(read.pending)} pending{ago}"
+            yield f"{step.database}: {len(read.pending)} pending{of}{ago}"
         yield from (f"  {name}" for name in read.pending)
         yield from (f"  {name} failed before: {error}" for name, error in read.failed.items())
 

@@ -24,7 +24,64 @@ done"""
 """Shell text that lists the migration files of a directory, `data` where a comment line
 `-- data-only` says that one changes no schema."""
 
-_FILE = re.compile(r"(\d+)[_-].*\.sql", re.I)
+RESOLVE = """release={revision} directory={directory}
+top=$(git rev-parse --show-toplevel) || exit
+prefix=$(git rev-parse --show-prefix) || exit
+commit=$(git rev-parse --quiet --verify "$release^{{commit}}") || {{
+  echo "the checkout $top has no revision $release: fetch it there (git fetch --tags)" >&2
+  exit 3
+}}
+tree=$commit:$prefix$directory
+[ "$(git cat-file -t "$tree" 2>/dev/null)" = tree ] || {{
+  echo "$release has no directory $prefix$directory" >&2
+  exit 3
+}}
+"""
+"""Shell text that finds a release's directory of migrations, `tree`, in the checkout around it."""
+
+RELEASE_LISTING = (
+    RESOLVE
+    + """listed=$(git ls-tree "$tree") || exit
+marked=$(git grep -liE '^--[[:space:]]*data-only' "$tree" -- '[0-9]*.sql')
+[ $? -le 1 ] || exit
+echo "release $release $commit"
+end='
+'
+printf '%s\\n' "$listed" | while read -r mode type hash name; do
+  case $name in [0-9]*.sql | '"'[0-9]*.sql'"') ;; *) continue ;; esac
+  case $mode$name in
+  100*'"') echo "$release has a file whose name can't be read: $name" >&2; exit 3 ;;
+  100*) ;;
+  *) echo "$name in $release is no regular file" >&2; exit 3 ;;
+  esac
+  case $end$marked$end in
+  *[:/]"$name$end"*) echo "data $name" ;;
+  *) echo "file $name" ;;
+  esac
+done"""
+)
+"""Shell text that prints what `LISTING` does, of a release in git, after `release NAME COMMIT`."""
+
+DIFFERING = (
+    RESOLVE
+    + """[ -d "$directory" ] || exit 0
+listed=$(git ls-tree "$tree") || exit
+printf '%s\\n' "$listed" | while read -r mode type hash name; do
+  case $name in [0-9]*.sql) ;; *) continue ;; esac
+  if [ ! -f "$directory/$name" ]; then echo "missing $name"
+  elif [ "$(git hash-object -- "$directory/$name")" != "$hash" ]; then echo "changed $name"
+  fi
+done || exit
+for file in "$directory"/[0-9]*.sql; do
+  [ -f "$file" ] || continue
+  name=${{file##*/}}
+  git cat-file -e "$tree/$name" 2>/dev/null || echo "extra $name"
+done"""
+)
+"""Shell text that compares the files in a directory with those of a release: a line for each that
+is `missing`, `changed` or `extra`. Nothing where there is no such directory."""
+
+_FILE = re.compile(r"\d.*\.sql", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +108,8 @@ class Migrations:
     """Rows with `success = false` → their `error_message`."""
     data_only: tuple[str, ...] = ()
     """Those whose file says that it changes no schema."""
+    release: str = ""
+    """Where the files are from: `v2.4.0 (1f2e3d4c5)`; empty: whatever is in the directory."""
 
 
 def number(version: str) -> str:
@@ -69,8 +128,28 @@ def files_of(listing: bytes) -> tuple[MigrationFile, ...]:
     return tuple(sorted(found, key=lambda one: (int(number(one.name) or 0), one.name)))
 
 
+def release_of(listing: bytes) -> str:
+    """Returns the release and its commit as `RELEASE_LISTING` printed them: `v2 (1f2e3d4c5)`."""
+    head = listing.decode("utf-8", "replace").partition("\n")[0].split(" ")
+    if len(head) < 3 or head[0] != "release":
+        return ""
+    return f"{one_line(' '.join(head[1:-1]), 80)} ({head[-1][:9]})"
+
+
+def difference_words(differing: bytes) -> str:
+    """Returns what `DIFFERING` printed in words: `without 004_prices, with another 002_users`."""
+    found: dict[str, list[str]] = {}
+    for line in differing.decode("utf-8", "replace").splitlines():
+        kind, _, name = line.partition(" ")
+        found.setdefault(kind, []).append(one_line(name.removesuffix(".sql"), 120))
+    words = {"missing": "without", "changed": "with another", "extra": "with its own"}
+    return ", ".join(
+        f"{said} {', '.join(found[kind])}" for kind, said in words.items() if kind in found
+    )
+
+
 def migrations_of(
-    rows: Sequence[tuple[str, str, bool, str]], files: Iterable[MigrationFile]
+    rows: Sequence[tuple[str, str, bool, str]], files: Iterable[MigrationFile], release: str = ""
 ) -> Migrations:
     """Both together; a row is a file's when their versions are the same number."""
     listed = tuple(files)
@@ -87,6 +166,7 @@ def migrations_of(
         tuple(one.name for one in listed if one.name not in applied),
         failed,
         tuple(one.name for one in listed if one.data_only),
+        release,
     )
 
 

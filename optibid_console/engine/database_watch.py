@@ -117,16 +117,23 @@ class DatabaseWatch:
             await self._unread(str(away))
             return
         known = self._known.read
-        same = known is not None and (known.applied, known.pending, known.failed) == (
-            found.applied, found.pending, found.failed,
-        )  # fmt: skip
+        same = known is not None and (
+            known.applied, known.pending, known.failed, known.release,
+        ) == (found.applied, found.pending, found.failed, found.release)  # fmt: skip
         if self._under_way(StepKind.MIGRATE, StepKind.RESTORE):
             return  # it has begun in between: then its own reading counts
         if same:
             await self._unread("")
             return
         await self._ledger.keep(
-            e.MigrationsRead(self._id, "seen", found.applied, found.pending, found.failed)
+            e.MigrationsRead(
+                self._id,
+                "seen",
+                found.applied,
+                found.pending,
+                found.failed,
+                release=found.release,
+            )
         )
 
     async def _unread(self, why: str) -> None:

@@ -24,6 +24,8 @@ class MigrationsRead:
     """`after`: what the run changed in the schema."""
     step_id: str = ""
     run_id: str = ""
+    release: str = ""
+    """Where the files are from, when they are a git revision's: `v2.4.0 (1f2e3d4c5)`."""
 
 
 @dataclass(frozen=True, slots=True)

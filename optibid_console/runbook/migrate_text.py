@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from optibid_console.database.migrations import RESOLVE
 from optibid_console.runbook.durations import parse_duration
 from optibid_console.runbook.operations import TEXTS, Table, summarised, word
 
@@ -23,11 +24,11 @@ export PGHOST PGPORT PGDATABASE
 {login}PATH={bin}"$PATH"
 ask() {{ psql -X -q -A -t -v ON_ERROR_STOP=1 -v optibid_number="$number" \
   -v optibid_name="$name" -v optibid_sum="$sum" "$@"; }}
-number= name= sum=
-cd -- {directory}
+number= name= sum= work=
 errors=$(mktemp)
-trap 'rm -f "$errors"' EXIT
+trap 'rm -rf "$errors" ${{work:+"$work"}}' EXIT
 trap 'exit 143' TERM
+{files}
 echo "SET client_min_messages = warning;
 CREATE TABLE IF NOT EXISTS schema_migrations (version text PRIMARY KEY, name text NOT NULL,
   applied_at timestamptz NOT NULL DEFAULT now(), execution_time_ms integer, checksum text,
@@ -61,6 +62,23 @@ done
 """
 
 
+_RELEASE = (
+    RESOLVE
+    + r"""work=$(mktemp -d "${{OPTIBID_RUN:-${{TMPDIR:-/tmp}}/}}release.XXXXXX")
+(
+  cd -- "$top"
+  GIT_INDEX_FILE=$work/index
+  export GIT_INDEX_FILE
+  git read-tree "$tree"
+  git checkout-index --all --prefix="$work/files/"
+)
+echo "migrations of $release, commit $commit"
+cd -- "$work/files"
+"""
+)
+"""The release's own files, written out of git: what is checked out there doesn't matter."""
+
+
 def migrate_text(step: Table, database: Table) -> str:
     """The runner that the step names, or the console's own, in a session that is watched."""
     session = SESSION % round(_lock_timeout_s(database) * 1000)
@@ -68,9 +86,12 @@ def migrate_text(step: Table, database: Table) -> str:
     if isinstance(own, str) and own.strip():
         return f"{session}{own}"
     directory = database.get("migrations") or "database/migrations"
+    revision = database.get("revision")
+    where = f"{directory} in {revision}" if revision else directory
+    files = _RELEASE if revision else "cd -- {directory}"
     head = summarised(
         (
-            f"apply what {database['dbname']} doesn't have of {directory}, each file in one "
+            f"apply what {database['dbname']} doesn't have of {where}, each file in one "
             f"transaction, waiting at most {_lock_timeout_s(database):g} s for a lock",
         )
     )
@@ -83,7 +104,7 @@ def migrate_text(step: Table, database: Table) -> str:
             dbname=word(database["dbname"]),
             login=login(database),
             bin=word(f"{database['bin']}:") if database.get("bin") else "",
-            directory=word(directory),
+            files=files.format(directory=word(directory), revision=word(revision)),
         )
     )
 

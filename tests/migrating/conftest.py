@@ -43,6 +43,7 @@ password = "${{DB_PASSWORD}}"
 port = {port}
 bin = "{tools}"
 migrations = "migrations"
+{revision}
 lock_timeout = "{lock_timeout}"
 rows = {{ bids = 3 }}
 
@@ -131,7 +132,7 @@ class Window:
 
     def __init__(self, room: Path, server: PostgresServer, dbname: str) -> None:
         self.room, self.server, self.dbname = room, server, dbname
-        self.runner = self.database = ""
+        self.runner = self.database = self.revision = ""
         self.lock_timeout = "10s"
         self.evidence_timeout = "10s"
         self.bench: Bench
@@ -152,7 +153,8 @@ class Window:
             CONFIG.format(
                 room=self.room, port=self.server.port, tools=TOOLS, dbname=self.dbname,
                 runner=f"run = '''{self.runner}'''" if self.runner else "",
-                lock_timeout=self.lock_timeout, evidence_timeout=self.evidence_timeout,
+                lock_timeout=self.lock_timeout, revision=self.revision,
+                evidence_timeout=self.evidence_timeout,
             ).replace("[[phases]]", f"{self.database}\n[[phases]]", 1)
         )  # fmt: skip
 

@@ -40,7 +40,7 @@ def place(
     place.config.write_text(
         CONFIG.replace(R1, "").format(
             room=room, port=window.server.port, tools=TOOLS, dbname=window.dbname, runner="",
-            lock_timeout="10s", evidence_timeout="10s",
+            lock_timeout="10s", evidence_timeout="10s", revision="",
         )
     )  # fmt: skip
     yield place

@@ -14,12 +14,16 @@ from optibid_console.database import measures
 from optibid_console.database.locks import HOLDERS, session_of
 from optibid_console.database.measures import Measures, measures_of
 from optibid_console.database.migrations import (
+    DIFFERING,
     HAS_TABLE,
     LISTING,
     MIGRATIONS,
+    RELEASE_LISTING,
     Migrations,
+    difference_words,
     files_of,
     migrations_of,
+    release_of,
 )
 from optibid_console.database.rights import RIGHTS
 from optibid_console.database.schema import SCHEMA, Schema, schema_of
@@ -89,7 +93,15 @@ class Database:
             rows = []
             if there and there[0]:
                 rows = await (await connection.execute(MIGRATIONS)).fetchall()
-        return migrations_of(rows, files_of(listing))
+        return migrations_of(rows, files_of(listing), release_of(listing))
+
+    async def differing(self) -> str:
+        """Returns how the files in the directory differ from the release's, in words; empty when
+        they don't, when there is no such directory, and without a `revision`.
+        Raises `DatabaseAway`."""
+        if not self.spec.revision:
+            return ""
+        return difference_words(await self._asked_there(DIFFERING))
 
     async def schema(self) -> Schema:
         """All objects of its schema, as of one moment. Raises `DatabaseAway`.
@@ -149,16 +161,27 @@ class Database:
         return self._kept
 
     async def _listing(self) -> bytes:
-        try:
-            command = fill(
-                LISTING.format(directory=word(self.spec.migrations)), self._ledger.state.facts
+        listing = await self._asked_there(RELEASE_LISTING if self.spec.revision else LISTING)
+        if not files_of(listing):
+            where = f"{self.spec.revision}:" if self.spec.revision else ""
+            raise DatabaseAway(
+                f"there is no migration file (NNN_name.sql) in {where}{self.spec.migrations} "
+                f"on {self.spec.on}"
             )
+        return listing
+
+    async def _asked_there(self, text: str) -> bytes:
+        """Returns what a text about the migration files prints. Raises `DatabaseAway`."""
+        spec = self.spec
+        given = text.format(directory=word(spec.migrations), revision=word(spec.revision))
+        try:
+            command = fill(given, self._ledger.state.facts)
             done = await self._host.execute(command, timeout_s=QUICK_S)
         except (HostError, TimeoutError, ValueError) as error:
             words = f"can't list {self.spec.migrations} on {self.spec.on}: {error}"
             raise DatabaseAway(one_line(words, 300)) from error
         if done.exit_status != 0:
-            said = one_line(done.stderr, 200) or f"exit {done.exit_status}"
+            said = one_line(done.stderr, 300) or f"exit {done.exit_status}"
             raise DatabaseAway(f"can't list {self.spec.migrations} on {self.spec.on}: {said}")
         return done.stdout
 

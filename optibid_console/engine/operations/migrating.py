@@ -23,6 +23,8 @@ from optibid_console.engine.live_run import LiveRun
 from optibid_console.engine.operations.databases import Database, DatabaseAway
 from optibid_console.engine.reports import Report
 from optibid_console.entries import Outcome
+from optibid_console.runbook.model import DatabaseSpec
+from optibid_console.runbook.summary import summary
 from optibid_console.signals import LockWaits
 from optibid_console.state import DatabaseState
 from optibid_console.unbacked import unbacked
@@ -48,9 +50,12 @@ class Migrating:
         database = self._databases[live.step.database]
         try:
             found = await database.migrations()
+            differing = await database.differing() if not summary(live.step.run) else ""
             schema = await database.schema()
         except DatabaseAway as away:
             return f"{away}; nothing was started"
+        if differing:
+            return _another_set(database.spec, found, differing)
         name = database.spec.id
         await self._ledger.keep(
             e.SchemaRead(name, "before", schema.fingerprint, schema.objects, live.run_id)
@@ -98,6 +103,9 @@ class Migrating:
         changes = self._changes(known, live, schema)
         await self._read(live, "after", found, changes)
         outcome, reason = judge(migrated(known.read_before, found, changes), outcome, reason)
+        if found.release != known.read_before.release:
+            outcome = Outcome.FAILED if outcome is Outcome.SUCCEEDED else outcome
+            reason += f"; the release was {known.read_before.release}, and is {found.release} now"
         if left:
             outcome = Outcome.FAILED if outcome is Outcome.SUCCEEDED else outcome
             reason += f"; its session is still at work: {left[0].words}"
@@ -125,7 +133,7 @@ class Migrating:
         await self._ledger.keep(
             e.MigrationsRead(
                 live.step.database, moment, found.applied, found.pending, found.failed,
-                changes[:_CHANGES], live.step.id, live.run_id,
+                changes[:_CHANGES], live.step.id, live.run_id, found.release,
             )
         )  # fmt: skip
 
@@ -142,6 +150,15 @@ class Migrating:
         if before is None or before.run_id != live.run_id:
             return ()
         return differences(Schema(before.fingerprint, before.objects), now)
+
+
+def _another_set(spec: DatabaseSpec, found: Migrations, differing: str) -> str:
+    """Returns why a runner of the step's own isn't started: its files aren't the release's."""
+    return (
+        f"{spec.migrations} on {spec.on} isn't that of {found.release}: it is {differing}; check "
+        f"{spec.revision} out there, or leave the step's run out: the console then applies the "
+        "release's own files; nothing was started"
+    )
 
 
 def _unjudged(outcome: Outcome, reason: str, away: str) -> tuple[Outcome, str]:

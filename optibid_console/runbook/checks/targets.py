@@ -9,6 +9,7 @@ from optibid_console.runbook.checks.checker import Checker
 from optibid_console.runbook.cycles import note_cycles
 from optibid_console.runbook.layout import LOCAL
 from optibid_console.runbook.model import (
+    DatabaseSpec,
     TargetSpec,
 )
 from optibid_console.runbook.positions import KeyPath
@@ -58,6 +59,18 @@ def _target(look: Checker, path: KeyPath, target: TargetSpec) -> None:
         look.problems.add((*path, "keep_runs"), "expected at least 1d", target.keep_runs)
 
 
+def _migrations(look: Checker, path: KeyPath, database: DatabaseSpec) -> None:
+    """Note a release whose files git couldn't name."""
+    if not database.revision:
+        return
+    if database.revision.startswith("-"):
+        look.problems.add((*path, "revision"), "can't begin with -", database.revision)
+    directory = database.migrations
+    if directory.startswith(("/", "~")) or ".." in directory.split("/"):
+        message = "with a revision: expected a directory of the checkout, as git names it"
+        look.problems.add((*path, "migrations"), message, directory)
+
+
 def _container(look: Checker, path: KeyPath, target: TargetSpec) -> None:
     look.name((*path, "on"), "target", target.on, look.book.targets)
     on = look.book.targets.get(target.on)
@@ -83,6 +96,7 @@ def check_databases(look: Checker) -> None:
             value = getattr(database, key)
             if not least <= value <= most:
                 look.problems.add((*path, key), f"expected {least} to {most}", value)
+        _migrations(look, path, database)
         if database.jobs > 1 and database.format != "directory":
             message = 'more than one job needs format = "directory"'
             look.problems.add((*path, "jobs"), message, database.jobs)

@@ -73,6 +73,9 @@ class DatabaseSpec:
     migrations: str = ""
     """The directory of `NNN_name.sql` files there. One with a line `-- data-only` is known to
     change no schema."""
+    revision: str = ""
+    """The git revision of the release: its files in `migrations` count, read from the checkout in
+    which commands start there, whatever is checked out. Empty: the files in the directory."""
     lock_timeout: Seconds = Seconds(10)
     """How long a migration may wait for a lock; 0: for ever."""
     format: Literal["custom", "directory"] = "custom"

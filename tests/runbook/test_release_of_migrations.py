@@ -1,0 +1,64 @@
+"""`[databases.ID]`: which release's migrations count."""
+
+from __future__ import annotations
+
+import pytest
+
+from optibid_console.runbook.load import RunbookError
+from tests.runbook.conftest import Loader
+
+WINDOW = """
+[window]
+name = "A window"
+version = "v2"
+stack = "directory"
+
+[databases.optibid]
+on = "local"
+dbname = "optibid"
+{keys}
+
+[[phases]]
+id = "migrate"
+title = "Migrate"
+at = "T+0"
+
+[[phases.steps]]
+id = "2m"
+title = "Migrate"
+kind = "migrate"
+database = "optibid"
+"""
+HERE = 'migrations = "database/migrations"'
+UNNAMED = (
+    "config.toml:10 databases.optibid.migrations: what is pending is read from whatever is there, not from v2: set revision, or name the release's directory"
+)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (HERE, [UNNAMED]),
+        (f'{HERE}\nrevision = "v2"', []),
+        ('migrations = "releases/v2/database/migrations"', []),
+    ],
+)
+def test_a_directory_that_is_of_no_release_is_a_warning(
+    load_text: Loader, keys: str, said: list[str]
+) -> None:
+    assert [str(one) for one in load_text(WINDOW.format(keys=keys)).warnings] == said
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (f'{HERE}\nrevision = "--upload-pack=x"', "databases.optibid.revision: can't begin with -"),
+        ('migrations = "/srv/m"\nrevision = "v2"', "expected a directory of the checkout"),
+        ('migrations = "../m"\nrevision = "v2"', "expected a directory of the checkout"),
+        ('migrations = "~/m"\nrevision = "v2"', "expected a directory of the checkout"),
+    ],
+)
+def test_what_git_couldn_t_name_is_refused(load_text: Loader, keys: str, said: str) -> None:
+    with pytest.raises(RunbookError) as caught:
+        load_text(WINDOW.format(keys=keys))
+    assert said in str(caught.value)
