@@ -31,7 +31,8 @@ database = "optibid"
 """
 HERE = 'migrations = "database/migrations"'
 UNNAMED = (
-    "config.toml:10 databases.optibid.migrations: what is pending is read from whatever is there, not from v2: set revision, or name the release's directory"
+    "config.toml:10 databases.optibid.migrations: what is pending is read from whatever is there, "
+    "not from v2: set revision, or name the release's directory"
 )
 
 
