@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from optibid_console.signals import LogLines
 from screens.app import ConsoleApp
@@ -45,6 +46,8 @@ def test_the_window_looks_as_it_did(
         app.draw_now()
         while state == "unsettled" and app.screen is app.window:
             await pilot.pause()
+        for field in app.screen.query(Input):
+            field.cursor_blink = False  # else the picture depends on how long it took
         app.window.tick()
         await pilot.pause()
 
