@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncGenerator
 from typing import Any
 
+from optibid_console.database.migrations import RELEASE_LISTING
 from optibid_console.targets.target import (
     Ending,
     Launched,
@@ -16,8 +17,8 @@ from optibid_console.targets.target import (
 )
 from probes.probe import Completed, HostError
 
-WANTED = "ls database/migrations/"
-"""In the step that records the number of the last migration."""
+WANTED = ":database/migrations"
+"""In the step that records the number of the release's last migration."""
 LISTING = re.compile(r'cd -- "[^"]*database/migrations" && for file in ')
 
 
@@ -57,7 +58,8 @@ class Recording:
 
     async def execute(self, command: str, **given: Any) -> Completed:
         # the probes of `with_quiet_probes`, and the listing of migration files
-        assert command == "true" or LISTING.match(command)
+        reads = LISTING.match(command) or command == _release_listing(command)
+        assert command == "true" or reads
         return Completed(0, b"", b"")
 
     def stream(self, command: str) -> Any:
@@ -77,3 +79,9 @@ class Recording:
 
     async def close(self) -> None:
         return
+
+
+def _release_listing(command: str) -> str:
+    """The listing of a release's migration files for the values that the command begins with."""
+    values = re.match(r'release=("[^"]*") directory=("[^"]*")', command)
+    return RELEASE_LISTING.format(revision=values[1], directory=values[2]) if values else ""

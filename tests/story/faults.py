@@ -22,8 +22,8 @@ from tests.story.shown import on_screen
 from tests.story.stage import Stage, allowed
 
 
-async def start(screen: Attached, action: str) -> None:
-    reply = await screen.send(c.StartAction(action, action))
+async def start(screen: Attached, action: str, words: str = "", *, anyway: bool = False) -> None:
+    reply = await screen.send(c.StartAction(action, words or action, anyway=anyway))
     assert isinstance(reply, c.Accepted), reply
 
 

@@ -11,6 +11,7 @@ import subprocess
 
 import pytest
 
+from optibid_console import commands as c
 from optibid_console.entries import Outcome
 from optibid_console.plan import preview
 from optibid_console.signals import LockWaits
@@ -217,7 +218,9 @@ async def test_a_previous_release_that_is_gone_darkens_the_lamp_and_is_unpacked_
         await screen.until(lambda one: missing in one.state.readiness["rollback"].missing)
         seen = await on_screen(stage, "R")
         assert missing in seen
-        await start(screen, "rollback")
+        refused = await screen.send(c.StartAction("rollback", "rollback"))
+        assert "the previous release is there: exit 1" in refused.why
+        await start(screen, "rollback", refused.words, anyway=True)
         await stops(screen, "R3", "exit 1")
         kept = stage.host / "backups" / "release.tar.gz"
         run = screen.state.runs[screen.state.step("R3", "rollback1").run_id]
