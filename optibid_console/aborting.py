@@ -1,4 +1,4 @@
-"""What an abort ends, and what to say of one that came too late. Pure."""
+"""The run or action that an abort ends, and the answer to an abort that came too late. Pure."""
 
 from __future__ import annotations
 

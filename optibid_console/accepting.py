@@ -1,4 +1,4 @@
-"""What another runbook changes for a window under way, and whether it can be taken. Pure."""
+"""The changes that a new runbook makes to a window under way, and why one is refused. Pure."""
 
 from __future__ import annotations
 

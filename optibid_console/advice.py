@@ -18,7 +18,7 @@ from optibid_console.waiving import left_out_of
 
 
 class Situation(StrEnum):
-    """What is the matter now."""
+    """The window's situation, which decides the current action."""
 
     OPENING = "opening"
     LOST = "lost"
@@ -43,7 +43,7 @@ class Situation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """What a screen knows beside the journal."""
+    """A screen's own state: its role, its feed and whether the journal can be written."""
 
     drives: bool = True
     observer: bool = False
@@ -64,7 +64,7 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What is to be done now."""
+    """The current action, with the ways to carry it out."""
 
     situation: Situation
     text: str
@@ -112,7 +112,7 @@ def _of_state(state: WindowState, book: Runbook, now: float, seat: Seat) -> Advi
 
 
 def _awaited(state: WindowState, book: Runbook, seat: Seat) -> Advice | None:
-    """What nobody but the operator can bring on."""
+    """Returns the advice for a state that waits for the operator; None where none does."""
     if seat.journal and not state.spill:
         running = _stop(state) if to_stop(state) is not None else ()
         ways = (*running, *_back(state))

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ListenerLimits:
-    """What strangers may cost."""
+    """Limits for connections that have not authenticated yet."""
 
     connections: ConnectionLimits
     handshakes: int = 128
