@@ -55,6 +55,12 @@ class Sample:
     summary: str = ""
     away: bool = False
     """There was no answer at all."""
+    took_s: float = 0.0
+    """How long the measurement took from `at` on."""
+
+    @property
+    def ended_at(self) -> float:
+        return self.at + self.took_s
 
 
 @dataclass(frozen=True, slots=True)

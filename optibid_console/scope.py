@@ -25,12 +25,27 @@ class Silence:
 
 
 def phase_begun(runbook: Runbook, state: WindowState, phase_id: str) -> bool:
-    """Whether a step of this phase or of a later one was begun."""
+    """Returns whether a step of this phase or of a later one was begun."""
+    return phase_begun_at(runbook, state, phase_id) is not None
+
+
+def phase_begun_at(runbook: Runbook, state: WindowState, phase_id: str) -> float | None:
+    """Returns when the first step of this phase or of a later one was begun (epoch seconds), or
+    None when none was.
+
+    A step that was tried again counts with its last try.
+    """
     ids = [phase.id for phase in runbook.phases]
     if phase_id not in ids:
-        return False
+        return None
     later = runbook.phases[ids.index(phase_id) :]
-    return any(_begun(state.step(step.id)) for phase in later for step in phase.steps)
+    begun = [
+        seen.started_at or seen.finished_at
+        for phase in later
+        for step in phase.steps
+        if _begun(seen := state.step(step.id))
+    ]
+    return min(begun, default=None)
 
 
 def _begun(seen: StepState) -> bool:

@@ -14,7 +14,7 @@ from optibid_console.escalation import ending_reason, newly_due, starting_reason
 from optibid_console.estimate import estimate_s
 from optibid_console.preflight import unready
 from optibid_console.runbook.model import Action, Criterion, Runbook, StepKind
-from optibid_console.scope import judged_from, phase_begun, silences
+from optibid_console.scope import judged_from, phase_begun_at, silences
 from optibid_console.signals import Pulse
 from optibid_console.state import CriterionState
 
@@ -71,9 +71,13 @@ class Judge:
     async def _take_baseline(self) -> None:
         state = self._ledger.state
         until = self._runbook.window.baseline_until
-        if not until or state.baseline_at or not phase_begun(self._runbook, state, until):
+        if not until or state.baseline_at:
             return
-        values, probes = self._observers.baseline(), self._observers.usual_health()
+        begun_at = phase_begun_at(self._runbook, state, until)
+        if begun_at is None:
+            return
+        values = self._observers.baseline(begun_at)
+        probes = self._observers.usual_health(begun_at)
         if values or probes:
             await self._ledger.keep(e.BaselineTaken(values, probes))
 

@@ -120,20 +120,24 @@ class Observers:
         """The facts without which this probe can't be read yet."""
         return self._missing(self._probes[probe_id])
 
-    def baseline(self) -> dict[str, float]:
-        """Panel id → the median of all that it said until now."""
+    def baseline(self, until: float) -> dict[str, float]:
+        """Returns panel id → the median of its values whose measurement ended before `until`
+        (epoch seconds)."""
         values = {}
         for (subject, panel_id), samples in self.history.items():
-            known = [one.value for one in samples if one.value is not None]
+            known = [one.value for one in samples if one.value is not None and one.ended_at < until]
             if subject == "panel" and known:
                 values[panel_id] = median(known)
         return values
 
-    def usual_health(self) -> dict[str, str]:
-        """Probe id → how it usually was until now."""
+    def usual_health(self, until: float) -> dict[str, str]:
+        """Returns probe id → its usual health in readings that ended before `until` (epoch
+        seconds)."""
         found = {}
         for (subject, probe_id), samples in self.history.items():
-            health = usual(health_of(one.status, one.away) for one in samples)
+            health = usual(
+                health_of(one.status, one.away) for one in samples if one.ended_at < until
+            )
             if subject == "probe" and health is not None:
                 found[probe_id] = health.word
         return found
@@ -243,8 +247,9 @@ class Observers:
         key = (observed.subject, observed.spec.id)
         samples = self.history.setdefault(key, deque(maxlen=KEPT_SAMPLES))
         summary, away = reading.summary, reading.away
+        took_s = reading.took_ms / 1000
         samples.append(
-            Sample(reading.at, reading.status, reading.value, reading.unit, summary, away)
+            Sample(reading.at, reading.status, reading.value, reading.unit, summary, away, took_s)
         )
         self._ledger.signal(Sampled(observed.subject, reading))
         said = (reading.status, reading.away)

@@ -3,17 +3,19 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
 from optibid_console import commands as c
 from optibid_console import entries as e
-from optibid_console.engine.observing import phase_s
+from optibid_console.criteria import Sample
+from optibid_console.engine.observing import Observers, phase_s
 from optibid_console.runbook.load import load
 from optibid_console.runbook.model import PanelSpec, ProbeSpec
 from optibid_console.signals import Pulse, Sampled
 from optibid_console.state import StepStatus
-from probes.probe import Seconds
+from probes.probe import Seconds, Status
 from tests.engine.bench import Bench, driven
 from tests.engine.conftest import CONFIG
 
@@ -54,6 +56,24 @@ async def test_the_baseline_is_taken_when_the_deployment_begins(bench: Any) -> N
     await bench.step("2a")
     state = await bench.until(lambda state: state.baseline)
     assert state.baseline == {"load": 10.0}
+
+
+async def test_nothing_that_was_read_during_the_deployment_is_in_its_baseline(bench: Any) -> None:
+    observers = Observers(bench.loaded, bench.targets, bench.engine.ledger)
+    observers.history["probe", "flag"] = deque(
+        [
+            Sample(10.0, Status.FAILING, took_s=1.0),
+            Sample(11.9, Status.OK, took_s=0.5),  # begun before the step, answered after its start
+            Sample(12.5, Status.OK),
+            Sample(13.0, Status.OK),
+        ]
+    )
+    observers.history["panel", "load"] = deque(
+        [Sample(10.0, Status.OK, 5.0), Sample(11.9, Status.OK, 90.0, took_s=0.5)]
+    )
+    assert observers.usual_health(12.0) == {"flag": "failing"}
+    assert observers.baseline(12.0) == {"load": 5.0}
+    assert observers.usual_health(10.5) == {}
 
 
 async def test_readiness_names_what_is_missing(bench: Any) -> None:
