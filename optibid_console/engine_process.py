@@ -28,6 +28,7 @@ from optibid_console.journal.places import (
 from optibid_console.journal_place import Address, Place, place_of
 from optibid_console.rehearsing import mismatch
 from optibid_console.source import SourceError
+from probes.error_words import error_words
 from probes.text import one_line
 
 READY_S = 60.0
@@ -234,7 +235,7 @@ async def _start(wanted: Wanted, journal: Place) -> None:
             )
     except OSError as error:
         os.close(reads)
-        raise EngineStartError(f"the engine can't be started: {error}", 1) from error
+        raise EngineStartError(f"the engine can't be started: {error_words(error)}", 1) from error
     finally:
         os.close(writes)
     threading.Thread(target=process.wait, daemon=True, name="engine's end").start()

@@ -17,6 +17,7 @@ import httpx
 from probes import expectation, reaching
 from probes.aside import judged
 from probes.deadline import time_left_s, timeout_s
+from probes.error_words import error_words
 from probes.http_answer import HEADER_CHARACTERS, Answer, HttpExpect, HttpWarn, judge_answer
 from probes.probe import Host, Reading, Status
 from probes.text import one_line
@@ -231,10 +232,10 @@ def _fault(error: BaseException, url: httpx.URL) -> reaching.Fault:
         return fault
     ours = (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.ProxyError)
     if isinstance(error, httpx.TransportError) and not isinstance(error, ours):
-        said = one_line(str(error)) or type(error).__name__
+        said = error_words(error, 120)
         away = said.startswith(_NO_ANSWER)
         return reaching.Fault(Status.FAILING, f"not an HTTP answer: {said}", away)
-    return reaching.Fault(Status.ERROR, f"{type(error).__name__}: {one_line(str(error))}")
+    return reaching.Fault(Status.ERROR, error_words(error))
 
 
 def parse_url(text: str) -> httpx.URL | None:

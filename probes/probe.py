@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import NewType, Protocol, runtime_checkable
 
 from probes.deadline import deadline
+from probes.error_words import bug_words
 from probes.patterns import PatternError
 
 Seconds = NewType("Seconds", float)
@@ -93,7 +94,7 @@ async def take(probe: Probe, timeout_s: float) -> Reading:
     except (ProbeError, HostError, PatternError) as error:
         return failed(str(error))
     except Exception as error:  # a probe's bug must not end the engine; it is shown instead
-        return failed(f"{type(error).__name__}: {error}")
+        return failed(bug_words(error))
     return replace(reading, took_ms=(time.monotonic() - started) * 1000)
 
 

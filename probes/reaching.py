@@ -14,13 +14,13 @@ import asyncio
 import errno
 import socket
 import ssl
-from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from ipaddress import ip_address
 from threading import Thread
 
 from probes.deadline import time_left_s, timeout_s
+from probes.error_words import causes
 from probes.probe import Host, HostError, ProbeError, Status
 from probes.text import one_line
 
@@ -111,21 +111,6 @@ def _look_up(name: str, port: int, answer: Future[tuple[str, ...]]) -> None:
         answer.set_exception(socket.gaierror(socket.EAI_NONAME, str(error)))
     except OSError as error:
         answer.set_exception(error)
-
-
-def causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and everything that led to it, the outermost first."""
-    waiting: list[BaseException | None] = [error]
-    seen: set[int] = set()
-    while waiting:
-        one = waiting.pop(0)
-        if one is None or id(one) in seen:
-            continue
-        seen.add(id(one))
-        yield one
-        if isinstance(one, BaseExceptionGroup):
-            waiting.extend(one.exceptions)
-        waiting.extend((one.__cause__, one.__context__))
 
 
 def fault_of(error: BaseException, name: str, port: int) -> Fault | None:

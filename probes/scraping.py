@@ -13,6 +13,7 @@ import httpx
 
 from probes.counters import Scrape
 from probes.deadline import time_left_s, timeout_s
+from probes.error_words import error_words
 from probes.exposition import ExpositionError, PageParser
 from probes.probe import Host, ProbeError
 from probes.text import one_line
@@ -176,4 +177,4 @@ def in_words(error: httpx.HTTPError, url: str) -> str:
         if "Name or service" in text or "resolution" in text or "No address" in text:
             return f'no such host "{urlsplit(url).hostname}"'
         return f"nothing listens at {url}"
-    return f"{url}: {one_line(text) or type(error).__name__}"
+    return f"{url}: {one_line(text) or error_words(error, 120)}"

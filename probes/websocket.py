@@ -28,6 +28,7 @@ from websockets.uri import WebSocketURI, parse_uri
 from probes import expectation, reaching
 from probes.aside import judged
 from probes.deadline import time_left_s
+from probes.error_words import causes
 from probes.expectation import Finding
 from probes.http import GATEWAY_ERRORS, USER_AGENT
 from probes.probe import Host, Reading, Status
@@ -254,7 +255,7 @@ def _fault(error: BaseException, uri: WebSocketURI, progress: _Progress) -> reac
         return fault
     said = one_line(str(error), 80)
     words = f"{uri.host}:{uri.port} doesn't answer as a WebSocket does: {said}"
-    left = any(isinstance(one, EOFError) for one in reaching.causes(error))
+    left = any(isinstance(one, EOFError) for one in causes(error))
     return reaching.Fault(Status.FAILING, words, away=left)
 
 

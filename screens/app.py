@@ -16,6 +16,7 @@ from textual.screen import Screen
 
 from optibid_console.signals import LogLines, Missed, Sampled
 from optibid_console.source import Ended, Event, Role, Source, SourceError
+from probes.error_words import bug_words, error_words
 from screens.glyphs import use_ascii
 from screens.keys import KEYS, LEAVE
 from screens.offers import Offers
@@ -170,10 +171,8 @@ class ConsoleApp(App[None]):
 
     def _fail(self, error: Exception) -> None:
         known = isinstance(error, SourceError) or hasattr(error, "exit_code")
-        text = str(error) or type(error).__name__
-        self.failure = (
-            text if known or isinstance(error, OSError) else f"{type(error).__name__}: {text}"
-        )
+        said = known or isinstance(error, OSError)
+        self.failure = error_words(error, 1000) if said else bug_words(error)
         self.exit_code = getattr(error, "exit_code", 1)
         self.exit(return_code=self.exit_code)
 

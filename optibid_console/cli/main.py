@@ -164,14 +164,14 @@ def _failed(error: Exception) -> int:
 
 def unexpected(error: BaseException) -> str:
     """One line about a bug; its traceback goes into a file that the line names."""
-    from probes.text import one_line
+    from probes.error_words import bug_words, error_words
 
-    what = one_line(f"{type(error).__name__}: {error}", 300)
+    what = bug_words(error)
     try:
         path = _crash_log(error)
     except OSError as problem:
-        return f"unexpected {what} (and its details can't be kept: {problem})"
-    return f"unexpected {what}; the details are in {path}"
+        return f"{what}; its details can't be kept: {error_words(problem)}"
+    return f"{what}; the details are in {path}"
 
 
 def _crash_log(error: BaseException) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from optibid_console.commands import StartSharing
 from optibid_console.feed.link import split_address
 from optibid_console.source import SourceError
+from probes.error_words import error_words
 from probes.given_file import UnreadableFile, read_file
 
 
@@ -42,14 +43,14 @@ def _cert(given: str) -> str:
     try:
         read_file(given)
     except UnreadableFile as error:
-        raise BadServe(f"--serve-cert {given}: {error}") from error
+        raise BadServe(f"--serve-cert {given}: {error_words(error, file=False)}") from error
     from optibid_console.feed.certificate import check_dates, server_context
 
     try:
         server_context(given)
         check_dates(given)
     except SourceError as error:
-        raise BadServe(f"--serve-cert: {error}") from error
+        raise BadServe(f"--serve-cert: {error_words(error)}") from error
     return str(Path(given).resolve())
 
 

@@ -32,6 +32,7 @@ from optibid_console.feed.observer import OtherCertificate
 from optibid_console.feed.reading import TurnedAway
 from optibid_console.printed import say
 from optibid_console.source import SourceError
+from probes.error_words import error_words
 from probes.given_file import UnreadableFile, read_file
 from probes.text import one_line
 
@@ -95,7 +96,7 @@ def wanted_address(options: Namespace) -> Address:
         if options.web_cert:
             read_file(options.web_cert)
     except UnreadableFile as error:
-        raise BadWeb(f"--web-cert {options.web_cert}: {error}") from error
+        raise BadWeb(f"--web-cert {options.web_cert}: {error_words(error, file=False)}") from error
     tls = bool(options.web_cert) or not (plain or is_loopback(host))
     names, proxies = tuple(options.web_name), _proxies(options.web_proxy)
     return Address(host, port, tls, options.web_cert, names, proxies)
@@ -181,7 +182,7 @@ async def _serve(link: Link, address: Address, child: list[str]) -> int:
     try:
         await site.start()
     except OSError as error:
-        why = error.strerror or str(error)
+        why = error_words(error, file=False)
         at = joined(address.host, address.port)
         raise CannotWatch(f"pages can't be served at {at}: {why}") from error
     _say_where(address, site.port, title, fingerprint)

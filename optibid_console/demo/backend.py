@@ -32,6 +32,7 @@ from optibid_console.demo.metrics import Metrics
 from optibid_console.demo.place import PUBLIC_NAME
 from optibid_console.demo.release import Release, read_release
 from optibid_console.demo.serving import log_like_optibid, serve
+from probes.error_words import error_words
 
 ZONES = ("PJM", "CAISO", "ERCOT", "NYISO")
 _WORK_S = (0.03, 0.08)
@@ -234,7 +235,7 @@ class Measured:
 
 
 def one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return error_words(error)
 
 
 def build(release: Release, database_url: str) -> Starlette:

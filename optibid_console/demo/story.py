@@ -35,6 +35,7 @@ from optibid_console.feed.link import split_address
 from optibid_console.paths import APP
 from optibid_console.printed import Parser
 from optibid_console.source import SourceError
+from probes.error_words import error_words
 
 WINDOW = "OptiBid demo"
 OPERATOR = "demo"
@@ -234,14 +235,14 @@ def _not_back(stack: Stack, before: Fingerprint) -> Iterator[str]:
     try:
         yield from differences(before, take_fingerprint(stack.database_url))
     except psycopg.Error as error:
-        yield f"the database can't be read: {' '.join(str(error).split())}"
+        yield f"the database can't be read: {error_words(error)}"
     release = stack.place.current.readlink().name
     if release != PREVIOUS:
         yield f"current is {release}, was {PREVIOUS}"
     try:
         health = stack.health()
     except (httpx.HTTPError, ValueError) as error:
-        yield f"/health doesn't answer: {error}"
+        yield f"/health doesn't answer: {error_words(error)}"
         return
     if health.get("status") != "healthy" or health.get("version") != PREVIOUS:
         yield f"/health says {json.dumps(health)}"

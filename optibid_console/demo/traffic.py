@@ -16,6 +16,7 @@ from websockets.asyncio.client import connect
 
 from optibid_console.demo.place import PUBLIC_NAME
 from optibid_console.demo.serving import log_like_optibid
+from probes.error_words import error_words
 
 WORKERS = 4
 SOCKETS = 8
@@ -39,7 +40,7 @@ async def ask_for_ever(client: httpx.AsyncClient, worker: int, log: logging.Logg
             if answer.is_server_error:
                 log.warning("%s %s", answer.status_code, answer.request.url.path)
         except httpx.HTTPError as error:
-            log.warning("backend: %s", type(error).__name__)
+            log.warning("backend: %s", error_words(error))
             await asyncio.sleep(_RETRY_S)
         await asyncio.sleep(_PAUSE_S)
 
@@ -50,7 +51,7 @@ async def browse_for_ever(client: httpx.AsyncClient, log: logging.Logger) -> Non
             await client.get("/")
             await client.get("/_next/static/css/main.css")
         except httpx.HTTPError as error:
-            log.warning("frontend: %s", type(error).__name__)
+            log.warning("frontend: %s", error_words(error))
         await asyncio.sleep(1.0)
 
 

@@ -14,6 +14,8 @@ import signal
 import sys
 from typing import Any
 
+from probes.error_words import error_words
+
 
 class _Heard(logging.Handler):
     """What Apprise says of a failure: its log is the only place where it does."""
@@ -49,7 +51,7 @@ def tell(asked: dict[str, Any]) -> dict[str, Any]:
         kind = apprise.NotifyType(asked["type"])
         done = service.notify(body=asked["body"], title=asked["title"], notify_type=kind)
     except Exception as error:  # a service's own bug: it is told as what it is
-        return {"ok": False, "said": f"{type(error).__name__}: {error}"}
+        return {"ok": False, "said": error_words(error)}
     return {"ok": bool(done), "said": " ".join(heard.lines)}
 
 

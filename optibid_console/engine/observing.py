@@ -30,6 +30,7 @@ from optibid_console.state import WindowState
 from optibid_console.targets.rehearsal import for_probes
 from optibid_console.targets.target import Target
 from probes import registry
+from probes.error_words import bug_words, error_words
 from probes.probe import HostError, KeepsSession, Probe, Reading, Status, take
 from probes.text import one_line
 
@@ -188,7 +189,7 @@ class Observers:
         try:
             probe = await self._built(observed)
         except Exception as error:  # a kind's bug must not end the engine; it is shown instead
-            said = one_line(f"can't be measured: {error}", 200)
+            said = one_line(f"can't be measured: {error_words(error)}", 200)
             reading = Reading(observed.spec.id, Status.ERROR, said, time.time(), 0.0)
             return self._clean(observed, reading), ""
         if not observed.lamp:
@@ -214,7 +215,7 @@ class Observers:
         except TimeoutError:
             return f"{on}: no answer to a new log-in within {log_in_s:.2g} s"
         except Exception as error:  # a bug must not end the engine; the lamp goes dark instead
-            return one_line(f"{on}: {type(error).__name__}: {error}", 300)
+            return one_line(f"{on}: {bug_words(error)}", 300)
         return ""
 
     def _missing(self, observed: Observed) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from optibid_console.runbook.channels import Channel, ChannelKind, Event
 from optibid_console.runbook.secrets import Secrets
 from optibid_console.telling import Message, filled
+from probes.error_words import error_words
 from probes.text import one_line
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ async def _to_status_page(channel: Channel, message: Message, secrets: Secrets) 
                 said = await _beginning(answer)
                 raise NotTold(f"status {answer.status_code} {answer.reason_phrase}: {said}")
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
-        raise NotTold(f"{type(error).__name__}: {error}".removesuffix(": ")) from error
+        raise NotTold(error_words(error)) from error
 
 
 def _client(url: str, timeout_s: float) -> httpx.AsyncClient:

@@ -29,6 +29,7 @@ from optibid_console.feed.listener import ObserverListener, Pass, Reader, listen
 from optibid_console.feed.snapshot import Snapshots
 from optibid_console.journal.journal import JournalError
 from optibid_console.source import SourceError
+from probes.error_words import error_words
 from probes.text import one_line
 
 log = logging.getLogger(__name__)
@@ -184,7 +185,7 @@ async def _opened(
     except SourceError as error:
         raise CannotShare(str(error)) from error
     except OSError as error:
-        why = error.strerror or str(error)
+        why = error_words(error, file=False)
         raise CannotShare(f"observers can't be listened for at {address}: {why}") from error
     return limited, context, fingerprint
 

@@ -23,7 +23,7 @@ from optibid_console.runbook.load import Loaded
 from optibid_console.runbook.secrets import Secrets
 from optibid_console.state import Untold, WindowState
 from optibid_console.telling import TOO_OLD_S, Message, marked_late, messages, outdated
-from probes.text import one_line
+from probes.error_words import bug_words
 
 Send = Callable[[Channel, Message, Secrets], Awaitable[None]]
 _AT_ONCE = 200
@@ -279,4 +279,4 @@ def _last(before: Untold) -> str:
 def _why(error: Exception, secrets: Secrets) -> str:
     if isinstance(error, NotTold):
         return str(error)
-    return one_line(secrets.redact(f"unexpected {type(error).__name__}: {error}"), 300)
+    return secrets.redact(bug_words(error))

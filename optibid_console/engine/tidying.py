@@ -10,6 +10,7 @@ from optibid_console.engine.ledger import Ledger
 from optibid_console.journal.journal import JournalError
 from optibid_console.targets.following import drop
 from optibid_console.targets.target import LinkLost, Target, TargetError
+from probes.error_words import error_words
 
 _EVERY_S = 86400.0
 _AGAIN_S = 3600.0
@@ -63,7 +64,7 @@ class Tidying:
         except (TargetError, JournalError, OSError, ValueError) as error:
             # that there is no connection is told as the link's state
             if not isinstance(error, LinkLost) or error.sent:
-                await self._note(name, f"old run directories stay: {error}")
+                await self._note(name, f"old run directories stay: {error_words(error)}")
             return False
         if removed:
             are = "directory was" if removed == 1 else "directories were"

@@ -18,6 +18,7 @@ from optibid_console.feed.reading import (
 )
 from optibid_console.feed.wire import encode_command
 from optibid_console.source import SourceError
+from probes.error_words import error_words
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -105,7 +106,7 @@ class FeedSource(FeedReader):
                 f"the engine at {path} doesn't answer within {GREETING_S:g} s"
             ) from error
         except (OSError, WebSocketException) as error:
-            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            why = error_words(error, file=False)
             raise SourceError(f"no engine answers at {path}: {why}") from error
         self._take_over = ""
         return ws

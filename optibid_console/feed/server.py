@@ -34,6 +34,7 @@ from optibid_console.feed.snapshot import Snapshots
 from optibid_console.feed.wire import decode_command, decode_hello, encode
 from optibid_console.journal.journal import Journal
 from optibid_console.source import CaughtUp, Ended, Role, SourceError
+from probes.error_words import bug_words
 
 GREETING_S = 5.0
 FLUSH_S = 1.0
@@ -296,7 +297,7 @@ class FeedServer:
             reply = await controller.handle(command, screen)
         except Exception as error:  # the person gets an answer, the engine's log the traceback
             log.exception("command %r failed", command)
-            reply = Refused(f"the engine failed at it: {type(error).__name__}: {error}")
+            reply = Refused(f"the engine failed at it: {bug_words(error)}")
         screen.outbox.control(encode(Answer(number, reply)))
 
     def _unlink(self) -> None:

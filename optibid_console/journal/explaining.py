@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from optibid_console.journal.journal import JournalBusy, JournalError
+from probes.error_words import error_words
 
 
 def explain(path: Path, what: str, error: Exception) -> JournalError:
@@ -28,7 +29,7 @@ def explain(path: Path, what: str, error: Exception) -> JournalError:
         advice = "check the disk, keep the file as evidence and go on with another --journal"
     else:
         advice = "check the path, or give another --journal"
-    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    why = error_words(error, file=False)
     busy = code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
     kind = JournalBusy if busy else JournalError
     return kind(f"the journal {path} can't be {what}: {why}; {advice}")

@@ -19,6 +19,7 @@ from optibid_console.journal import durable, entry_row
 from optibid_console.journal.explaining import explain, not_a_journal
 from optibid_console.journal.journal import JournalError, JournalMoved
 from optibid_console.journal.schema import check_schema
+from probes.error_words import error_words
 from probes.given_file import kind_of
 
 APPLICATION_ID = 0x4F424A31
@@ -189,7 +190,7 @@ def _check_kinds(path: Path) -> None:
                 ) from None
             continue
         except ValueError as error:
-            raise JournalError(f"the journal's path can't be used: {error}") from error
+            raise JournalError(f"the journal's path can't be used: {error_words(error)}") from error
         if kind:
             raise JournalError(f"{one} is {kind}; a journal is a file: give --journal a file")
 

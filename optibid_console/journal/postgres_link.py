@@ -15,6 +15,7 @@ from optibid_console.journal import postgres_schema
 from optibid_console.journal.journal import JournalAway, JournalError
 from optibid_console.journal.passwords import password
 from optibid_console.journal_place import Address
+from probes.error_words import error_words
 from probes.text import one_line
 
 LIMIT_S = 3.0
@@ -152,4 +153,4 @@ def _words(error: Exception) -> str:
     for mark in ("FATAL:", "ERROR:", "failed: "):
         said = said.rpartition(mark)[2]
     words = one_line(said.strip().partition("\n")[0], 160)
-    return words or type(error).__name__
+    return words or error_words(error, 160)

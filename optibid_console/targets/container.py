@@ -22,6 +22,7 @@ from optibid_console.targets.shell_target import ShellTarget
 from optibid_console.targets.talk import Ahead, Reader, Talk
 from optibid_console.targets.target import LinkListener, LinkLost, LinkState
 from probes.docker_api import DockerAddress, DockerApi, find_address, find_container, in_words
+from probes.error_words import error_words
 from probes.probe import Host, HostError, ProbeError
 from probes.text import one_line
 
@@ -90,7 +91,7 @@ class ContainerTarget(ShellTarget):
         except NoSuchContainer:
             raise self._missed(f"no container {self._spec.container} at {where}") from None
         except DockerRefusal as error:
-            raise self._missed(f"Docker at {where} says: {error}") from error
+            raise self._missed(f"Docker at {where} says: {error_words(error)}") from error
         except (HostError, ProbeError) as error:
             raise self._missed(str(error)) from error
         except LOST as error:

@@ -14,6 +14,7 @@ import asyncssh
 
 from optibid_console.runbook.model import TargetSpec
 from optibid_console.targets.ssh_errors import NO_COMMON_KEY, Attempt, Failure, explain
+from probes.error_words import error_words
 from probes.given_file import UnreadableFile, check_file, home_path
 from probes.text import one_line
 
@@ -199,7 +200,7 @@ class _Dialer:
         return _fingerprint(key) if key else ""
 
     def _unusable(self, what: str, error: Exception) -> DialError:
-        said = f"{self.spec.id}: {what} can't be used: {error}"
+        said = f"{self.spec.id}: {what} can't be used: {error_words(error)}"
         return DialError(Failure(one_line(said, 400), lasting=True))
 
 

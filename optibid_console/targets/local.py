@@ -13,6 +13,7 @@ from optibid_console.runbook.model import TargetSpec
 from optibid_console.targets.shell_target import ShellTarget
 from optibid_console.targets.talk import Reader, Talk
 from optibid_console.targets.target import LinkLost
+from probes.error_words import error_words
 
 _BUFFER_BYTES = 1024 * 1024
 _LEAVE_S = 2.0
@@ -34,7 +35,9 @@ class LocalTarget(ShellTarget):
                 "/bin/sh", stdin=PIPE, stdout=PIPE, stderr=PIPE, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
-            raise LinkLost(f"{self.name}: /bin/sh can't be started: {error}", sent=False) from error
+            raise LinkLost(
+                f"{self.name}: /bin/sh can't be started: {error_words(error)}", sent=False
+            ) from error
         process = Process(transport, protocol, loop)
         try:
             assert process.stdin is not None

@@ -16,6 +16,7 @@ from optibid_console.targets.login import Login
 from optibid_console.targets.shell_target import ShellTarget
 from optibid_console.targets.talk import Reader, Talk
 from optibid_console.targets.target import LinkListener, LinkLost, TargetError
+from probes.error_words import error_words
 from probes.probe import HostError
 from probes.text import one_line
 
@@ -51,7 +52,7 @@ class SshTarget(ShellTarget):
         try:
             return await self._forwards.port(await self._connection.get(), host, port)
         except (LinkLost, *_ERRORS) as error:
-            raise HostError(f"{host}:{port} can't be reached: {error}") from error
+            raise HostError(f"{host}:{port} can't be reached: {error_words(error)}") from error
 
     async def knock(self, host: str, port: int) -> None:
         try:
@@ -65,14 +66,14 @@ class SshTarget(ShellTarget):
                 ) from error
             raise refused_there(error.reason) from error
         except (LinkLost, *_ERRORS) as error:
-            raise HostError(f"{host}:{port} can't be reached: {error}") from error
+            raise HostError(f"{host}:{port} can't be reached: {error_words(error)}") from error
         writer.close()
 
     async def reach_socket(self, path: str) -> str:
         try:
             return await self._forwards.socket(await self._connection.get(), path)
         except (LinkLost, *_ERRORS) as error:
-            raise HostError(f"{path} can't be reached: {error}") from error
+            raise HostError(f"{path} can't be reached: {error_words(error)}") from error
 
     async def authenticate(self, not_before: float) -> None:
         await self._login.check(not_before)

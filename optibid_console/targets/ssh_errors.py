@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import asyncssh
 
+from probes.error_words import error_words
 from probes.text import one_line
 
 NO_COMMON_KEY = (asyncssh.KeyExchangeFailed, asyncssh.ConnectionLost, ConnectionResetError)
@@ -79,7 +80,7 @@ def explain(error: Exception, attempt: Attempt) -> Failure:
     if isinstance(error, OSError):
         reason = one_line(error.strerror or str(error), 200)
         return Failure(f"{where}{attempt.address} can't be reached: {reason}")
-    reason = one_line(str(error), 200) or type(error).__name__
+    reason = error_words(error)
     return Failure(f"{where}{attempt.address} ended the connection: {reason}")
 
 

@@ -14,6 +14,7 @@ from optibid_console.feed.reading import TurnedAway
 from optibid_console.printed import safe
 from optibid_console.web.flow import Asleep, Flow
 from optibid_console.web.page_process import PageProcess
+from probes.error_words import error_words
 
 MAX_MESSAGE_BYTES = 64 * 1024
 HEARTBEAT_S = 10.0
@@ -46,7 +47,9 @@ class Page:
         try:
             await self.process.start(width or 80, height or 24)
         except OSError as error:
-            await self.close(WSCloseCode.TRY_AGAIN_LATER, f"No process can be started: {error}")
+            await self.close(
+                WSCloseCode.TRY_AGAIN_LATER, f"No process can be started: {error_words(error)}"
+            )
             return
         try:
             await self._listen()

@@ -39,7 +39,7 @@ from optibid_console.web.doors import IDLE_S, Doors, Session
 from optibid_console.web.forwarded import client_address
 from optibid_console.web.names import Names
 from optibid_console.web.page import Page
-from probes.text import one_line
+from probes.error_words import bug_words
 
 CONNECTIONS = ConnectionLimits(total=256, of_address=128, of_network=192)
 THROTTLE = ThrottlePolicy(first_s=1.0, most_s=30.0, free=3, waiting=8, waiting_in_all=128)
@@ -200,7 +200,7 @@ class Site:
             if location := error.headers.get("Location"):
                 response.headers["Location"] = location
         except Exception as error:  # one request's trouble must not end the others'
-            self._tell(f"unexpected {type(error).__name__}: {one_line(str(error), 200)}")
+            self._tell(bug_words(error))
             response = _plain(500, "the page's server failed at this")
         if not response.prepared:
             known = self._names.is_ours(host)

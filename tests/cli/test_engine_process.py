@@ -274,7 +274,10 @@ def test_a_bug_in_a_screen_leaves_the_terminal_and_the_engine_alone(home) -> Non
     assert terminal.wait() == 1
     said = terminal.drawn.decode(errors="replace")
     assert "Traceback" not in said
-    assert "unexpected RuntimeError: a bug in a screen; the details are in" in said
+    assert (
+        "internal error of the console (runtime error: a bug in a screen); the details are in"
+        in said
+    )
 
 
 async def test_a_take_over_is_an_entry(wanted: Wanted) -> None:

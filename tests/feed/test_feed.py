@@ -90,7 +90,8 @@ async def test_a_bug_in_the_engine_is_an_answer(window, attach, caplog) -> None:
     screen = attach("ann", "drive")
     await screen.until(caught_up(0))
     reply = await screen.source.send(Abort())
-    assert reply == Refused("the engine failed at it: RuntimeError: a bug in the engine")
+    why = "internal error of the console (runtime error: a bug in the engine)"
+    assert reply == Refused(f"the engine failed at it: {why}")
     assert "a bug in the engine" in caplog.text
 
 

@@ -50,7 +50,7 @@ class BadRunbook(Exception):
     [
         (BadRunbook("config.toml:3 phases: missing"), "config.toml:3 phases: missing", 2),
         (SourceError("/run/x.sock: refused"), "/run/x.sock: refused", 1),
-        (KeyError("x"), "KeyError: 'x'", 1),
+        (KeyError("x"), "internal error of the console (key error: x is missing)", 1),
     ],
 )
 async def test_a_failed_connect_is_left_for_the_command_line(

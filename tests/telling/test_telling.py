@@ -197,7 +197,7 @@ async def test_a_bug_in_telling_is_a_failed_try_and_nothing_more(desk: Any) -> N
         await one.ledger.record(e.Held("slow"), "ada")
         state = await one.until(lambda state: len(state.telling.settled) == 1)
     (untold,) = state.telling.untold.values()
-    assert untold.reason == "unexpected RuntimeError: a bug"
+    assert untold.reason == "internal error of the console (runtime error: a bug)"
 
 
 async def test_a_closed_window_ends_within_the_grace_and_says_what_was_not_told(

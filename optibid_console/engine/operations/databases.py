@@ -39,6 +39,7 @@ from optibid_console.targets.rehearsal import for_probes
 from optibid_console.targets.target import Target
 from probes import postgres
 from probes.deadline import deadline, time_left_s
+from probes.error_words import error_words
 from probes.postgres_link import Link
 from probes.probe import Host, HostError, ProbeError
 from probes.text import one_line
@@ -178,7 +179,7 @@ class Database:
             command = fill(given, self._ledger.state.facts)
             done = await self._host.execute(command, timeout_s=QUICK_S)
         except (HostError, TimeoutError, ValueError) as error:
-            words = f"can't list {self.spec.migrations} on {self.spec.on}: {error}"
+            words = f"can't list {self.spec.migrations} on {self.spec.on}: {error_words(error)}"
             raise DatabaseAway(one_line(words, 300)) from error
         if done.exit_status != 0:
             said = one_line(done.stderr, 300) or f"exit {done.exit_status}"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from optibid_console.journal.journal import JournalError
 from optibid_console.runbook.model import DatabaseSpec, Runbook
 from optibid_console.targets.target import Target
+from probes.error_words import error_words
 from probes.probe import HostError
 from probes.text import one_line
 
@@ -73,7 +74,7 @@ class Retention:
             command = f"set -- {shlex.join(given)}\n{_REMOVE}"
             done = await target.execute(command, timeout_s=_TIMEOUT_S)
         except (HostError, JournalError, OSError, TimeoutError, ValueError) as error:
-            return f"older ones stay: {one_line(str(error) or type(error).__name__, 200)}"
+            return f"older ones stay: {error_words(error)}"
         removed = done.stdout.decode("utf-8", "replace").splitlines()
         said = f"removed {', '.join(removed)}" if removed else ""
         if done.exit_status:
