@@ -46,7 +46,7 @@ clean() {
   trap - EXIT
   for one in $watcher $dump $summing $session; do kill "$one"; done 2>/dev/null
   [ -z "$dump" ] || wait "$dump" 2>/dev/null
-  [ -z "$scratch" ] || drop_scratch
+  [ -z "$scratch" ] || drop_scratch "WITH (FORCE)"
   if [ "$part" ] && [ -e "$part" ]; then
     if rm -rf "$part"; then tell removed "$part"; else tell left "$part"; fi
   fi

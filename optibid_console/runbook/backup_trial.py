@@ -21,14 +21,17 @@ settings="
 SET search_path = pg_catalog; SET row_security = off; SET statement_timeout = 0;
 SET timezone = 'UTC'; SET datestyle = 'ISO'; SET extra_float_digits = 3;
 "
+# Without force the server waits up to 5 s for sessions that are ending; with it, it ends them and
+# logs a FATAL line for each, which would look like trouble of the window's.
 drop() {
-  "$bin"psql -X -q -w -v ON_ERROR_STOP=1 -v name="$1" >/dev/null 2>"$work/said" <<'SQL'
-SELECT format('DROP DATABASE IF EXISTS %I WITH (FORCE)', :'name')
+  "$bin"psql -X -q -w -v ON_ERROR_STOP=1 -v name="$1" -v force="$2" \
+    >/dev/null 2>"$work/said" <<'SQL'
+SELECT format('DROP DATABASE IF EXISTS %I %s', :'name', :'force')
 \gexec
 SQL
 }
 drop_scratch() {
-  if drop "$scratch"; then
+  if drop "$scratch" "$1" || drop "$scratch" "WITH (FORCE)"; then
     scratch=
     tell scratch ""
   else
@@ -50,7 +53,8 @@ try_restore() {
   scratch=$(printf '%s' "$PGDATABASE" | cut -c 1-40)_try_$stamp
   shown "$size" "$size" 0 null "restoring it into $scratch"
   tell scratch "$scratch"
-  drop "$scratch" || fail "the database $scratch of an earlier trial can't be dropped: $(said)"
+  drop "$scratch" "WITH (FORCE)" ||
+    fail "the database $scratch of an earlier trial can't be dropped: $(said)"
   make_scratch || fail "the database $scratch can't be made: $(said)"
   "$bin"pg_restore --exit-on-error --jobs="$jobs" -w --dbname="dbname='$(quoted "$scratch")'" \
     "$part" >/dev/null 2>"$work/said" || bad "the dump can't be restored: $(said)"
@@ -62,7 +66,7 @@ try_restore() {
     bad "restored, these tables differ from what was dumped: $(printf '%s\n' "$differ" | listed)"
   fi
   count=$(grep -c . "$work/restored")
-  drop_scratch
+  drop_scratch ""
   have=$(counted "$count" "table has" "tables have")
   check "restored into a scratch database: $have the same rows and checksums"
 }
