@@ -10,11 +10,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from optibid_console.entries import Outcome
-from optibid_console.runbook.model import Runbook, StepKind
+from optibid_console.runbook.model import ROLLBACK, Runbook, StepKind
+from optibid_console.state.steps import StepStatus
 
 if TYPE_CHECKING:
     from optibid_console.state import WindowState
 
+_NOT_BEGUN = (StepStatus.PENDING, StepStatus.SKIPPED, StepStatus.REHEARSED)
 _DID_IT = (Outcome.SUCCEEDED, Outcome.REHEARSED)
 
 
@@ -56,6 +58,25 @@ def undone_by(state: WindowState, action_run: str) -> tuple[str, ...]:
         if done == {True} and runbook.phase_of(step_id) is not None
     )
     return (*gone, *_looked_at(state, runbook, gone))
+
+
+def being_undone(state: WindowState) -> dict[str, str]:
+    """Returns the phases' steps that a rollback began to undo and did not finish undoing → the
+    rollback's step that did the latest of it. Empty once it has succeeded, or when there is none.
+    """
+    run = state.action()
+    if run is None or run.action_id != ROLLBACK:
+        run = state.actions.get(state.rollback_run)
+    action = state.runbook.action(run.action_id) if state.runbook and run else None
+    if run is None or action is None or run.outcome in _DID_IT or state.rehearsal:
+        return {}
+    found = {}
+    for step in action.steps:
+        seen = state.step(step.id, run.action_run)
+        if step.id in run.steps and seen.status not in _NOT_BEGUN:
+            gone = begun_since_undone(state, action.id, step.undoes, run.action_run)
+            found.update(dict.fromkeys(gone, step.id))
+    return found
 
 
 def _looked_at(state: WindowState, runbook: Runbook, undone: tuple[str, ...]) -> tuple[str, ...]:

@@ -21,9 +21,17 @@ def look_of(status: StepStatus) -> str:
 
 
 def step_spans(
-    step: Step, seen: StepState, now: float, is_next: bool, progress: Progress | None = None
-) -> tuple[Spans, Spans]:
-    """A step's left and right part: glyph and title; word, share, time and expected time."""
+    step: Step, seen: StepState, now: float, is_next: bool, progress: Progress | None = None,
+    undoer: str = "",
+) -> tuple[Spans, Spans]:  # fmt: skip
+    """A step's left and right part: glyph and title; word, share, time and expected time.
+
+    `undoer`: the step of an unfinished rollback that began to undo this one.
+    """
+    if undoer and seen.status not in ACTIVE:
+        look = glyph("undone")
+        title = Span(f"   {look.drawn} {step.id} {step.title}", "dim")
+        return spans(title), spans(Span(f"being undone, {undoer}", glyph("warn").style))
     look = glyph("warn" if seen.as_before else look_of(seen.status))
     quiet = (StepStatus.SKIPPED, StepStatus.REHEARSED, StepStatus.UNDONE)
     tone = "dim" if seen.status in quiet else "plain"

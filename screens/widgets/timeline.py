@@ -11,6 +11,7 @@ from optibid_console.launch_clock import current_phase, format_span
 from optibid_console.pending import unread_line
 from optibid_console.runbook.model import Phase, Runbook, Step, StepKind
 from optibid_console.state import OVER, StepState, StepStatus, WindowState
+from optibid_console.undone import being_undone
 from optibid_console.waiving import left_out
 from screens.glyphs import glyph
 from screens.lines import Line, Span, Spans, row, sign, spans
@@ -101,11 +102,12 @@ def _phase_lines(
 ) -> list[Line]:  # fmt: skip
     phase = runbook.phases[index]
     states = [view.state.step(step.id) for step in phase.steps]
+    undone = being_undone(view.state)
     troubled = any(one.status in _TROUBLED for one in states)
     key = f"phase:{phase.id}"
     closed = folded.get(key, not opened and not troubled)
     current = current_phase(runbook, view.state)
-    lines = [_phase_line(view, runbook, index, states, width, now, closed, current)]
+    lines = [_phase_line(view, runbook, index, states, undone, width, now, closed, current)]
     if closed:
         return lines
     lines += gate_line(view, phase, width, now)
@@ -115,7 +117,9 @@ def _phase_lines(
             lines.append(row(width, (Span(f"   {step.group}", "dim"),)))
         group = step.group
         is_next = step.id == move.step_id and move.kind in ("run", "confirm", "blocked")
-        left, right = step_spans(step, seen, now, is_next, view.progress.get(seen.run_id))
+        left, right = step_spans(step, seen, now, is_next, view.progress.get(seen.run_id),
+            undone.get(step.id, ""),
+        )  # fmt: skip
         lines.append(row(width, left, right, f"step:{step.id}"))
         lines += why_lines(view, step, seen, width, now)
         lines += _unread_lines(view, step, seen, width, now)
@@ -133,16 +137,19 @@ def _unread_lines(view: View, step: Step, seen: StepState, width: int, now: floa
 
 
 def _phase_line(
-    view: View, runbook: Runbook, index: int, states: Sequence[StepState], width: int,
-    now: float, closed: bool, current: int,
+    view: View, runbook: Runbook, index: int, states: Sequence[StepState],
+    undone: Mapping[str, str], width: int, now: float, closed: bool, current: int,
 ) -> Line:  # fmt: skip
     phase = runbook.phases[index]
     over = sum(one.status in OVER for one in states)
+    touched = any(step.id in undone for step in phase.steps)
     fold = sign("closed" if closed else "open")
     if any(one.status is StepStatus.UNSETTLED for one in states):
         look = glyph("unsettled")
     elif any(one.status is StepStatus.FAILED for one in states):
         look = glyph("failed")
+    elif touched:
+        look = glyph("undone")
     elif over == len(states) and any(one.status is StepStatus.REHEARSED for one in states):
         look = glyph("rehearsed")
     elif index < current or over == len(states):
@@ -155,7 +162,10 @@ def _phase_line(
         Span(f"{fold} ", "dim"), Span(f"{look.drawn} ", look.style),
         Span(f"{phase_label(phase)} ", "dim"), Span(f"{index + 1} {phase.title}", tone),
     )  # fmt: skip
-    return row(width, left, _phase_end(view, phase, states, over, now), f"phase:{phase.id}")
+    end = _phase_end(view, phase, states, over, now)
+    if touched:
+        end = spans(Span("being undone", glyph("warn").style))
+    return row(width, left, end, f"phase:{phase.id}")
 
 
 def _phase_end(
@@ -200,7 +210,11 @@ class Timeline(Folding):
         if runbook is None:
             return "Timeline"
         states = [self.view.state.step(step.id).status for _, step in runbook.steps()]
-        over = sum(one in OVER for one in states)
+        undone = being_undone(self.view.state)
+        over = sum(
+            one in OVER and step.id not in undone
+            for one, (_, step) in zip(states, runbook.steps(), strict=True)
+        )
         failed = sum(one is StepStatus.FAILED for one in states)
         word = f"  {glyph('failed').drawn} {failed} failed" if failed else ""
         waived = sum(one is StepStatus.WAIVED for one in states)

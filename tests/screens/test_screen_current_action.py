@@ -10,9 +10,11 @@ from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.runbook.model import Action, Runbook
 from screens.modals.sheet import Sheet
+from screens.widgets.timeline import timeline_lines
 from tests.screens import recording as rec
 from tests.screens.conftest import Console, Start
 from tests.screens.small_runbook import small_runbook
+from tests.screens.viewed import seen
 
 SIZES = pytest.mark.parametrize("size", [(160, 45), (80, 24)])
 
@@ -209,3 +211,32 @@ async def test_who_only_watches_is_offered_no_act_of_the_operator(console: Start
         assert "watching: ROLLED BACK to v2.3.9" in it.seen("advice")
         assert "Enter" not in it.seen("advice")
         assert "l take over" in it.seen("advice")
+
+
+@pytest.mark.parametrize(
+    ("ended", "word"),
+    [(None, "being undone, R.2"), (e.Outcome.FAILED, "being undone, R.2"),
+     (e.Outcome.SUCCEEDED, "rolled back")],
+)  # fmt: skip
+def test_a_step_that_a_rollback_has_begun_to_undo_is_not_shown_as_done(
+    ended: e.Outcome | None, word: str
+) -> None:
+    recorder = rec.tripped()
+    recorder.add(e.ActionStarted("rollback", "act-1", ("R.1", "R.2"), ("error rate",)))
+    before = drawn(recorder)
+    recorder.step("R.1", 2, action_run="act-1")
+    assert drawn(recorder)["✓ 2.1b"] == before["✓ 2.1b"]
+    recorder.step("R.2", 60, action_run="act-1")
+    if ended is not None:
+        recorder.add(e.ActionFinished("act-1", ended, "stopped"), actor="console")
+    after = drawn(recorder)
+    assert "✓ 2.1b" not in after
+    assert word in after["↶ 2.1b"]
+    assert not any("✓" in line for line in after.values() if "T-45" in line)
+
+
+def drawn(recorder: rec.Recorder) -> dict[str, str]:
+    lines = [
+        one.text for one in timeline_lines(seen(recorder), 80, rec.NOW, {"phase:migration": False})
+    ]
+    return {" ".join(line.split()[:2]).lstrip("▸▾ "): line for line in lines}
