@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from optibid_console.state import WindowState
+if TYPE_CHECKING:
+    from optibid_console.state import WindowState
 
 SHORT_DIGITS = 16
 """64 bits of the hash: nobody finds another entry with the same ones (a second preimage)."""

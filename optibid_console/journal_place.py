@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from optibid_console.source import SourceError
+from optibid_console.errors import SourceError
 from probes.text import one_line
 
 SCHEMES = ("postgresql://", "postgres://")

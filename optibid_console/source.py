@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from optibid_console.entries import Entry
+from optibid_console.errors import SourceError as SourceError
 from optibid_console.signals import Signal
 
 if TYPE_CHECKING:
@@ -87,7 +88,3 @@ class ControlSource(Source, Protocol):
     """A source through which commands can be sent. What only watches has no `send`."""
 
     async def send(self, command: Command) -> Reply: ...
-
-
-class SourceError(Exception):
-    """The source can't be opened; the message says what, where and what next."""

@@ -14,9 +14,6 @@ from textual.app import App
 from textual.command import CommandInput, CommandPalette
 from textual.screen import Screen
 
-from optibid_console.signals import LogLines, Missed, Sampled
-from optibid_console.source import Ended, Event, Role, Source, SourceError
-from probes.error_words import bug_words, error_words
 from screens.glyphs import use_ascii
 from screens.keys import KEYS, LEAVE
 from screens.offers import Offers
@@ -24,8 +21,6 @@ from screens.opening import Opening
 from screens.sanitise import clean_text
 from screens.themes import DEFAULT_VARIABLES, THEMES, theme_name
 from screens.typed_ahead import Typed, TypedAhead
-from screens.view import EVERYTHING, Topic, View
-from screens.window_title import terminal_title, title_sequence
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,8 +30,10 @@ if TYPE_CHECKING:
 
     from optibid_console.commands import StartSharing
     from optibid_console.runbook.changes import GivenRunbook
+    from optibid_console.source import Event, Source
     from screens.operate import Operator
     from screens.refusals import Refusal
+    from screens.view import Topic, View
     from screens.window import WindowScreen
 
 R = TypeVar("R")
@@ -82,8 +79,7 @@ class ConsoleApp(App[None]):
         saves_files: bool = True,
     ) -> None:
         use_ascii(ascii)
-        self.view = View(clock=clock)
-        self.view.given = given
+        self._clock, self._given = clock, given
         self.source: Source | None = None
         self.failure = ""
         """Why it ended, for the command line to print; empty when a person left."""
@@ -111,7 +107,16 @@ class ConsoleApp(App[None]):
         return dict(DEFAULT_VARIABLES)
 
     def get_default_screen(self) -> Screen[None]:
-        return Opening(self.view)
+        return Opening()
+
+    @cached_property
+    def view(self) -> View:
+        """What the screens show. Its model is loaded after the first paint."""
+        from screens.view import View
+
+        view = View(clock=self._clock)
+        view.given = self._given
+        return view
 
     @cached_property
     def window(self) -> WindowScreen:
@@ -147,6 +152,8 @@ class ConsoleApp(App[None]):
     # What comes in
 
     async def _live(self) -> None:
+        from optibid_console.errors import SourceError
+
         try:
             self.source = await self._connect_source()
         except Exception as error:  # whatever it is, the command line says it, not a traceback
@@ -160,6 +167,8 @@ class ConsoleApp(App[None]):
             self._fail(error)
 
     async def _take_all(self, source: Source) -> None:
+        from optibid_console.source import Ended
+
         taken = 0
         async for event in source.events():
             self.take(event)
@@ -170,6 +179,9 @@ class ConsoleApp(App[None]):
             self.take(Ended("nothing more comes from the engine"))
 
     def _fail(self, error: Exception) -> None:
+        from optibid_console.errors import SourceError
+        from probes.error_words import bug_words, error_words
+
         known = isinstance(error, SourceError) or hasattr(error, "exit_code")
         said = known or isinstance(error, OSError)
         self.failure = error_words(error, 1000) if said else bug_words(error)
@@ -178,6 +190,10 @@ class ConsoleApp(App[None]):
 
     def take(self, event: Event) -> None:
         """Keep an event and see that what it changes is drawn, at most 15 times a second."""
+        from optibid_console.signals import LogLines, Missed, Sampled
+        from optibid_console.source import Role
+        from screens.view import Topic
+
         if isinstance(event, LogLines):
             self.window.logs.add(event)
         elif isinstance(event, Missed) and event.lines:
@@ -198,6 +214,8 @@ class ConsoleApp(App[None]):
 
     def draw_now(self) -> None:
         """Draw what is dirty."""
+        from screens.view import Topic
+
         if self._flush_handle is not None:
             self._flush_handle.cancel()
             self._flush_handle = None
@@ -254,6 +272,8 @@ class ConsoleApp(App[None]):
 
     def show_title(self) -> None:
         """Set the terminal's title when it changes."""
+        from screens.window_title import terminal_title, title_sequence
+
         title = terminal_title(self.view, self.view.now())
         if title != self._shown_title:
             self._shown_title = title
@@ -287,6 +307,8 @@ class ConsoleApp(App[None]):
 
     @contextmanager
     def checking(self, what: str) -> Iterator[None]:
+        from screens.view import Topic
+
         self.view.checking = what
         self.window.redraw(frozenset({Topic.BANNER}))
         try:
@@ -397,4 +419,6 @@ class ConsoleApp(App[None]):
     def watch_theme(self) -> None:
         """Repaint what was painted in the old theme's colours."""
         if "window" in vars(self):  # it is loaded
+            from screens.view import EVERYTHING
+
             self.window.redraw(EVERYTHING)

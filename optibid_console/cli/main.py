@@ -147,9 +147,9 @@ _COMMANDS: dict[str, Callable[[Namespace], int]] = {
 
 def _failed(error: Exception) -> int:
     """An expected error says itself what to do; of another one the details are kept."""
+    from optibid_console.errors import SourceError
     from optibid_console.journal.journal import JournalError
     from optibid_console.runbook.problems import RunbookError
-    from optibid_console.source import SourceError
 
     if isinstance(error, RunbookError):
         for problem in error.problems:

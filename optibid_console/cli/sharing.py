@@ -5,12 +5,15 @@ from __future__ import annotations
 import ipaddress
 from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from optibid_console.commands import StartSharing
+from optibid_console.errors import SourceError
 from optibid_console.feed.link import split_address
-from optibid_console.source import SourceError
 from probes.error_words import error_words
 from probes.given_file import UnreadableFile, read_file
+
+if TYPE_CHECKING:
+    from optibid_console.commands import StartSharing
 
 
 class BadServe(SourceError):
@@ -33,6 +36,8 @@ def wanted_sharing(options: Namespace) -> StartSharing | None:
         raise BadServe(f"--serve: {error}") from error
     if options.serve_plain and options.serve_cert:
         raise BadServe("--serve-cert is for TLS: leave out --serve-plain")
+    from optibid_console.commands import StartSharing  # without --serve nobody needs it
+
     return StartSharing(options.serve, _cert(options.serve_cert), _plain(host, options.serve_plain))
 
 

@@ -8,9 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from optibid_console.cli.told_to_end import told_to_end
-from optibid_console.journal_head import head_text
 from optibid_console.printed import say, say_text
-from optibid_console.waiving import left_out_of, waived_lines
 
 if TYPE_CHECKING:
     from optibid_console.commands import StartSharing
@@ -23,6 +21,9 @@ Connect = Callable[[], Awaitable["Source"]]
 
 def closing_words(state: WindowState) -> list[str]:
     """What is said of a window after its screen has gone: how it ended, and its journal's head."""
+    from optibid_console.journal_head import head_text
+    from optibid_console.waiving import left_out_of, waived_lines
+
     head = head_text(state)
     left = left_out_of(state)
     but = f", {left}" if left else ""

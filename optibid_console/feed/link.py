@@ -9,7 +9,7 @@ import secrets
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from optibid_console.source import SourceError
+from optibid_console.errors import SourceError
 
 TLS, PLAIN = "optibid", "optibid+plain"
 """The schemes: with TLS, and without."""

@@ -24,8 +24,11 @@ def can_send(source: Source) -> TypeGuard[ControlSource]:
 class Stage(Protocol):
     """What an operator's flow needs of the app."""
 
-    view: View
     source: Source | None
+
+    @property
+    def view(self) -> View:
+        """What the screens show."""
 
     async def ask(self, screen: Screen[R]) -> R | None:
         """Show a sheet and wait for what it gives."""

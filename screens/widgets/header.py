@@ -13,6 +13,7 @@ from optibid_console.launch_clock import LaunchClock, format_offset, format_span
 from probes.text import counted
 from screens.glyphs import glyph
 from screens.lines import Line, Segment, Span, Spans, cut, fit_segments, row, sign, spans
+from screens.opening import TITLE, opening_words
 from screens.view import View
 from screens.widgets.pane import Pane
 
@@ -28,9 +29,9 @@ def header_lines(view: View, width: int, now: float) -> list[Line]:
     """The clock line and the people-and-lamps line."""
     state = view.state
     if state.runbook is None:
-        waiting = view.lost.why if view.lost else f"opening the window {sign('more')}"
+        waiting = view.lost.why if view.lost else opening_words()
         return [
-            row(width, spans(Span(" OptiBid console", "title"))),
+            row(width, spans(Span(f" {TITLE}", "title"))),
             row(width, spans(" ", waiting)),
         ]
     inner = max(width - 2, 1)
