@@ -53,7 +53,6 @@ from optibid_console.commands.window import (
     Hold,
     Leave,
     Resume,
-    SetT0,
     StopEngine,
     TakeOver,
 )
@@ -86,7 +85,6 @@ __all__ = [
     "Resume",
     "Revoke",
     "RunStep",
-    "SetT0",
     "Settle",
     "Share",
     "SkipStep",

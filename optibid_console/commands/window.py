@@ -16,12 +16,6 @@ class Resume:
 
 
 @dataclass(frozen=True, slots=True)
-class SetT0:
-    t0: float
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class TakeOver:
     """Become the operator; `reason` is needed when somebody else is."""
 
@@ -50,4 +44,4 @@ class StopEngine:
     """Only when nobody else is attached and nothing is under way."""
 
 
-WindowCommand = Hold | Resume | SetT0 | TakeOver | Leave | CloseWindow | StopEngine
+WindowCommand = Hold | Resume | TakeOver | Leave | CloseWindow | StopEngine

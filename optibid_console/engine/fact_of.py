@@ -45,8 +45,6 @@ def fact_of(
         case c.Resume(note):
             assert state.hold is not None  # permit has looked
             return e.Resumed(round(now - state.hold.since, 3), note)
-        case c.SetT0(t0, reason):
-            return e.T0Set(t0, reason)
         case c.MarkItem(item_id, mark, note):
             return e.ItemMarked(item_id, mark, note)
         case c.WriteNote(subject, text):

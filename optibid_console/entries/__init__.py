@@ -108,7 +108,6 @@ from optibid_console.entries.window import (
     SpillDelivered,
     SpillMerged,
     SpillOpened,
-    T0Set,
     WindowClosed,
     WindowOpened,
 )
@@ -185,7 +184,6 @@ __all__ = [
     "StepSkipped",
     "StepStarted",
     "StepWaived",
-    "T0Set",
     "TellingFailed",
     "TellingSkipped",
     "Told",

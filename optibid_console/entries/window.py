@@ -103,12 +103,6 @@ class OperatorLeft:
 
 
 @dataclass(frozen=True, slots=True)
-class T0Set:
-    t0: float
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Held:
     reason: str
 
@@ -138,7 +132,6 @@ WindowFact = (
     | SpillDelivered
     | OperatorTook
     | OperatorLeft
-    | T0Set
     | Held
     | Resumed
     | WindowClosed

@@ -79,11 +79,6 @@ def _(s: WindowState, entry: e.Entry, f: e.OperatorLeft) -> WindowState:
     return changed(s, operator="", operator_since=entry.at)
 
 
-@on(e.T0Set)
-def _(s: WindowState, entry: e.Entry, f: e.T0Set) -> WindowState:
-    return changed(s, t0=f.t0)
-
-
 @on(e.Held)
 def _(s: WindowState, entry: e.Entry, f: e.Held) -> WindowState:
     return changed(s, hold=Hold(entry.at, f.reason, entry.actor))

@@ -10,21 +10,24 @@ from optibid_console.state import WindowState
 
 def permit(state: WindowState, command: c.Command) -> str:
     """Empty when the command may be carried out; otherwise why not, as a sentence."""
-    if isinstance(command, c.TakeOver | c.Leave | c.StopEngine | c.WriteNote):
+    if isinstance(command, WITHOUT_A_WINDOW):
         return "a note needs words" if _blank_note(command) else ""
     if state.runbook is None:
         return "no window is open"
     if state.closed is not None:
         return f"the window is closed ({state.closed.outcome})"
-    rule = _RULES.get(type(command))
-    return "" if rule is None else rule(state.runbook, state, command)
+    rule = RULES.get(type(command))
+    if rule is None:
+        return f"no rule says whether {type(command).__name__} may be carried out"
+    return rule(state.runbook, state, command)
 
 
 def _blank_note(command: c.Command) -> bool:
     return isinstance(command, c.WriteNote) and not command.text.strip()
 
 
-_RULES: Rules = {
+WITHOUT_A_WINDOW = (c.TakeOver, c.Leave, c.StopEngine, c.WriteNote)
+RULES: Rules = {
     **window.RULES,
     **steps.RULES,
     **actions.RULES,

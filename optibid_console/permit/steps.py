@@ -214,6 +214,11 @@ def _go_forward(runbook: Runbook, state: WindowState, command: c.GoForward) -> s
     return "" if command.typed == words else f"type {words!r} to go forward again"
 
 
+def _abort(runbook: Runbook, state: WindowState, command: c.Abort) -> str:
+    """Returns nothing at any time: an abort of a run that has ended changes nothing."""
+    return ""
+
+
 RULES: Rules = {
     c.GoForward: _go_forward,
     c.RunStep: _run_step,
@@ -223,4 +228,5 @@ RULES: Rules = {
     c.WaiveStep: _waive_step,
     c.Jump: _jump,
     c.Settle: _settle,
+    c.Abort: _abort,
 }

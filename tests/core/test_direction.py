@@ -106,7 +106,7 @@ def test_what_is_no_step_forward_goes_on_after_a_rollback(story: Story) -> None:
     roll_back(story)
     for command in (
         OWN, FORWARD, c.Hold("x"), c.WriteNote("window", "calm"),
-        c.CloseWindow("rolled back", "errors"), c.SetT0(1.0),
+        c.CloseWindow("rolled back", "errors"),
     ):  # fmt: skip
         assert permit(story.state, command) == "", command
     assert permit(story.state, c.CloseWindow("completed")) == "not completed: rolled back"

@@ -97,7 +97,6 @@ TABLE: tuple[tuple[c.Command, Friction], ...] = (
     (c.Jump("run", ""), REASON),
     (c.Hold(""), REASON),
     (c.Resume(), ENTER),
-    (c.SetT0(1.0), ENTER),
     (c.CloseWindow("completed"), ENTER),
     (c.CloseWindow("rolled back"), REASON),
     (c.CloseWindow("abandoned"), REASON),

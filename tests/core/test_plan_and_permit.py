@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast, get_args
 
 import pytest
 
 from optibid_console import commands as c
 from optibid_console import entries as e
-from optibid_console.permit import permit
+from optibid_console.permit import permit, rules
 from optibid_console.plan import Move, next_move, preview
 
 
@@ -168,3 +168,13 @@ def test_a_manual_step_of_an_action_waits_for_a_person(story: Any) -> None:
     story.start("R5", action_run="rollback1", kind="manual")
     assert next_move(story.state) == Move("confirm", "R5")
     assert permit(story.state, c.RunStep("R5")) == ""
+
+
+def test_a_command_without_a_rule_is_refused_and_every_command_has_one(story: Any) -> None:
+    class Unruled:
+        """A command that somebody added and forgot to give a rule."""
+
+    said = permit(story.state, cast(c.Command, Unruled()))
+    assert said == "no rule says whether Unruled may be carried out"
+    kinds = set(get_args(c.Command))
+    assert kinds == {*rules.RULES, *rules.WITHOUT_A_WINDOW}
