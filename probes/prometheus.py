@@ -166,7 +166,7 @@ class PrometheusProbe:
         except (PrometheusApiClientException, requests.RequestException) as error:
             raise ProbeError(in_words(error, self._settings.url)) from error
         except (ValueError, KeyError, TypeError) as error:
-            words = f"{self._settings.url} answers, but it is not Prometheus's API"
+            words = f"not Prometheus's API answers at {self._settings.url}"
             raise ProbeError(words) from error
         took_ms = (time.monotonic() - started) * 1000
         query = self._settings.query or "alert rules that are loaded"
@@ -213,7 +213,7 @@ class PrometheusProbe:
             f"{url}/api/v1/rules", params={"type": "alert"}, headers=self._headers, timeout=within_s
         )
         if answer.status_code != 200:
-            raise ProbeError(f"{self._settings.url} answers {answer.status_code} for its rules")
+            raise ProbeError(f"status {answer.status_code} for its rules from {self._settings.url}")
         groups = answer.json()["data"]["groups"]
         count = sum(len(one["rules"]) for one in groups)
         if not count:
@@ -254,18 +254,18 @@ def in_words(error: Exception, url: str) -> str:
     """Why the query gave nothing, in one line."""
     text = str(error)
     if isinstance(error, PrometheusApiClientException) and (match := _STATUS.match(text)):
-        return f"{url} answers {match[1]}: {_said(match[2])}"
+        return f"status {match[1]} from {url}: {_said(match[2])}"
     if isinstance(error, requests.exceptions.SSLError):
         return f"no TLS with {url}: {one_line(text)}"
     if isinstance(error, requests.exceptions.JSONDecodeError):
-        return f"{url} answers, but it is not Prometheus's API"
+        return f"not Prometheus's API answers at {url}"
     if isinstance(error, requests.exceptions.Timeout) or "timed out" in text:
-        return f"{url} did not answer within {timeout_s():g} s"
+        return f"no answer within {timeout_s():g} s from {url}"
     if "Connection refused" in text:
         return f"nothing listens at {url}"
     if "Failed to resolve" in text or "Name or service not known" in text:
         return f'no such host "{urlsplit(url).hostname}"'
-    return f"{url}: {one_line(text)}"
+    return f"{one_line(text)}: {url}"
 
 
 def _said(shown_bytes: str) -> str:

@@ -16,6 +16,7 @@ from probes.deadline import time_left_s, timeout_s
 from probes.error_words import error_words
 from probes.exposition import ExpositionError, PageParser
 from probes.probe import Host, ProbeError
+from probes.reaching import seen_from
 from probes.text import one_line
 from probes.tls import Tls
 
@@ -103,11 +104,11 @@ class Page:
                 await self._fetch(parser)
             samples = parser.close()
         except TimeoutError as error:
-            raise ProbeError(f"{url} did not answer within {timeout_s():g} s") from error
+            raise ProbeError(f"no answer within {timeout_s():g} s from {url}") from error
         except ExpositionError as error:
-            raise ProbeError(f"{url} is not a metrics page: {error}") from error
+            raise ProbeError(f"not a metrics page: {error} ({url})") from error
         except httpx.HTTPError as error:
-            raise ProbeError(in_words(error, url)) from error
+            raise ProbeError(in_words(await self._seen(error), url)) from error
         self._keep(Scrape(at, clock_s, samples, parser.kept_bytes))
 
     async def _fetch(self, parser: PageParser) -> None:
@@ -115,17 +116,23 @@ class Page:
         response = await client.send(request, stream=True)
         try:
             if response.status_code != 200:
-                raise ProbeError(f"{self._address.url} answered {response.status_code}")
+                raise ProbeError(f"status {response.status_code} from {self._address.url}")
             got = 0
             async for piece in response.aiter_bytes(65536):
                 got += len(piece)
                 if got > MAX_PAGE_BYTES:
                     size = f"{MAX_PAGE_BYTES / 1e6:g} MB"
-                    raise ProbeError(f"{self._address.url} is longer than {size}")
+                    raise ProbeError(f"longer than {size}: {self._address.url}")
                 parser.feed(piece)
                 await asyncio.sleep(0)  # a big page must not hold the loop
         finally:
             await response.aclose()
+
+    async def _seen(self, error: httpx.HTTPError) -> Exception:
+        """Returns what `error` was as the target sees it, from which the page is fetched."""
+        url = httpx.URL(self._address.url)
+        port = url.port or (443 if url.scheme == "https" else 80)
+        return await seen_from(self._address.host, url.host, port, error)
 
     async def _request(self) -> tuple[httpx.Request, httpx.AsyncClient]:
         address = self._address
@@ -168,7 +175,7 @@ def _context(address: PageAddress) -> ssl.SSLContext | bool:
     return address.tls.context() if urlsplit(address.url).scheme == "https" else False
 
 
-def in_words(error: httpx.HTTPError, url: str) -> str:
+def in_words(error: Exception, url: str) -> str:
     """Why the page wasn't fetched, in one line."""
     text = str(error)
     if isinstance(error, httpx.ConnectError):
@@ -177,4 +184,6 @@ def in_words(error: httpx.HTTPError, url: str) -> str:
         if "Name or service" in text or "resolution" in text or "No address" in text:
             return f'no such host "{urlsplit(url).hostname}"'
         return f"nothing listens at {url}"
-    return f"{url}: {one_line(text) or error_words(error, 120)}"
+    if isinstance(error, ConnectionRefusedError):  # over there
+        return f"nothing listens at {url}"
+    return f"{error_words(error, 120)}: {url}"

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis  # noqa: F401 (loaded by its plugin at the end, CPython 3.11 may fail at it)
 import pytest
 
 from tests.servers.namespaces import are_there

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
+import re
 import shutil
 import socket
 import tempfile
@@ -25,11 +27,16 @@ _THERE = {
 _UNKNOWN_NAME = ("name or service not known", "no address", "nodename nor servname")
 
 
+_ERRNO = re.compile(r"\[Errno (\d{1,3})\]")
+
+
 def refused_there(reason: str) -> OSError:
     """The error that the SSH server had when it couldn't connect for us (RFC 4254, 5.1)."""
     said = one_line(reason)
     if any(words in said.lower() for words in _UNKNOWN_NAME):
         return socket.gaierror(socket.EAI_NONAME, said)
+    if number := _ERRNO.search(said):  # a server that is written in Python
+        return OSError(int(number[1]), os.strerror(int(number[1])))
     code = next((one for words, one in _THERE.items() if words in said.lower()), errno.EIO)
     return OSError(code, said)
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import getpass
+import socket
 from collections.abc import Awaitable
 from pathlib import Path
 
 import asyncssh
 import pytest
 
+from optibid_console.targets.forwards import refused_there
 from optibid_console.targets.target import LinkState
 from probes.http import HttpProbe, HttpSettings
+from probes.metrics_page import MetricsProbe, MetricsSettings
 from probes.postgres import PostgresProbe, PostgresSettings
 from probes.probe import Seconds, Status, take
 from probes.websocket import WebSocketProbe, WebSocketSettings
@@ -75,6 +78,34 @@ async def test_a_refusal_over_there_is_told_as_one(
         Status.FAILING,
         f"127.0.0.1:{port} refused the connection",
     )
+
+
+async def test_a_metrics_page_over_there_that_nobody_serves_is_told_as_one(
+    link: CuttableLink, keys: Keys, links: list[LinkState]
+) -> None:
+    url = f"http://127.0.0.1:{free_port()}/metrics"
+    async with opened(keys.spec(link.port), links) as target:
+        probe = MetricsProbe("ws", MetricsSettings(url, gauge="ws"), target)
+        reading = await take(probe, Seconds(5.0))
+        await probe.close()
+    assert (reading.status, reading.summary) == (Status.ERROR, f"nothing listens at {url}")
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("Connection refused", ConnectionRefusedError),
+        ("[Errno 111] Connect call failed ('127.0.0.1', 8000)", ConnectionRefusedError),
+        ("Connection timed out", TimeoutError),
+        ("Name or service not known", socket.gaierror),
+    ],
+)
+def test_what_a_server_says_of_a_connection_it_could_not_make(
+    reason: str, kind: type[OSError]
+) -> None:
+    error = refused_there(reason)
+    assert type(error) is kind
+    assert "Errno" not in (error.strerror or "")
 
 
 async def test_a_name_that_only_that_machine_would_know_is_told_as_unknown(

@@ -152,9 +152,9 @@ async def test_through_a_host_the_page_sees_its_own_name(serve: Serve) -> None:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        ((503, b""), "answered 503"),
-        ((200, b"<html>\n"), "is not a metrics page: line 1: not a sample: <html>"),
-        ((200, b"# \n" * 4_000_000), "is longer than 10 MB"),
+        ((503, b""), "status 503 from http"),
+        ((200, b"<html>\n"), "not a metrics page: line 1: not a sample: <html> .http"),
+        ((200, b"# \n" * 4_000_000), "longer than 10 MB: http"),
         ((200, b"ws 1"), "the page ends in the middle of a line: ws 1"),
     ],
 )
@@ -174,11 +174,11 @@ async def test_nobody_there() -> None:
         with pytest.raises(ProbeError, match=f"nothing listens at http://127.0.0.1:{port}/metrics"):
             await probe.read()
         quiet.listen()  # and never answers
-        with deadline(0.2), pytest.raises(ProbeError, match=r"did not answer within 0\.2 s"):
+        with deadline(0.2), pytest.raises(ProbeError, match=r"no answer within 0\.2 s from http"):
             await probe.read()
         reading = await take(probe, 2)
         assert (reading.status, reading.value) == (Status.ERROR, None)
-        assert reading.summary.endswith("did not answer within 2 s")
+        assert reading.summary.startswith("no answer within 2 s from http")
         await probe.close()
 
 
