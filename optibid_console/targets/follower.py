@@ -24,7 +24,7 @@ locate() {
 }
 follow() {
 exec 3<&0
-pour= at=$((from - 1)) piece= broke=
+pour= at=$((from - 1)) piece= broke= finished=
 while [ ! -f "$run/out" ]; do
   settle
   [ "$verdict" = running ] || break
@@ -80,9 +80,11 @@ else
   else
     total_there
     answer end "$total" "$verdict" "$status" "$word" >&2
+    [ "$total" -gt "$at" ] || finished=yes # nothing is left that `tail` has to print
   fi
 fi
-while look $watcher && pours; do wait $watcher; done
+[ "$finished" ] && kill $watcher 2>/dev/null
+while [ ! "$finished" ] && look $watcher && pours; do wait $watcher; done
 kill $pour 2>/dev/null
 }
 pours() { [ ! "$pour" ] || look "$pour"; }
@@ -108,7 +110,7 @@ def follow_text(run_dir: str, run_id: str, offset: int) -> str:
     again from where it is, because `tail` has ended, and when the run has ended
     `end SIZE VERDICT STATUS WORD`, as `ended_text` does: all is there once `SIZE` bytes of the
     output were read. `SIZE` is no more than the file holds. It then waits until its input is
-    closed.
+    closed, unless `SIZE` was printed before it began to follow.
     """
     start = f"from={int(offset) + 1}\n{_NO_CHILD}"
     return text(ANSWERING, PROCESSES, run_place(run_dir, run_id), SETTLE, start, FOLLOW)

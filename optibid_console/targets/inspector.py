@@ -18,7 +18,9 @@ settle() {
     return
   fi
   boot
-  { read -r booted <"$run/boot"; } 2>/dev/null || booted=$boot
+  # An earlier version's run has `boot` and `window` as files of their own.
+  { { read -r _; read -r booted; } <"$run/launcher.pid" || read -r booted <"$run/boot"; } \
+    2>/dev/null || booted=$boot
   if [ "$booted" != "$boot" ]; then verdict=rebooted; return; fi
   lives && return
   exited && return
@@ -194,7 +196,8 @@ removed=0
 for run in "$runs"/*; do
   [ -d "$run" ] || continue
   case " $keep " in *" ${run##*/} "*) continue ;; esac
-  { read -r window <"$run/window"; } 2>/dev/null || window=any
+  { { read -r _; read -r _; read -r window; } <"$run/launcher.pid" ||
+    read -r window <"$run/window"; } 2>/dev/null || window=any
   case " $open " in *" $window "*) continue ;; esac
   [ "$(find "$run" -prune -mtime "+$days")" ] || continue
   [ "$(find "$runs/.epochs/$window" -name used ! -mtime "+$days" 2>/dev/null)" ] && continue

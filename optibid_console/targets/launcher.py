@@ -4,11 +4,10 @@ A run is a directory `RUNS/RUN_ID/`. Making it is the claim, because `mkdir` is 
 
 | file | holds |
 | --- | --- |
-| `command`, `wrapper` | what is run, and the script that runs it |
+| `wrapper` | the script that runs the command; it begins with the command |
 | `launcher.pid`, `wrapper.pid`, `command.pid` | number, start time, and `group` if it leads one |
-| `boot` | the boot's id; the file's own time is when it was launched |
+| `launcher.pid`, lines 2 and 3 | the boot's id; the window's id: its runs are tidied up together |
 | `begun` | whoever makes it decides whether the command starts or never does |
-| `window` | the window's id: a window's runs are tidied up together |
 | `out`, `out.START` | the output, its head and its last parts (`wrapper.py`) |
 | `status` | blank; `PID START inner`: the shell around the command; `STATUS ended` |
 | `kept` | blank; then `OUTPUT_BYTES WORD LOST_BYTES`, when there is no more output |
@@ -43,7 +42,7 @@ from optibid_console.targets.shell_words import (
 )
 from optibid_console.targets.streams import mark_of
 from optibid_console.targets.target import RunSpec
-from optibid_console.targets.wrapper import APART, AS_USUAL, INNER, WRAPPER, Keeping
+from optibid_console.targets.wrapper import APART, AS_USUAL, Keeping, wrapper_text
 
 _CLAIM = """
 refuse() { answer refused "$1"; exit 0; }
@@ -59,7 +58,10 @@ newest() {
 fenced() { newest; [ "$top" -gt "$epoch" ]; }
 claim() {
 trap : HUP PIPE USR1
-mask=$(umask)
+# Linux tells the mask in its status; `umask` needs another process to be read.
+word=
+{ { read -r _; read -r word mask; } </proc/self/status; } 2>/dev/null
+[ "$word" = Umask: ] || mask=$(umask)
 umask 077
 [ -d "$cwd" ] && [ -x "$cwd" ] || {
   problem=$(CDPATH= cd -- "$cwd" 2>&1) || refuse "the command can't start in $cwd: $problem"
@@ -74,20 +76,20 @@ if ! problem=$(mkdir "$run" 2>&1); then
   answer attached
   return 1
 fi
-problem=$( {
+# Without a process of its own, unless it fails and has to be asked why.
+written 2>/dev/null || problem=$(written 2>&1) || unclaim "cannot write in $run: $problem"
+fenced && unclaim "a newer operator (epoch $top) has taken over"
+first "$run/begun" || refuse "it was ended before it began"
+true >"$fence/$epoch/used"
+}
+written() {
   note $$ "$run/launcher.pid" launcher &&
-  boot && printf '%s\\n' "$boot" >"$run/boot" &&
-  printf '%s\\n' "$command" >"$run/command" &&
-  printf '%s\\n' "$window" >"$run/window" &&
+  boot && printf '%s\\n' "$boot" "$window" >>"$run/launcher.pid" &&
   printf '%s\\n' "$wrapper" >"$run/wrapper" &&
   printf '%-63s\\n' "" >"$run/exit" &&
   printf '%-63s\\n' "" >"$run/status" &&
   printf '%-63s\\n' "" >"$run/kept" &&
-  : >"$run/out"
-} 2>&1 ) || unclaim "cannot write in $run: $problem"
-fenced && unclaim "a newer operator (epoch $top) has taken over"
-first "$run/begun" || refuse "it was ended before it began"
-: >"$fence/$epoch/used"
+  true >"$run/out"
 }
 """
 
@@ -105,7 +107,7 @@ fi
   OPTIBID_KEEPS=$run/
   export OPTIBID_KEEPS
   exec $detached /bin/sh "$run/wrapper" \\
-    "$run" "$mask" "$apart" "$inner" $kept </dev/null >/dev/null 2>&1
+    "$run" "$mask" "$apart" $kept </dev/null >/dev/null 2>&1
 ) &
 child=$!
 note $child "$run/wrapper.pid" wrapper
@@ -158,9 +160,7 @@ fence=$runs/.epochs/$window
 epoch={int(spec.epoch)}
 cwd={place(spec.cwd or cwd)}
 kept="{keeping.head_bytes} {keeping.part_bytes} {mark}"
-command={shlex.quote(spec.command)}
-wrapper={shlex.quote(WRAPPER)}
-inner={shlex.quote(INNER)}
+wrapper={shlex.quote(wrapper_text(spec.command))}
 export_all() {{
 :
 {exports(spec.env)}

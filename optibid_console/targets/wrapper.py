@@ -26,6 +26,7 @@ those they are found when the directory with their numbers is gone.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from optibid_console.targets.shell_words import PROCESSES
@@ -58,16 +59,17 @@ AS_USUAL = Keeping()
 
 # The signal after one second ends the wait for a pipe that a daemon keeps open. Descriptors 7,
 # 8 and 9 keep `status`, `kept` and `exit` within reach while their paths aren't.
-WRAPPER = (
+_WRAPPER = (
     PROCESSES
     + """
-run=$1 mask=$2 apart=$3 head=$5 part=$6 mark=$7 line_end='
+run=$1 mask=$2 apart=$3 head=$4 part=$5 mark=$6 line_end='
 '
 trap : TERM HUP USR1
 umask 077
-note $$ "$run/wrapper.pid" wrapper
+# As the launcher notes it. To truncate what is there would make ext4 write it to the disk at once.
 look $$
 since=$start
+printf '%s\\n' "$$ $start wrapper" 1<>"$run/wrapper.pid"
 # Sets $place to file $1 of the run, or to descriptor $2 when that can't be written.
 place() {
   place=$run/$1
@@ -174,16 +176,12 @@ tell() {
     case $pieces in *'records in'*) ;; *) true >"$run/torn" ;; esac
   done
 }
-command=
-while IFS= read -r line; do command=$command$line$line_end; done <"$run/command"
-command=${command%"$line_end"}
-inner=$4
 # In a shell of its own: what a shell says of a command that was killed is no output. Its
 # number stays the command's, and /proc/self tells it without another program.
 begin() {
   unset OPTIBID_KEEPS
-  if [ "$apart" ] && { read -r self stat </proc/self/stat; } 2>/dev/null; then
-    note "$self" "$run/command.pid" group
+  if [ "$apart" ] && self; then
+    printf '%s\\n' "$self $start group" >"$run/command.pid"
     umask "$mask"
     OPTIBID_RUN=$run/
     export OPTIBID_RUN
@@ -195,8 +193,7 @@ exec 7<>"$run/status" 8<>"$run/kept" 9<>"$run/exit"
 {
   exec 5>&1 >/dev/null 2>&1
   trap : TERM HUP
-  { read -r self stat </proc/self/stat; } 2>/dev/null && look "$self" &&
-    printf '%s\\n' "$self $start inner" 1<>"$run/status"
+  self && printf '%s\\n' "$self $start inner" 1<>"$run/status"
   if [ "$mark" ]; then
     mkfifo "$run/err"
     { until ( pieces=; tell ); do true >"$run/torn"; done; } <"$run/err" &
@@ -260,11 +257,11 @@ place=$run/exit
 printf '%-63s\\n' "$status $total $word $status" 1<>"$place"
 """
 )
-"""Its arguments: run directory, umask, `setsid` or nothing, `INNER`, head and part in bytes,
-and the mark of stderr or nothing."""
+"""Its arguments: run directory, umask, `setsid` or nothing, head and part in bytes, and the
+mark of stderr or nothing."""
 
 # The mark in the environment finds what left the process group: a daemon's own session.
-INNER = (
+_INNER = (
     PROCESSES
     + """
 how=tree
@@ -276,3 +273,12 @@ export OPTIBID_RUN
 exec /bin/sh -c "$4"
 """
 )
+
+
+def wrapper_text(command: str) -> str:
+    """Returns the script that runs `command`.
+
+    The command stands in the script itself: a shell reads a file of its own byte by byte, and in
+    the script's arguments the command would be found by a `pkill -f` that it runs.
+    """
+    return f"command={shlex.quote(command)}\ninner={shlex.quote(_INNER)}\n{_WRAPPER}"

@@ -134,7 +134,7 @@ def test_a_claim_whose_launcher_died_never_starts(shell: dict[str, str], tmp_pat
     spec = RunSpec("r-1", "touch started", 1, 9)
     text = launch_text("runs", spec).replace("fenced && unclaim", "kill -9 $$\nfenced && unclaim")
     ask(text, shell)
-    assert (tmp_path / "runs/r-1/command").exists()
+    assert (tmp_path / "runs/r-1/wrapper").exists()
     assert ask(ended_text("runs", "r-1"), shell) == "0 never 0 whole"
     assert ask(launch_text("runs", spec), shell) == "attached"
     assert not (tmp_path / "started").exists()

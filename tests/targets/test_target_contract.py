@@ -175,13 +175,33 @@ async def test_a_run_whose_processes_are_all_killed_is_gone(
 async def test_a_reboot_is_told(target: ShellTarget, run_of: RunOf, runs: Path) -> None:
     spec = run_of(f"sleep 4714.{MINE}")
     await target.launch(spec)
-    boot = runs / spec.run_id / "boot"
-    here = boot.read_text()
-    boot.write_text("another-boot\n")
-    end = await target.ended(spec.run_id)
-    assert end == RunEnd(Ending.REBOOTED)
-    boot.write_text(here)
+    file = runs / spec.run_id / "launcher.pid"
+    here = file.read_text()
+    launcher, _, window = here.splitlines()
+    file.write_text(f"{launcher}\nanother-boot\n{window}\n")
+    assert await target.ended(spec.run_id) == RunEnd(Ending.REBOOTED)
+    file.write_text(here)
     await target.cancel(spec.run_id, 1)
+
+
+async def test_a_run_that_an_earlier_version_launched_is_understood(
+    target: ShellTarget, run_of: RunOf, runs: Path
+) -> None:
+    spec = run_of(f"sleep 4714.{MINE}")
+    await target.launch(spec)
+    run = runs / spec.run_id
+    launcher, boot, window = (run / "launcher.pid").read_text().splitlines()
+    (run / "launcher.pid").write_text(f"{launcher}\n")
+    (run / "window").write_text(f"{window}\n")
+    (run / "boot").write_text("another-boot\n")
+    assert await target.ended(spec.run_id) == RunEnd(Ending.REBOOTED)
+    (run / "boot").write_text(f"{boot}\n")
+    assert await target.ended(spec.run_id) is None
+    await target.cancel(spec.run_id, 1)
+    os.utime(run, (0, 0))
+    os.utime(runs / f".epochs/{window}/1/used", (0, 0))
+    assert await target.clean(open_windows=[window]) == 0
+    assert await target.clean() == 1
 
 
 async def test_an_older_epoch_is_refused(target: ShellTarget, run_of: RunOf, runs: Path) -> None:
@@ -302,7 +322,7 @@ async def test_run_directories_are_private(target: ShellTarget, run_of: RunOf, r
     got, _ = await through(target, run_of("umask"))
     assert got.strip() == subprocess.run(["/bin/sh", "-c", "umask"], stdout=-1).stdout.strip()
     assert (runs / "w-2.1b-1").stat().st_mode & 0o777 == 0o700
-    assert (runs / "w-2.1b-1" / "command").stat().st_mode & 0o777 == 0o600
+    assert (runs / "w-2.1b-1" / "wrapper").stat().st_mode & 0o777 == 0o600
 
 
 async def test_ended_runs_are_cleaned_by_age(
