@@ -1,5 +1,5 @@
 """`python -m optibid_console` is the `optibid-console` command."""
 
-from optibid_console.cli import main
+from optibid_console.program import program
 
-raise SystemExit(main())
+raise SystemExit(program())

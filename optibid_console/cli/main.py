@@ -12,8 +12,8 @@ from pathlib import Path
 
 from optibid_console.cli.options import parse
 from optibid_console.printed import log_safely, say, say_text
+from optibid_console.program import INTERRUPTED
 
-INTERRUPTED = 130
 PIPE_CLOSED = 141
 
 

@@ -19,7 +19,6 @@ import httpx
 import psycopg
 
 from optibid_console import printed
-from optibid_console.cli.main import INTERRUPTED
 from optibid_console.cli.person import no_terminal
 from optibid_console.commands import Share, StartSharing
 from optibid_console.demo.fingerprint import Fingerprint, differences, take_fingerprint
@@ -34,6 +33,7 @@ from optibid_console.feed.client import FeedSource
 from optibid_console.feed.link import split_address
 from optibid_console.paths import APP
 from optibid_console.printed import Parser
+from optibid_console.program import INTERRUPTED
 from optibid_console.source import SourceError
 from probes.error_words import error_words
 

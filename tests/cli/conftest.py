@@ -56,9 +56,11 @@ class Home:
         self.state = path / "state" / "optibid-console"
         self.runtime = path / "run" / "optibid-console"
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, interrupts_ignored: bool = False) -> subprocess.Popen[str]:
+        trap = "trap '' INT; " if interrupts_ignored else ""
         return subprocess.Popen(
-            [sys.executable, "-m", "optibid_console", *arguments],
+            ["sh", "-c", f'{trap}exec "$@"', "sh", sys.executable, "-m", "optibid_console",
+             *arguments],
             cwd=self.path, text=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip

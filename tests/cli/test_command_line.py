@@ -17,7 +17,7 @@ from optibid_console.cli import main
 from optibid_console.cli import main as entry
 from optibid_console.cli.options import parse
 from tests.cli.conftest import RUNBOOK
-from tests.home import WITHIN_S, until
+from tests.home import ROOT, WITHIN_S, until
 
 main_module = sys.modules["optibid_console.cli.main"]
 
@@ -221,14 +221,36 @@ def test_a_bug_is_one_line_and_a_file(home, monkeypatch: pytest.MonkeyPatch, cap
     assert os.stat(log[1]).st_mode & 0o777 == 0o600
 
 
-def test_an_interrupt_is_quiet(home) -> None:
+@pytest.mark.parametrize("ignored", [False, True])
+def test_an_interrupt_is_quiet(home, ignored: bool) -> None:
+    """Also with SIGINT ignored, as a script's shell starts a command in the background."""
     home.config.write_text(RUNBOOK.replace('"200ms"', '"60s"'))
-    with home.start("probe", "silent") as process:
+    with home.start("probe", "silent", interrupts_ignored=ignored) as process:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         until(lambda: process.poll() is not None or children.read_text())
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=WITHIN_S)
     assert (process.returncode, out, err) == (130, "", "")
+
+
+INTERRUPTED_AT = """
+import os, signal, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "{module}":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+"""
+
+
+@pytest.mark.parametrize(
+    "module", ["optibid_console.cli", "optibid_console.cli.options", "optibid_console.cli.checks"]
+)
+def test_an_interrupt_is_quiet_while_the_program_loads(home, monkeypatch, module: str) -> None:
+    (home.path / "sitecustomize.py").write_text(INTERRUPTED_AT.format(module=module))
+    monkeypatch.setenv("PYTHONPATH", f"{home.path}:{ROOT}")
+    done = home.run("check")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def test_a_closed_pipe_is_quiet(home) -> None:
