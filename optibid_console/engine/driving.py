@@ -82,6 +82,10 @@ class Driver:
             else:
                 await drop(seeing)
                 end = await self._last_answer(live, target)
+            if live.ending and not live.stop.is_set():
+                await asyncio.wait({enforcer, overdue}, return_when=asyncio.FIRST_COMPLETED)
+                if not enforcer.done() and end.ending is Ending.SIGNALLED:
+                    _time_out(live)  # its target has taken the order, and its answer was lost
         finally:
             await drop(seeing, overdue)
             enforcer.cancel()
@@ -247,19 +251,18 @@ class Driver:
     async def _enforce(self, live: LiveRun, target: Target) -> None:
         """End the run on its target when it is aborted or out of time, however long it takes.
 
-        One that had ended before anybody could end it isn't out of time, whoever comes late.
+        The target decides: a run whose command had ended by itself isn't out of time, however
+        late its end is known.
         """
         await self._to_end(live)
         if not live.sent:
             _time_out(live)
         await live.answered.wait()  # before that there is nothing to end, or nobody to ask
+        live.ending = True
         while True:
             try:
-                if not live.stop.is_set():
-                    if await target.ended(live.run_id) is not None:
-                        return
+                if await target.cancel(live.run_id, KILL_GRACE_S):
                     _time_out(live)
-                await target.cancel(live.run_id, KILL_GRACE_S)
             except TargetError:  # its follower has said so; here it only has to come through
                 await asyncio.sleep(_ASK_AGAIN_S)
             else:

@@ -32,7 +32,10 @@ class LiveRun:
     stuck: bool = False
     """Whether a session gave nothing of its output although it has ended."""
     aborted_by: str = ""
+    ending: bool = False
+    """Whether its target is asked to end it."""
     timed_out: bool = False
+    """Whether it was ended because its time was over."""
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when its target has said that it has it."""
     lost: str = ""

@@ -90,21 +90,30 @@ _CANCEL = """
 line_end='
 '
 lost=
+# `ended` of what was ended here, also when an earlier asker's answer was lost.
+leave() { if [ -f "$run/cancelled" ]; then answer ended; else answer nothing; fi; exit 0; }
 if [ ! -d "$run" ] || [ -f "$run/sealed" ] || seal; then
   marked || { answer nothing; exit 0; }
   lost=yes # the directory is, not the run
 fi
 trap : HUP PIPE
 settle
-[ "$verdict" = running ] || { answer nothing; exit 0; }
-true >"$run/cancelled"
+[ "$verdict" = running ] || leave
 tries=0
 until { read -r pid born how <"$run/command.pid"; } 2>/dev/null; do
   [ "$lost" ] || [ ! -f "$run/wrapper.pid" ] && marked && { pid= born=0 how=marked; break; }
   tries=$((tries + 1))
-  [ $tries -lt 20 ] && ! exited || { answer nothing; exit 0; }
+  [ $tries -lt 20 ] && ! exited || leave
   nap
 done 2>/dev/null
+# Whether the command has ended by itself, while the wrapper still has to say so.
+over() {
+  [ "$how" != marked ] && [ ! -f "$run/cancelled" ] || return 1
+  { read -r _ ended rest <"$run/status"; } 2>/dev/null && [ "$ended" = ended ] ||
+    ! { look "$pid" && [ "$start" = "$born" ]; }
+}
+over && leave
+true >"$run/cancelled"
 # All descendants of the command, for a host that has no process groups to give.
 kin() {
   kin=" $pid "
@@ -223,8 +232,9 @@ def ended_text(run_dir: str, run_id: str) -> str:
 def cancel_text(run_dir: str, run_id: str, grace_s: float) -> str:
     """The text that ends a run: TERM to its whole process group, KILL after `grace_s`.
 
-    It answers `ended`, or `nothing` when there was nothing to end. A run that was claimed
-    and hasn't begun never will.
+    It answers `ended`, also when an earlier text has ended the run, or `nothing` when there was
+    nothing to end: its command had ended by itself. A run that was claimed and hasn't begun never
+    will.
     """
     patience = f"patience={max(int(grace_s * 10), 1)}"
     return text(ANSWERING, PROCESSES, run_place(run_dir, run_id), SETTLE, patience, _CANCEL)

@@ -61,9 +61,9 @@ class RehearsalTarget:
         self._check_own(run_id)
         return await self._inner.ended(run_id)
 
-    async def cancel(self, run_id: str, grace_s: float) -> None:
+    async def cancel(self, run_id: str, grace_s: float) -> bool:
         self._check_own(run_id)
-        await self._inner.cancel(run_id, grace_s)
+        return await self._inner.cancel(run_id, grace_s)
 
     async def clean(self, keep: Collection[str] = (), open_windows: Collection[str] = ()) -> int:
         return 0

@@ -152,9 +152,9 @@ class ShellTarget(ShellHost):
             return RunEnd(Ending.SIGNALLED, None, name, size, lost)
         return RunEnd(Ending.EXITED, exit_status, "", size, lost)
 
-    async def cancel(self, run_id: str, grace_s: float) -> None:
+    async def cancel(self, run_id: str, grace_s: float) -> bool:
         text = cancel_text(self._run_dir, run_name(run_id), grace_s)
-        await self._ask(text, grace_s + _ANSWER_TIMEOUT_S)
+        return await self._ask(text, grace_s + _ANSWER_TIMEOUT_S) == "ended"
 
     async def clean(self, keep: Collection[str] = (), open_windows: Collection[str] = ()) -> int:
         text = clean_text(self._run_dir, self._keep_days, keep, open_windows)

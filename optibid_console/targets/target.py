@@ -196,11 +196,12 @@ class Target(Host, Protocol):
     async def ended(self, run_id: str) -> RunEnd | None:
         """How the run ended, or None while it runs. Raises `LinkLost`."""
 
-    async def cancel(self, run_id: str, grace_s: float) -> None:
+    async def cancel(self, run_id: str, grace_s: float) -> bool:
         """End the run's whole process group: TERM, then KILL. Raises `LinkLost`.
 
-        What left the group is ended too, where /proc tells which run it belongs to. Does
-        nothing when there is nothing to end.
+        What left the group is ended too, where /proc tells which run it belongs to. Returns
+        whether the run was ended so, by this call or by one before; False: its command had ended
+        by itself, or there is none.
         """
 
     async def clean(self, keep: Collection[str] = (), open_windows: Collection[str] = ()) -> int:

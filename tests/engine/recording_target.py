@@ -49,8 +49,9 @@ class Recording:
         self.touched.append(run_id)
         return RunEnd(Ending.EXITED, 0)
 
-    async def cancel(self, run_id: str, grace_s: float) -> None:
+    async def cancel(self, run_id: str, grace_s: float) -> bool:
         self.touched.append(run_id)
+        return False
 
     async def clean(self, keep: Any = (), open_windows: Any = ()) -> int:
         self.touched.append("clean")

@@ -16,7 +16,7 @@ import pytest
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.engine import driving, late_answers
-from optibid_console.engine.driving import Patience
+from optibid_console.engine.driving import Driver, Patience
 from optibid_console.engine.live_run import LiveRun
 from optibid_console.signals import Output
 from optibid_console.state import StepStatus
@@ -172,6 +172,42 @@ async def test_a_run_that_is_out_of_time_is_ended_on_its_target(
     assert state.step("2b").outcome is e.Outcome.TIMED_OUT
     assert state.step("2b").reason == "after 70 s"
     assert (bench.room / "runs" / run_id / "exit").exists()
+
+
+async def test_a_command_that_ended_in_time_is_not_timed_out_while_its_wrapper_is_slow(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over, asked = asyncio.Event(), asyncio.Event()
+    cancel = LocalTarget.cancel
+
+    async def until_over(self: Driver, live: LiveRun) -> None:
+        await over.wait()
+
+    async def told(self: LocalTarget, run_id: str, grace_s: float) -> bool:
+        ended = await cancel(self, run_id, grace_s)
+        asked.set()
+        return ended
+
+    monkeypatch.setattr(Driver, "_to_end", until_over)
+    monkeypatch.setattr(LocalTarget, "cancel", told)
+    run_id = await begun(bench)
+    run = bench.room / "runs" / run_id
+    wrapper, command = (
+        int((run / f"{name}.pid").read_text().split()[0]) for name in ("wrapper", "command")
+    )
+    os.kill(wrapper, signal.SIGSTOP)
+    try:
+        os.killpg(command, signal.SIGUSR1)
+        async with asyncio.timeout(60):
+            while "ended" not in (run / "status").read_text():
+                await asyncio.sleep(0.02)
+            over.set()
+            await asked.wait()
+    finally:
+        os.kill(wrapper, signal.SIGCONT)
+    state = await bench.finished("2b")
+    assert state.step("2b").outcome is e.Outcome.FAILED
+    assert state.step("2b").reason == "killed by USR1"
 
 
 def dropping(

@@ -92,7 +92,8 @@ async def test_cancel_ends_what_ignores_term_and_its_children(
     spec = run_of(f"trap '' TERM; sleep 4711.{MINE} & echo ready; sleep 4711.{MINE}")
     await target.launch(spec)
     await until(lambda: len(processes(f"4711.{MINE}")) >= 2)
-    await target.cancel(spec.run_id, 0.3)
+    assert await target.cancel(spec.run_id, 0.3)
+    assert await target.cancel(spec.run_id, 0.3), "asked again after an answer that was lost"
     end = await target.ended(spec.run_id)
     assert end is not None
     assert (end.ending, end.signal) == (Ending.SIGNALLED, "KILL")
@@ -111,8 +112,29 @@ async def test_cancel_lets_a_command_clean_up(target: ShellTarget, run_of: RunOf
 
 async def test_cancel_after_the_end_changes_nothing(target: ShellTarget, run_of: RunOf) -> None:
     _, end = await through(target, run_of("echo x"))
-    await target.cancel("w-2.1b-1", 1)
+    assert not await target.cancel("w-2.1b-1", 1)
     assert await target.ended("w-2.1b-1") == end
+
+
+async def test_cancel_spares_a_command_that_has_ended_by_itself(
+    target: ShellTarget, run_of: RunOf, runs: Path, tmp_path: Path
+) -> None:
+    """Its wrapper has yet to say so, as on a busy machine."""
+    gate = tmp_path / "gate"
+    await target.launch(run_of(f"echo begun; until [ -e '{gate}' ]; do sleep 0.05; done; exit 5"))
+    run = runs / "w-2.1b-1"
+    await until((run / "out").read_text)
+    wrapper = int((run / "wrapper.pid").read_text().split()[0])
+    os.kill(wrapper, signal.SIGSTOP)
+    try:
+        gate.touch()
+        await until(lambda: "ended" in (run / "status").read_text())
+        assert await target.ended("w-2.1b-1") is None
+        assert not await target.cancel("w-2.1b-1", 1)
+    finally:
+        os.kill(wrapper, signal.SIGCONT)
+    assert await output(target, "w-2.1b-1") == b"begun\n"
+    assert await target.ended("w-2.1b-1") == RunEnd(Ending.EXITED, 5, "", 6)
 
 
 async def test_following_begins_at_an_offset(target: ShellTarget, run_of: RunOf) -> None:
