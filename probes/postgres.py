@@ -20,7 +20,7 @@ from probes import expectation, reaching
 from probes.aside import judged
 from probes.deadline import time_left_s, timeout_s
 from probes.expectation import Finding
-from probes.postgres_link import Link, Where
+from probes.postgres_link import Link, Where, statement_limit_ms
 from probes.postgres_schema import judge_extensions, judge_migration, judge_tables
 from probes.probe import Host, ProbeError, Reading, Status
 from probes.text import one_line
@@ -121,6 +121,8 @@ class PostgresProbe:
             findings, result, took_ms = await self._look(link)
         except (psycopg.Error, OSError) as error:
             hung = link.hung or isinstance(error, TimeoutError)
+            # its answer may come in the moment in which the line is cut
+            hung = hung and not isinstance(error, psycopg.errors.QueryCanceled)
             await link.drop()
             seen = await seen_from(self._host, place, error)
             hung = hung and seen is error
@@ -151,8 +153,7 @@ class PostgresProbe:
             started = time.monotonic()
             findings: list[Finding] = []
             async with connection.transaction():
-                # A little earlier than we give up, so that the server ends it and says so.
-                limit_ms = max(1, int(time_left_s() * 950))
+                limit_ms = statement_limit_ms(time_left_s())
                 await connection.execute(f"SET LOCAL statement_timeout = {limit_ms}")
                 result = await _query(connection, settings.sql) if settings.sql else None
                 took_ms = (time.monotonic() - started) * 1000

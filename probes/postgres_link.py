@@ -17,6 +17,9 @@ from probes import reaching
 from probes.deadline import time_left_s
 from probes.probe import Host, ProbeError
 
+_ANSWER_S = 0.25
+"""For the server's word that it has ended a statement: a busy machine and a far one take longer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Where:
@@ -121,3 +124,8 @@ def _is_alive(connection: psycopg.AsyncConnection[Any]) -> bool:
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
     return not poll.poll(0)
+
+
+def statement_limit_ms(left_s: float) -> int:
+    """Returns the server's own limit: as much earlier than ours as its word takes to get here."""
+    return max(1, int((left_s - min(_ANSWER_S, left_s / 4)) * 1000))

@@ -40,7 +40,7 @@ from optibid_console.targets.target import Target
 from probes import postgres
 from probes.deadline import deadline, time_left_s
 from probes.error_words import error_words
-from probes.postgres_link import Link
+from probes.postgres_link import Link, statement_limit_ms
 from probes.probe import Host, HostError, ProbeError
 from probes.text import one_line
 
@@ -78,7 +78,7 @@ class Database:
                     connection = await link.connected()
                     with link.cut_off_after(time_left_s()):
                         async with connection.transaction():
-                            limit_ms = max(1, int(time_left_s() * 950))
+                            limit_ms = statement_limit_ms(time_left_s())
                             await connection.execute(f"SET LOCAL statement_timeout = {limit_ms}")
                             await connection.execute("SET LOCAL lock_timeout = 1000")
                             yield connection
@@ -189,7 +189,7 @@ class Database:
     async def _words(self, error: Exception, link: Link) -> str:
         """In a few words, without a secret, and from where it was asked."""
         try:
-            if link.hung:
+            if link.hung and not isinstance(error, psycopg.errors.QueryCanceled):
                 said = f"{link.where.words} didn't answer in time"
             elif isinstance(error, ProbeError):
                 raise error

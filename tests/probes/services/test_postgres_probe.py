@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 
@@ -10,6 +11,7 @@ import pytest
 
 from probes import registry
 from probes.postgres import PostgresExpect, PostgresSettings
+from probes.postgres_link import Link, statement_limit_ms
 from probes.postgres_schema import Migration, judge_migrations
 from probes.probe import Probe, Status, take
 from tests.servers.raw import FakeHost, hangs
@@ -179,12 +181,30 @@ async def test_one_connection_is_kept(postgres, database):
 
 async def test_a_slow_statement_is_ended_by_the_server(postgres, database):
     one = probe(database, sql="SELECT pg_sleep(30)")
-    reading = await take(one, 0.5)
+    reading = await take(one, 2)
     assert reading.status is Status.FAILING
-    assert reading.summary.endswith("the statement took longer than 0.5 s")
+    assert reading.summary.endswith("the statement took longer than 2 s")
     running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' AND state = "
     assert postgres.execute(f"{running} 'active' AND pid <> pg_backend_pid()") == [(0,)]
     await one.close()
+
+
+@pytest.mark.parametrize(("left_s", "limit_ms"), [(4.8, 4550), (0.48, 360), (0.001, 1), (0, 1)])
+def test_the_servers_limit_is_earlier_than_ours(left_s, limit_ms):
+    assert statement_limit_ms(left_s) == limit_ms
+
+
+async def test_the_servers_word_counts_in_the_moment_in_which_the_line_is_cut(
+    database, monkeypatch
+):
+    @contextlib.contextmanager
+    def cut(self, seconds):
+        self.hung = True
+        yield
+
+    monkeypatch.setattr(Link, "cut_off_after", cut)
+    reading = await read(database, timeout_s=1, sql="SELECT pg_sleep(30)")
+    assert reading.summary.endswith("the statement took longer than 1 s")
 
 
 async def test_a_frozen_server_costs_no_more_than_the_timeout(postgres, database):
@@ -192,12 +212,12 @@ async def test_a_frozen_server_costs_no_more_than_the_timeout(postgres, database
     backend = int((await take(one, 5)).value)
     os.kill(backend, signal.SIGSTOP)
     try:
-        reading = await take(one, 0.5)
+        reading = await take(one, 4)
     finally:
         os.kill(backend, signal.SIGCONT)
     assert reading.status is Status.FAILING
-    assert reading.summary == f"no answer from 127.0.0.1:{postgres.port} within 0.5 s"
-    assert reading.took_ms < 1500
+    assert reading.summary == f"no answer from 127.0.0.1:{postgres.port} within 4 s"
+    assert reading.took_ms < 5000
     assert (await take(one, 5)).status is Status.OK
     await one.close()
 
