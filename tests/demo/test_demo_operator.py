@@ -9,7 +9,7 @@ import pytest
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.codec import to_plain
-from optibid_console.demo.operator import GivenUp, next_command
+from optibid_console.demo.operator import SHOWS_WITHIN_S, GivenUp, next_command
 from optibid_console.runbook.model import (
     Action,
     CheckItem,
@@ -47,14 +47,14 @@ RUNBOOK = Runbook(
 )  # fmt: skip
 
 
-def window(*facts: Any) -> WindowState:
+def window(*facts: Any, at: float = T0 - 600) -> WindowState:
     """The state after the opening and `facts`."""
     opened = e.WindowOpened(
         "w", "demo", "v2", "20261124_200000", T0, 1.0, "digest", to_plain(RUNBOOK)
     )
     state = WindowState()
     for fact in (opened, *facts):
-        state = state.apply(e.seal(state.seq + 1, T0 - 600, 0.0, "demo", fact, state.head))
+        state = state.apply(e.seal(state.seq + 1, at, 0.0, "demo", fact, state.head))
     return state
 
 
@@ -129,3 +129,10 @@ def test_an_item_is_ticked_when_its_probe_reads_ok() -> None:
 def test_it_gives_up_with_a_reason(facts: tuple[Any, ...], why: str) -> None:
     with pytest.raises(GivenUp, match=why):
         next_command(window(*facts), T0 + 1)
+
+
+def test_it_gives_a_criterion_a_minute_to_fail() -> None:
+    state = window(*MARKED, *ONE_DONE, *ran("2", 1, e.Outcome.SUCCEEDED), at=T0)
+    assert next_command(state, T0 + SHOWS_WITHIN_S) is None
+    with pytest.raises(GivenUp, match="no criterion has failed"):
+        next_command(state, T0 + SHOWS_WITHIN_S + 1)

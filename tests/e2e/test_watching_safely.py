@@ -194,6 +194,10 @@ def test_an_observer_that_is_frozen_comes_back_with_nothing_missed(home: Home) -
         for number in range(300):
             await send(c.WriteNote("window", f"{number} {'x' * 20_000}"))
         process.send_signal(signal.SIGCONT)
+        # the engine's end waits a second for what is on its way, and not for all of this
+        async with asyncio.timeout(WITHIN_S):
+            while '"299 ' not in told.read_text():
+                await asyncio.sleep(0.2)
         await send(c.CloseWindow("abandoned", "enough"))
         status = await asyncio.wait_for(process.wait(), WITHIN_S)
         await operator.until(lambda events: any(isinstance(one, Ended) for one in events))
