@@ -156,6 +156,8 @@ class Sheet(ModalScreen[R], Generic[R]):
 
     def redraw(self) -> None:
         """Draw again what it shows, in a page as high as its lines and the screen allow."""
+        if not self._is_whole:
+            return
         page, pinned = self.query_one(Page), self.query_one(Pinned)
         width = page.size.width or max(min(self.app.size.width - 8, 100), 8)
         now = self.view.now()
@@ -171,6 +173,12 @@ class Sheet(ModalScreen[R], Generic[R]):
         if self.prompt:
             field = self.query_one(Input)
             field.border_subtitle = Content(clean_text(self.problem))
+
+    @property
+    def _is_whole(self) -> bool:
+        """Returns whether all its parts are there: as the app ends, they go before their sheet."""
+        parts = ["#page", "#sheet-pinned", "#sheet-keys", *["#sheet-input"] * bool(self.prompt)]
+        return all(self.query(part) for part in parts)
 
     def show_more(self, above: int, below: int, count: int) -> None:
         """Say in the border which lines are seen, and the key for the others."""

@@ -134,6 +134,13 @@ def _no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a sheet takes longer to open than keys wait for it; the test of that
+    wait sets its own."""
+    monkeypatch.setattr(typed_ahead, "MOST_S", 60.0)
+
+
+@pytest.fixture(autouse=True)
 def _glyphs() -> Any:
     use_ascii(False)
     yield

@@ -222,3 +222,15 @@ async def test_what_follows_a_choice_of_the_palette_is_for_what_it_opens(console
         await it.until(lambda: hits.option_count == 1)
         await burst(it, "\rslow disk\r")
         assert await it.sent() == [c.Hold("slow disk")]
+
+
+async def test_a_beat_in_the_middle_of_the_end_finds_a_sheet_without_its_parts(
+    console: Start,
+) -> None:
+    async with console(rec.good_day()) as it:
+        await it.press("h")
+        sheet = it.app.screen
+        assert isinstance(sheet, Sheet)
+        for part in ("#sheet-input", "#page"):
+            await sheet.query_one(part).remove()
+            it.app.window.tick()
