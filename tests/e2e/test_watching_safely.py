@@ -74,7 +74,11 @@ class Eavesdropper:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _pass(self, reader, writer) -> None:
-        from_engine, to_engine = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            from_engine, to_engine = await asyncio.open_connection("127.0.0.1", self._port)
+        except OSError:  # the engine has ended
+            writer.transport.abort()
+            return
 
         async def there() -> None:
             while data := await reader.read(65536):
@@ -82,12 +86,14 @@ class Eavesdropper:
             to_engine.close()
 
         task = asyncio.create_task(there())
-        while data := await from_engine.read(65536):
-            self.sent += data
-            writer.write(data)
-        for one in (writer, to_engine):
-            one.transport.abort()
-        task.cancel()
+        try:
+            while data := await from_engine.read(65536):
+                self.sent += data
+                writer.write(data)
+        finally:  # also where the loop ends first
+            for one in (writer, to_engine):
+                one.transport.abort()
+            task.cancel()
 
     def close(self) -> None:
         self._server.close()

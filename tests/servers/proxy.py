@@ -43,11 +43,14 @@ class Proxy:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        far_reader, far_writer = await asyncio.open_connection(*self._to)
-        both = {writer, far_writer}
+        both = {writer}
         self._open |= both
         try:
-            await asyncio.gather(self._pump(reader, far_writer), self._back(far_reader, writer))
+            with suppress(OSError):  # nobody listens there just now
+                far_reader, far_writer = await asyncio.open_connection(*self._to)
+                both.add(far_writer)
+                self._open.add(far_writer)
+                await asyncio.gather(self._pump(reader, far_writer), self._back(far_reader, writer))
         finally:
             self._open -= both
             for one in both:

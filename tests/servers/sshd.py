@@ -223,8 +223,14 @@ class CuttableLink:
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.taken += 1
-        there, back = await asyncio.open_connection("127.0.0.1", self._to_port)
-        self._writers |= {writer, back}
+        self._writers.add(writer)
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self._to_port)
+        except OSError:  # nobody listens there just now
+            writer.transport.abort()
+            self._writers.discard(writer)
+            return
+        self._writers.add(back)
         pumps = {
             asyncio.create_task(self._pump(reader, back)),
             asyncio.create_task(self._pump(there, writer)),
