@@ -25,7 +25,8 @@ def look(
     step = loaded(tmp_path, "directory").runbook.step(step_id)
     assert step is not None
     size = str(len(before.encode()))
-    text = fill(step.run, {"backend.log-size": size, "database.log-size": size})
+    started = f"0123 17 {size} /srv/optibid/releases/v2/backend"
+    text = fill(step.run, {"backend.started": started, "database.log-size": size})
     return subprocess.run(
         ["sh", "-c", text.replace(path, str(file))], capture_output=True, text=True, check=False
     )
