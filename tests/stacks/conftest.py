@@ -58,6 +58,8 @@ class Place:
         self.ports = {"backend": free_port(), "frontend": free_port()}
         self.env: dict[str, str] = {}
         """The environment of the runs on its hosts."""
+        self.inside: tuple[str, ...] = ()
+        """What makes a command run on app-1, where that isn't this machine."""
         self.edits: dict[str, str] = {}
         """What a test of a fault puts into another's place in config.toml: quicker looks."""
         self.values = {"STACK": stack, "START_TIMEOUT": "20s"}
@@ -76,24 +78,23 @@ class Place:
 
     @contextlib.contextmanager
     def host(self) -> Iterator[None]:
-        """An SSH server whose runs have `env`: both hosts."""
+        """SSH servers whose runs have `env`: one for both hosts, or one `inside` for app-1."""
         keys = Keys(self.folder)
         words = " ".join(f'{name}="{value}"' for name, value in self.env.items())
-        sshd = OpenSshServer(keys, f"SetEnv {words} SHLVL=2")
-        keys.know(sshd.port)
-        self.reached_at(keys, sshd.port, sshd.port)
-        try:
+        with contextlib.ExitStack() as stack:
+            ports = []
+            for prefix in (self.inside, ()) if self.inside else ((),):
+                sshd = OpenSshServer(keys, f"SetEnv {words} SHLVL=2", prefix=prefix)
+                stack.callback(sshd.stop)
+                ports.append(sshd.port)
+            keys.know_all(*ports)
+            spec = keys.spec(ports[0])
+            self.values |= {
+                "APP_SSH_PORT": str(ports[0]), "DB_SSH_PORT": str(ports[-1]),
+                "DEPLOY_USER": spec.user, "SSH_IDENTITY": spec.identity,
+                "SSH_KNOWN_HOSTS": spec.known_hosts,
+            }  # fmt: skip
             yield
-        finally:
-            sshd.stop()
-
-    def reached_at(self, keys: Keys, app: int, db: int) -> None:
-        """Set the values by which the hosts are reached: the ports of their SSH servers."""
-        spec = keys.spec(app)
-        self.values |= {
-            "APP_SSH_PORT": str(app), "DB_SSH_PORT": str(db), "DEPLOY_USER": spec.user,
-            "SSH_IDENTITY": spec.identity, "SSH_KNOWN_HOSTS": spec.known_hosts,
-        }  # fmt: skip
 
     def environment(self) -> dict[str, str]:
         """Every line of the file of values."""
