@@ -22,7 +22,7 @@ from optibid_console import entries as e
 from optibid_console.action_plan import action_plan
 from optibid_console.runbook.load import load
 from optibid_console.runbook.model import StepKind
-from optibid_console.state import ActionState
+from optibid_console.state import OVER, ActionState
 from tests.engine.bench import Bench, driven
 from tests.servers.ports import free_port
 from tests.servers.postgres import PostgresServer
@@ -215,11 +215,16 @@ async def until_running(place: Place, release: str) -> None:
 class Window(Bench):
     """The engine and who drives it."""
 
-    async def all_done(self) -> dict[str, e.Outcome]:
-        """Do every step in order, as a person goes through a window: what is optional and fails is
-        skipped. Returns the optional steps' outcomes where they failed."""
+    async def all_done(self, before: str = "") -> dict[str, e.Outcome]:
+        """Do every step that is left in order, or those `before` one, as a person goes through a
+        window: what is optional and fails is skipped. Returns the optional steps' outcomes where
+        they failed."""
         failed = {}
         for _, step in self.state.runbook.steps():
+            if step.id == before:
+                break
+            if self.state.step(step.id).status in OVER:
+                continue
             outcome, said = await self.tried(step.id)
             if outcome is e.Outcome.SUCCEEDED:
                 continue

@@ -70,7 +70,8 @@ class Units(Place):
         docker.cli(
             "run", "-d", "--name", self.name, *WITHOUT_PRIVILEGES, *options,
             "-v", "/usr:/usr:ro", "-v", "/etc/alternatives:/etc/alternatives:ro",
-            "-v", f"{units}:/etc/systemd/system", "-v", f"{folder}/shadow:/etc/shadow:ro", "--network", "host",
+            "-v", f"{units}:/etc/systemd/system", "-v", f"{folder}/shadow:/etc/shadow:ro",
+            "--network", "host",
             IMAGE, "/usr/lib/systemd/systemd", "--unit=window.target",
         )  # fmt: skip
         docker.cli("exec", self.name, "mkdir", "-p", "/run/sshd")
