@@ -113,7 +113,7 @@ start_s = HERE / "START_S"
 time.sleep(float(start_s.read_text()) if start_s.exists() else 0)
 while True:  # as gunicorn does
     try:
-        server = Server(("127.0.0.1", int(sys.argv[1])), Answer)
+        server = Server(("".join(sys.argv[2:]) or "127.0.0.1", int(sys.argv[1])), Answer)
         break
     except OSError as error:
         print(f"INFO:     {error}; retrying", flush=True)
