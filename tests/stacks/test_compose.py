@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from tests.servers.docker import IMAGE, DockerServer
 from tests.servers.postgres import PostgresServer
 from tests.servers.registry import Registry
 from tests.stacks.conftest import Place, running, until_running
+from tests.stacks.release import SERVE
 
 pytestmark = [
     pytest.mark.server(one)
@@ -32,10 +34,12 @@ services:
     ports: ["127.0.0.1:{backend}:8000"]
     environment: [KEY]
     volumes: ["/usr:/usr:ro"]
+    command: ["/usr/bin/python3", "serve.py", "8000", "0.0.0.0"]
   frontend:
     image: {registry}/optibid/frontend:latest
     network_mode: host
     volumes: ["/usr:/usr:ro"]
+    command: ["/usr/bin/python3", "serve.py", "{frontend}"]
   postgres:
     image: {image}
     network_mode: none
@@ -43,14 +47,6 @@ services:
     command: ["/usr/bin/python3", "-c", "import signal; signal.pause()"]
 """
 """The production file: images of a registry, and no `container_name`."""
-DOCKERFILE = """
-FROM {image}
-LABEL place={name}
-COPY . /srv/
-WORKDIR /srv
-CMD ["/usr/bin/python3", "serve.py", {words}]
-"""
-
 PLUGIN = """#!/bin/sh
 [ "$1" != docker-cli-plugin-metadata ] || {{
     echo '{{"SchemaVersion": "0.1.0", "Vendor": "the test", "Version": "v2.0.0"}}'; exit
@@ -67,48 +63,57 @@ ROLLBACK = ("R1", "R2", "R3", "R3b", "R4a", "R4b", "R5")
 IMAGES = "the previous images are on the host"
 
 
+class Images:
+    """A registry with the images of both releases; `v1` is the latest, too."""
+
+    def __init__(self, folder: Path, docker: DockerServer) -> None:
+        self.docker = docker
+        self.label = f"place=optibid{secrets.token_hex(3)}"
+        self.registry = Registry(folder / "registry")
+        for part in PARTS:
+            for release in ("v2", "v1"):
+                context = folder / f"{part}-{release}"
+                context.mkdir()
+                (context / "Dockerfile").write_text(
+                    f"FROM {IMAGE}\nLABEL {self.label}\nCOPY . /srv/\nWORKDIR /srv\n"
+                )
+                (context / "serve.py").write_text(SERVE)
+                (context / "RELEASE").write_text(f"{release}\n")
+                if part == "backend":
+                    (context / "requirements.txt").touch()
+                self._publish(part, context, release)
+
+    def name(self, part: str) -> str:
+        return f"{self.registry.address}/optibid/{part}"
+
+    def _publish(self, part: str, context: Path, release: str) -> None:
+        for tag in (release, "latest"):
+            name = f"{self.name(part)}:{tag}"
+            self.docker.cli("build", "--quiet", "--tag", name, str(context))
+            self.docker.cli("push", name)
+        self.clear()
+
+    def clear(self) -> None:
+        """Leave none of them on the host."""
+        listed = self.docker.cli("images", "--quiet", "--filter", f"label={self.label}")
+        if listed:
+            self.docker.cli("rmi", "--force", *dict.fromkeys(listed.split()))
+
+
 class Compose(Place):
     """A Docker with OptiBid's containers, and a database's beside them."""
 
     def __init__(
-        self, folder: Path, docker: DockerServer, postgres: PostgresServer, env: Mapping[str, str]
+        self, folder: Path, images: Images, postgres: PostgresServer, env: Mapping[str, str]
     ) -> None:
         super().__init__(folder, "docker-compose", postgres)
-        self.docker = docker
-        self.registry = Registry(folder / "registry")
-        self.env = {**env, "DOCKER_HOST": docker.url}
-        self.values |= {"COMPOSE_PROJECT": self.name, "DOCKER_URL": docker.url}
+        self.docker, self.published = images.docker, images
+        self.env = {**env, "DOCKER_HOST": self.docker.url}
+        self.values |= {"COMPOSE_PROJECT": self.name, "DOCKER_URL": self.docker.url}
         for part in PARTS:
-            self.values[f"{part.upper()}_IMAGE"] = self.image(part)
-        text = SERVICES.format(
-            registry=self.registry.address, backend=self.ports["backend"], image=IMAGE
-        )
-        listens = {"backend": '"8000", "0.0.0.0"', "frontend": f'"{self.ports["frontend"]}"'}
-        files = {"docker-compose.prod.yml": text}
-        for part, words in listens.items():
-            own = DOCKERFILE.format(image=IMAGE, name=self.name, words=words)
-            files[f"{self.folders[part].name}/Dockerfile"] = own
-        self.check_out({"v1": files})
-        for release in ("v1", "v2"):
-            for part in PARTS:
-                self._publish(part, release)
-
-    def image(self, part: str) -> str:
-        """The name of its images in the registry."""
-        return f"{self.registry.address}/optibid/{part}"
-
-    def _publish(self, part: str, release: str) -> None:
-        """Build the release's image and push it, `v1` as the latest one too; keep `v1` here."""
-        tree = f"{release}:{self.folders[part].name}"
-        context = subprocess.run(
-            ["git", "archive", tree], cwd=self.room, check=True, capture_output=True
-        ).stdout
-        name = f"{self.image(part)}:{release}"
-        self.docker.cli("build", "--quiet", "--tag", name, "-", stdin=context)
-        self.docker.cli("push", name)
-        if release == "v1":
-            self.docker.cli("tag", name, f"{self.image(part)}:latest")
-        self.docker.cli("rmi", name)
+            self.values[f"{part.upper()}_IMAGE"] = images.name(part)
+        text = SERVICES.format(registry=images.registry.address, image=IMAGE, **self.ports)
+        self.check_out({"v1": {"docker-compose.prod.yml": text}})
 
     def compose(self, *words: str) -> None:
         env = {**os.environ, "DOCKER_HOST": self.docker.url}
@@ -149,21 +154,28 @@ class Compose(Place):
 
     def prune(self) -> None:
         """Clear away what nothing names, as some hosts do every night; but of this place."""
-        self.docker.cli("image", "prune", "--force", "--filter", f"label=place={self.name}")
+        own = f"label={self.published.label}"
+        self.docker.cli("image", "prune", "--force", "--filter", own)
 
     def clear(self) -> None:
         self.compose("down", "--timeout", "0")
-        listed = self.docker.cli("images", "--quiet", "--filter", f"label=place={self.name}")
-        if listed:
-            self.docker.cli("rmi", "--force", *dict.fromkeys(listed.split()))
-        self.registry.stop()
+        self.published.clear()
+
+
+@pytest.fixture(scope="module")
+def images(
+    tmp_path_factory: pytest.TempPathFactory, docker_server: DockerServer
+) -> Iterator[Images]:
+    made = Images(tmp_path_factory.mktemp("images"), docker_server)
+    yield made
+    made.registry.stop()
 
 
 @pytest.fixture
 def place(
-    tmp_path: Path, docker_server: DockerServer, postgres: PostgresServer, host_env: dict[str, str]
+    tmp_path: Path, images: Images, postgres: PostgresServer, host_env: dict[str, str]
 ) -> Iterator[Compose]:
-    made = Compose(tmp_path, docker_server, postgres, host_env)
+    made = Compose(tmp_path, images, postgres, host_env)
     with contextlib.ExitStack() as stack:
         stack.enter_context(made.host())
         stack.callback(made.clear)
@@ -215,7 +227,9 @@ async def test_an_old_process_that_keeps_the_port_is_named(place: Compose) -> No
         with place.keeping("backend", place.folders["backend"]):  # Docker publishes no port then
             outcome, said = await window.tried("3.2-docker")
         assert outcome is e.Outcome.FAILED
-        kept = f"an old process keeps the port: listen tcp4 127.0.0.1:{place.ports['backend']}: bind"
+        kept = (
+            f"an old process keeps the port: listen tcp4 127.0.0.1:{place.ports['backend']}: bind"
+        )
         assert kept in said
         await window.done(*DEPLOYED[2:6])
         with place.keeping("frontend", place.folders["frontend"]) as pid:
@@ -260,14 +274,12 @@ async def test_what_runs_another_image_in_the_end_is_no_rollback_with_compose_2_
             # a file that pins an image by its digest, as somebody made it once
             file = place.room / "docker-compose.prod.yml"
             text = file.read_text()
-            latest = f"{place.image('backend')}:latest"
+            latest = f"{place.published.name('backend')}:latest"
             (digest,) = json.loads(place.inspect_image(place.images()[0], "json .RepoDigests"))
             file.write_text(text.replace(latest, digest))
             outcome, said = await window.tried("3.2-docker")
             assert outcome is e.Outcome.FAILED
-            assert f'the service "backend" runs {place.images()[0]}, not sha256:' in said.replace(
-                "service backend", 'service "backend"'
-            )
+            assert f"the service backend runs {place.images()[0]}, not sha256:" in said
             file.write_text(text)
             await window.done(*DEPLOYED[2:4])
             action = await window.act("rollback")
