@@ -24,6 +24,7 @@ from optibid_console.runbook.load import load
 from optibid_console.runbook.model import StepKind
 from optibid_console.state import OVER, ActionState
 from tests.engine.bench import Bench, driven
+from tests.home import until
 from tests.servers.ports import free_port
 from tests.servers.postgres import PostgresServer
 from tests.servers.sshd import Keys, OpenSshServer
@@ -64,6 +65,7 @@ class Place:
         """What a test of a fault puts into another's place in config.toml: quicker looks."""
         self.values = {"STACK": stack, "START_TIMEOUT": "20s"}
         self.postgres = postgres
+        self.windows = 0
         self.checkout: Checkout
 
     def check_out(self, extra: Mapping[str, Mapping[str, str]] | None = None) -> None:
@@ -174,6 +176,7 @@ class Place:
         serve = [PLAIN_PYTHON, "serve.py", str(self.ports[part])]
         with subprocess.Popen(serve, cwd=folder, stdout=subprocess.DEVNULL) as old:
             try:
+                until(lambda: not self.runs(part).startswith("nothing"))
                 yield old.pid
             finally:
                 old.kill()
@@ -195,9 +198,20 @@ class Place:
             for _, step in loaded.runbook.steps()
             if steps and step.id not in steps
         ]
-        journal = self.folder / "window.journal"
+        self.windows += 1
+        journal = self.folder / f"{self.windows}.journal"
         async with driven(loaded, journal, self.room, Window, first=left_out) as made:
             yield made
+
+    async def said_by(self, step_id: str, **values: str) -> str:
+        """What a step says that fails with these values, in a window of its own."""
+        fitting = dict(self.values)
+        self.values |= values
+        async with self.window(step_id) as window:
+            outcome, said = await window.tried(step_id)
+        self.values = fitting
+        assert outcome is e.Outcome.FAILED
+        return said
 
 
 def running(place: Place) -> list[str]:

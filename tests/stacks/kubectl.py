@@ -200,9 +200,9 @@ class Kubectl:
         self._settle(name)
         print(f"deployment.apps/{name} scaled")
 
-    def do_logs(self, name: str) -> None:
-        self.deployment(name)
-        print("INFO:     Started server process")
+    def do_logs(self) -> None:
+        for one in self._own_pods(self.option("selector").removeprefix("app=")):
+            print(f"INFO:     Started server process of {one['name']}")
 
     def do_rollout(self, what: str, name: str) -> None:
         one = self.deployment(name)

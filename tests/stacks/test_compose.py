@@ -219,7 +219,11 @@ async def test_a_whole_window_there_and_back_to_the_very_images(place: Compose) 
         await until_running(place, "v2")
 
 
-async def test_an_old_process_that_keeps_the_port_is_named(place: Compose) -> None:
+async def test_what_the_host_lacks_and_an_old_process_that_keeps_the_port_are_named(
+    place: Compose,
+) -> None:
+    said = await place.said_by("1.1-app-docker", COMPOSE_FILE="docker-compose.yml")
+    assert "lacks: no valid file docker-compose.yml (COMPOSE_FILE)" in said
     place.values["START_TIMEOUT"] = "2s"
     async with place.window(*RECORDED, *DEPLOYED) as window:
         await window.done(*RECORDED, *DEPLOYED[:2])

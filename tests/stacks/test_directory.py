@@ -54,7 +54,7 @@ class Directories(Place):
 
     def __init__(self, folder: Path, postgres: PostgresServer, env: Mapping[str, str]) -> None:
         super().__init__(folder, "directory", postgres)
-        self.check_out()
+        self.check_out({"v2": {"backend/START_S": "1.5\n"}})
         self.stand_ins()
         self.env = {**env, "PATH": f"{folder}/programs:{env['PATH']}"}
         self._lay_out()
@@ -129,19 +129,26 @@ async def test_a_whole_window_there_and_back_and_forward_again(place: Directorie
 
 
 async def test_an_old_process_that_keeps_the_port_is_named(place: Directories) -> None:
-    place.values["START_TIMEOUT"] = "2s"
-    old = place.room / "releases/v1/backend"
+    port, old = place.ports["backend"], place.room / "releases/v1/backend"
     place.service("backend", "stop")
+    elsewhere = old.with_name(FRONTEND)
+    with place.keeping("backend", elsewhere) as pid:
+        said = await place.said_by("1.1-app-directory")
+    assert f"lacks: process {pid} on port {port} works in {elsewhere}"[:150] in said
+    place.values["START_TIMEOUT"] = "2s"
     async with place.window(*RECORDED, *DEPLOYED) as window:
         with place.keeping("backend", old) as pid:
             await window.done(*RECORDED, *DEPLOYED[:3])
             outcome, said = await window.tried("3.3a")
-        assert outcome is e.Outcome.TIMED_OUT
-        kept = (
-            f"port {place.ports['backend']} is kept by an old process, started before the restart"
-        )
-        assert f"{kept}: {pid} (python3)" in said
-        await window.done("3.3a")
+            assert outcome is e.Outcome.TIMED_OUT
+            kept = f"port {port} is kept by an old process, started before the restart"
+            assert f"{kept}: {pid} (python3)" in said
+            action = await window.act("rollback")  # nothing is restored while it may write
+            assert action.stopped_at_step == "R1-directory"
+            assert f"a process still listens on port {port}" in window.ended("R1-directory")[1]
+        action = await window.decide(e.Choice.RETRY)
+        assert action.outcome is e.Outcome.SUCCEEDED, window.ended(action.stopped_at_step)
+        assert running(place) == ["v1", "v1"]
 
 
 async def test_a_previous_directory_that_is_gone_is_said_by_the_lamp_and_by_the_step(

@@ -158,7 +158,13 @@ async def test_a_whole_window_there_and_back_to_the_digests_templates_and_replic
         assert place.all_run("v2", 3, 3)
 
 
-async def test_an_old_pod_that_still_gets_traffic_is_named(place: Kubernetes) -> None:
+async def test_what_the_cluster_lacks_and_an_old_pod_that_still_gets_traffic_are_named(
+    place: Kubernetes,
+) -> None:
+    said = await place.said_by("1.1-app-k8s", KUBE_NAMESPACE="default")
+    assert (
+        "no deployment optibid-backend in the namespace default (KUBE_BACKEND, KUBE_NAMES" in said
+    )
     place.values["START_TIMEOUT"] = "2s"
     async with place.window(*RECORDED, *DEPLOYED) as window:
         await window.done(*RECORDED, *DEPLOYED[:2])

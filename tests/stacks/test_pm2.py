@@ -97,7 +97,11 @@ async def test_a_whole_window_there_and_back_beside_a_database_that_runs_on(
         assert "there is nothing to do" in reply.why
 
 
-async def test_an_old_process_that_keeps_the_port_is_named(place: Processes) -> None:
+async def test_what_the_host_lacks_and_an_old_process_that_keeps_the_port_are_named(
+    place: Processes,
+) -> None:
+    said = await place.said_by("1.1-app-pm2", FRONTEND_APP="optibid-frontend")
+    assert "lacks: no application optibid-frontend (FRONTEND_APP)" in said
     place.values["START_TIMEOUT"] = "2s"
     place.pm2("stop", "optibid-backend")
     async with place.window(*RECORDED, *DEPLOYED) as window:

@@ -129,7 +129,11 @@ async def test_a_whole_window_there_and_back_beside_a_database_that_runs_on(plac
         assert place.built() == "v2"
 
 
-async def test_an_old_process_that_keeps_the_port_is_named(place: Units) -> None:
+async def test_what_the_host_lacks_and_an_old_process_that_keeps_the_port_are_named(
+    place: Units,
+) -> None:
+    said = await place.said_by("1.1-app-systemd", FRONTEND_UNIT="optibid-web")
+    assert "lacks: no unit optibid-web (FRONTEND_UNIT)" in said
     place.values["START_TIMEOUT"] = "2s"
     place.systemctl("stop", "optibid-backend")
     old = ("cd", str(place.folders["backend"]), "&&", "exec", "python3", "serve.py")
