@@ -11,6 +11,7 @@ from optibid_console.runbook.checks import steps_at
 from optibid_console.runbook.model import (
     Action,
     CheckItem,
+    Criterion,
     ProbeSpec,
     Runbook,
     Step,
@@ -26,7 +27,8 @@ def chosen(runbook: Runbook, problems: Problems) -> Runbook:
 
     A name of a left-out probe in evidence, and of a left-out step in `uses` and
     `undoes`, goes with it. A wait, an action or a criterion that loses all it stands
-    on is a problem, because leaving it out would be a guess.
+    on is a problem, because leaving it out would be a guess. A criterion whose own `service`
+    isn't there is left to a person, who asserts it.
     """
     return _Chooser(runbook, problems).runbook()
 
@@ -64,6 +66,7 @@ class _Chooser:
         return replace(
             book,
             probes={key: one for key, one in book.probes.items() if self._here(one)},
+            panels={key: one for key, one in book.panels.items() if self._served(one.service)},
             tails={key: one for key, one in book.tails.items() if self._here(one)},
             phases=tuple(
                 replace(phase, steps=self._steps(phase.steps, ("phases", index)))
@@ -77,6 +80,10 @@ class _Chooser:
             checklist=tuple(
                 replace(section, items=self._items(section.items)) for section in book.checklist
             ),
+            criteria=tuple(
+                one if self._served(one.service) else _left_to_a_person(one)
+                for one in book.criteria
+            ),
         )
 
     def _served(self, service: str) -> bool:
@@ -88,6 +95,15 @@ class _Chooser:
     def _kept_probes(self, names: Iterable[str]) -> tuple[str, ...]:
         probes = self.book.probes
         return tuple(name for name in names if name not in probes or self._here(probes[name]))
+
+    def _kept_observed(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Returns the names of probes and panels without those that are left out."""
+        probes, panels = self.book.probes, self.book.panels
+        return tuple(
+            name
+            for name in self._kept_probes(names)
+            if name in probes or name not in panels or self._served(panels[name].service)
+        )
 
     def _kept_steps(self, names: Iterable[str]) -> tuple[str, ...]:
         return tuple(name for name in names if name in self.steps_here)
@@ -107,7 +123,7 @@ class _Chooser:
                     list(step.wait_for),
                 )
             evidence = self._kept_probes(step.evidence)
-            stops = self._kept_probes(step.stops)
+            stops = self._kept_observed(step.stops)
             kept.append(
                 replace(step, undoes=undoes, wait_for=wait_for, evidence=evidence, stops=stops)
             )
@@ -140,12 +156,20 @@ class _Chooser:
                 clauses = parse(criterion.fail_when) if criterion.fail_when else ()
             except ValueError:
                 continue  # noted where the criteria are checked
-            for clause in clauses:
-                if clause.subject == "probe" and not self._kept_probes([clause.id]):
-                    service = self.book.probes[clause.id].service
+            for clause in clauses if self._served(criterion.service) else ():
+                known = self.book.probes if clause.subject == "probe" else self.book.panels
+                one = known.get(clause.id)
+                if one is not None and not self._served(one.service):
+                    service = one.service
                     self.problems.add(
                         ("criteria", index, "fail_when"),
-                        f'judges the probe "{clause.id}" of a service that isn\'t there; '
-                        f"add [services.{service}] or take the criterion out",
+                        f'judges the {clause.subject} "{clause.id}" of a service that isn\'t '
+                        f"there; add [services.{service}], give the criterion service = "
+                        f'"{service}", or take it out',
                         criterion.fail_when,
                     )
+
+
+def _left_to_a_person(criterion: Criterion) -> Criterion:
+    """Returns the criterion without its rule: nothing measures it."""
+    return Criterion(criterion.id, criterion.title, service=criterion.service)

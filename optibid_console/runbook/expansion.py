@@ -35,6 +35,8 @@ class Expansion:
     first_use: dict[str, KeyPath] = field(default_factory=dict)
     """Of each secret: where it is named first."""
     commands: list[Command] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
+    """Every name that is referred to."""
 
     def document(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """The document with its plain values filled in."""
@@ -43,6 +45,7 @@ class Expansion:
         if isinstance(version, str):
             known = {name: self.values[name] for name in self.plain & self.values.keys()}
             filled = REFERENCE.sub(lambda match: known.get(match[1], match[0]), version)
+            self.used.update(match[1] for match in REFERENCE.finditer(version))
             self.values = {**self.values, "window.version": filled}
             self.plain |= {"window.version"}
         return {
@@ -108,6 +111,7 @@ class Expansion:
         return text
 
     def _meet(self, names: list[str] | tuple[str, ...], path: KeyPath) -> None:
+        self.used.update(names)
         for name in names:
             if name in self.values:
                 if name not in self.plain:

@@ -22,13 +22,17 @@ from optibid_console.runbook.model import (
     TailSpec,
     TargetSpec,
 )
+from optibid_console.runbook.optional_parts import NEEDS
 from optibid_console.runbook.positions import KeyPath
 from optibid_console.runbook.problems import Problems
 from optibid_console.runbook.secrets import Secrets
 from optibid_console.runbook.shape import Layout, keys_of, shape
 
-SERVICES = ("redis", "kafka", "clickhouse", "mlflow", "minio")
-"""OptiBid's optional services, as `[services.NAME]` names them."""
+SERVICES = (
+    "redis", "kafka", "clickhouse", "mlflow", "minio",
+    "metrics", "prometheus", "grafana", "verify-script", "smoke-tests",
+)  # fmt: skip
+"""What a deployment of OptiBid may lack, as `[services.NAME]` names it."""
 
 LOCAL = "local"
 """The target that is always there: this machine."""
@@ -116,12 +120,8 @@ class Drafter:
             if name not in SERVICES:
                 self.problems.no_such(("services", name), "optional service", name, SERVICES)
             for key in table:
-                path = ("services", name, key)
-                self.problems.add(
-                    path,
-                    f"unknown key; [services.{name}] has none: its presence is all",
-                    table[key],
-                )
+                if key != NEEDS:
+                    self.problems.unknown_key(("services", name, key), table[key], (NEEDS,))
         return tuple(names)
 
     def _targets(self, tables: Any) -> dict[str, TargetSpec]:

@@ -20,6 +20,7 @@ from optibid_console.runbook import (
 from optibid_console.runbook.alternatives import chosen, is_left_out
 from optibid_console.runbook.checks import check, steps_at
 from optibid_console.runbook.command_limits import check_commands, check_secrets
+from optibid_console.runbook.defaults import plain_names, unused, with_defaults
 from optibid_console.runbook.env_file import EnvFileError, parse_env_file, read_env_file
 from optibid_console.runbook.expansion import Expansion
 from optibid_console.runbook.facts import check_facts
@@ -41,6 +42,7 @@ from optibid_console.runbook.model import (
 )
 from optibid_console.runbook.nesting import MOST_LEVELS, long_key, nested_line
 from optibid_console.runbook.operations import with_texts
+from optibid_console.runbook.optional_parts import absences, present_parts, unmeasured
 from optibid_console.runbook.positions import KeyPath, line_of, positions
 from optibid_console.runbook.problems import Problem, Problems, RunbookError, key_text, shown
 from optibid_console.runbook.redaction import SHORTEST
@@ -79,10 +81,13 @@ def load(path: Path, environ: Mapping[str, str], registry: Registry | None = Non
     document = _parse(path, text)
     problems = Problems(path.name, positions(text))
     environment = environment_of(document, problems)
-    values, complete = _values(environment, path, environ, problems)
+    given, complete = _values(environment, path, environ, problems)
+    values = with_defaults(environment, given, problems)
+    parts = present_parts(document, values, problems)
+    values = parts.without_empty(values)
     keys = {**COMMON_KEYS, "databases": DATABASE_KEYS}
-    expansion = Expansion(values, frozenset(environment.plain), keys, problems)
-    expanded = expansion.document(with_texts(document))
+    expansion = Expansion(values, plain_names(environment), keys, problems)
+    expanded = expansion.document(with_texts(parts.document))
     secrets = Secrets({name: values[name] for name in sorted(expansion.secrets)})
     known_kinds = registry or _probes_registry()
     whole = Drafter(problems, known_kinds, secrets).runbook(expanded, environment)
@@ -104,7 +109,8 @@ def load(path: Path, environ: Mapping[str, str], registry: Registry | None = Non
     warnings = (
         *_warnings(secrets, path), *_off_warnings(off, problems),
         *_write_warnings(whole, problems), *_contact_warnings(runbook, problems),
-        *_release_warnings(runbook, problems),
+        *_release_warnings(runbook, problems), *absences(parts, problems),
+        *unmeasured(whole, problems), *unused(environment, expansion.used | parts.needed, problems),
     )  # fmt: skip
     channels_off = {str(where[1]): why for where, why in off.items()}
     return Loaded(runbook, secrets, digest, path, warnings, channels_off)

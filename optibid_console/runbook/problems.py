@@ -83,6 +83,10 @@ class Problems:
             )
         )  # fmt: skip
 
+    def warning(self, path: KeyPath, message: str, value: str = "") -> Problem:
+        """Returns something that a person should know about `path`; it isn't noted."""
+        return Problem(self.file, line_of(self.positions, path), key_text(path), value, message)
+
     def no_such(self, path: KeyPath, what: str, name: str, known: Iterable[str]) -> None:
         """Note that `name` is none of the `known` names of a kind (`what`: `target`)."""
         names = tuple(known)

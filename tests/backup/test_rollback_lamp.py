@@ -21,6 +21,7 @@ pytestmark = pytest.mark.server("postgres")
 OPTIBID = (Path(__file__).parents[2] / "config.toml").read_text()
 LAMPS = ("backup-there", "backup-verified", "configuration-backup", "space-to-restore",
          "previous-revision", "database")  # fmt: skip
+HOST = 'host = "localhost"\nport = "${DB_PORT}"'
 ROLE = "keeper_of_the_lamp"
 
 STEPS = """
@@ -71,15 +72,15 @@ class Lamp(Place):
 
     def probe(self, name: str) -> str:
         """The probe as config.toml has it, but for where it looks and how often."""
-        found = re.search(rf"(?ms)^\[probes\.{name}\]\n.*?(?=^\[|^# )", OPTIBID)
+        found = re.search(rf"(?ms)^\[probes\.{name}\]\n.*?(?=^\[[a-z\[]|^# )", OPTIBID)
         assert found is not None
         text = re.sub(r'(?m)^every = ".*"$', 'every = "300ms"', found[0])
         text = re.sub(r'(?m)^on = ".*"$', 'on = "local"', text)
         text = re.sub(r"(?m)^stack = .*\n", "", text)
-        text = text.replace('host = "localhost"', f'host = "127.0.0.1"\nport = {self.server.port}')
+        text = text.replace(HOST, f'host = "127.0.0.1"\nport = {self.server.port}')
         text = text.replace("${DB_NAME}", self.dbname).replace("${DB_USER}", ROLE)
-        text = text.replace("/var/lib/postgresql", f"{self.room}/disk")
-        return text.replace("pg_restore", f"{self.bin}/pg_restore")
+        text = text.replace("${DB_DATA}", f"{self.room}/disk").replace("${DB_BIN}", str(self.bin))
+        return text
 
 
 @pytest.fixture

@@ -25,7 +25,8 @@ def look(
     step = loaded(tmp_path, "directory").runbook.step(step_id)
     assert step is not None
     size = str(len(before.encode()))
-    text = fill(step.run, {"backend.log-size": size, "database.log-size": size})
+    started = f"0123 17 {size} /srv/optibid/releases/v2/backend"
+    text = fill(step.run, {"backend.started": started, "database.log-size": size})
     return subprocess.run(
         ["sh", "-c", text.replace(path, str(file))], capture_output=True, text=True, check=False
     )
@@ -64,3 +65,7 @@ def test_the_database_s_log_since_the_opening(tmp_path: Path) -> None:
     done = look(tmp_path, "2.2b", log, old, old + new + "LOG: checkpoint\n" * 300)
     assert (done.returncode, "bids" in done.stdout, "last week" in done.stdout) == (1, True, False)
     assert look(tmp_path, "2.2b", log, old, "").returncode == 0
+    own = f"{new}STATEMENT:  SELECT 1 -- optibid-console\n"  # what a probe asked in vain
+    assert look(tmp_path, "2.2b", log, old, old + own).returncode == 0
+    done = look(tmp_path, "2.2b", log, old, old + own + new)
+    assert (done.returncode, done.stdout.count("bids")) == (1, 1)

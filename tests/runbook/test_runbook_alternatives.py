@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from optibid_console.runbook.load import RunbookError
+from tests.runbook.small import ENVIRON
 
 
 def test_absent_services_are_left_out(whole: str, load_text: Any) -> None:
@@ -36,6 +37,51 @@ def test_a_criterion_on_an_absent_service_is_refused(whole: str, load_text: Any)
     assert load_text(text)
     with pytest.raises(RunbookError, match=r"criteria\[0\].fail_when: judges the probe \"cache\""):
         load_text(text.replace("[services.redis]", ""))
+
+
+NEEDS = '[services.redis]\nneeds = ["REDIS_HOST", "REDIS_PORT"]'
+
+
+def test_an_optional_part_is_there_when_what_it_needs_has_values(
+    whole: str, load_text: Any
+) -> None:
+    text = whole.replace("[services.redis]", NEEDS)
+    loaded = load_text(text, {**ENVIRON, "REDIS_HOST": "http://a", "REDIS_PORT": "1"})
+    assert (loaded.runbook.services, loaded.warnings) == (("redis",), ())
+    for given in ({"REDIS_PORT": "1"}, {"REDIS_HOST": "", "REDIS_PORT": "1"}):
+        loaded = load_text(text, {**ENVIRON, **given})
+        assert "cache" not in loaded.runbook.probes
+        (warning,) = loaded.warnings
+        assert str(warning) == (
+            "config.toml:10 services.redis: no value for ${REDIS_HOST}: nothing of it is checked, "
+            "in no probe and no step"
+        )
+    with pytest.raises(RunbookError, match=r"redis\.needs: expected a list of names"):
+        load_text(text.replace('["REDIS_HOST", "REDIS_PORT"]', '"REDIS_HOST"'))
+    with pytest.raises(RunbookError, match=r"redis\.need: unknown key; keys here are needs"):
+        load_text(text.replace("needs =", "need ="))
+
+
+def test_a_panel_of_an_absent_part_is_left_out_and_its_criterion_is_a_person_s(
+    whole: str, load_text: Any
+) -> None:
+    text = whole.replace("[panels.errors]", '[panels.errors]\nservice = "redis"')
+    text = text.replace("probe.health is failing", "panel.errors > 0.05")
+    text = text.replace('wait_for = ["health"]', 'wait_for = ["health"]\nstops = ["errors"]')
+    assert load_text(text).runbook.step("2.1a").stops == ("errors",)
+    without = text.replace("[services.redis]", "")
+    with pytest.raises(RunbookError, match=r"judges the panel \"errors\" of a service that isn't"):
+        load_text(without)
+    own = without.replace("fail_when", 'service = "redis"\nfail_when')
+    assert load_text(own.replace("[environment]", "[services.redis]\n[environment]")).warnings == ()
+    loaded = load_text(own)
+    book = loaded.runbook
+    assert (book.panels, book.step("2.1a").stops) == ({}, ())
+    assert [one.fail_when for one in book.criteria] == [""]
+    (warning,) = loaded.warnings
+    assert str(warning).endswith(
+        "criteria[0].service: nothing measures it without [services.redis]: a person asserts it"
+    )
 
 
 def test_other_stacks_are_left_out_and_still_checked(whole: str, load_text: Any) -> None:

@@ -60,6 +60,59 @@ def test_a_command_probe_is_shell_text(whole: str, load_text: Any) -> None:
     assert settings["run"] == "df 'v2.4.0' \"${DB_PASSWORD}\""
 
 
+def _with_defaults(whole: str, table: str) -> str:
+    return whole.replace("[services.redis]", f"[environment.defaults]\n{table}\n\n[services.redis]")
+
+
+def test_a_default_stands_where_nothing_else_gives_a_value(
+    whole: str, load_text: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "prod.env").write_text("FOLDER=/opt/optibid\nDB_PASSWORD=correct-horse\n")
+    table = 'FOLDER = "/srv/optibid"\nTIMES = "7"\nLOG = "${FOLDER}/${RELEASE}.log"'
+    text = _with_defaults(whole, table).replace(
+        "[environment]", '[environment]\nenv_file="prod.env"'
+    )
+    text = text.replace('"/var/log/backend.log"', '"${LOG}"').replace(
+        '"restore ', '"cd ${FOLDER}; '
+    )
+    text = text.replace('port = "${PORT}"', 'port = "${TIMES}"')
+    loaded = load_text(text, {"RELEASE": "v1"})
+    assert loaded.runbook.tails["backend"].path == "/opt/optibid/v1.log"
+    assert loaded.runbook.step("r1").run.startswith("cd '/opt/optibid'; ")
+    assert loaded.runbook.probes["health"].settings["port"] == 7
+    assert loaded.secrets.names == {"DB_PASSWORD"}
+    assert loaded.warnings == ()
+    loaded = load_text(text, {"RELEASE": "v1", "FOLDER": "/elsewhere", "TIMES": "8"})
+    assert loaded.runbook.tails["backend"].path == "/elsewhere/v1.log"
+    assert loaded.runbook.probes["health"].settings["port"] == 8
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ('"no name" = "1"', 'defaults."no name": no name of a value: write letters, digits and _'),
+        (
+            'A = "${B}"\nB = "1"',
+            "defaults.A: ${B} stands below it: a default refers to names above",
+        ),
+        ('A = "${DB_PASSWORD}"', "defaults.A: ${DB_PASSWORD} is neither in plain nor a default"),
+        ('A = "${NOWHERE}"', "defaults.A: ${NOWHERE} is neither in plain nor a default above it"),
+        ("A = 1", "defaults.A: expected text, found the number 1"),
+    ],
+)
+def test_a_default_that_cannot_be_one_is_refused(
+    whole: str, load_text: Any, table: str, says: str
+) -> None:
+    with pytest.raises(RunbookError) as caught:
+        load_text(_with_defaults(whole, table))
+    assert says in str(caught.value)
+
+
+def test_a_default_that_nothing_uses_is_warned_of(whole: str, load_text: Any) -> None:
+    (warning,) = load_text(_with_defaults(whole, 'FOLDER = "/srv"')).warnings
+    assert str(warning) == "config.toml:11 environment.defaults.FOLDER: nothing uses it"
+
+
 def test_a_short_secret_is_warned_of(whole: str, load_text: Any) -> None:
     text = whole.replace('url = "http://localhost:1"', 'url = "http://x/${PIN}"')
     environ = {"RELEASE": "v1", "PORT": "1", "DB_PASSWORD": "correct-horse", "PIN": "123"}

@@ -46,6 +46,11 @@ class Keys:
         public = asyncssh.read_private_key(key or self.host_key).export_public_key().decode()
         self.known_hosts.write_text(f"[{host}]:{port} {public}")
 
+    def know_all(self, *ports: int) -> None:
+        """Make the host's key the known one of each of these ports."""
+        public = asyncssh.read_private_key(self.host_key).export_public_key().decode()
+        self.known_hosts.write_text("".join(f"[127.0.0.1]:{port} {public}" for port in ports))
+
     def spec(self, port: int, **changes: str) -> TargetSpec:
         """The runbook's target for the server on that port."""
         given = {

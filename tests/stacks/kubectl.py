@@ -1,8 +1,9 @@
 """A stand-in for kubectl: a cluster that is one file, and every command line in another.
 
 It knows the deployments' templates, annotations and replicas, the pods that run (also while
-they end), which images a registry has and which the nodes have, and the few verbs and output
-formats of config.toml. `Cluster` is the test's hand in it.
+they end), the services and the pods to which they send traffic, which images a registry has and
+which the nodes have, and the few verbs and output formats of config.toml. All of it is in one
+namespace. `Cluster` is the test's hand in it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 REPOSITORY = "registry.example"
+NAMESPACE = "optibid"
 
 
 def digest(text: str) -> str:
@@ -34,6 +36,7 @@ class Cluster:
     def create(self, registry: Mapping[str, str]) -> None:
         """An empty one; `registry`: image with its tag → digest."""
         known = {"deployments": {}, "pods": [], "registry": dict(registry), "nodes": []}
+
         self._file.write_text(json.dumps(known))
         self._lines.touch()
 
@@ -54,7 +57,7 @@ class Cluster:
     def asked(self) -> list[str]:
         """The command lines that change something or wait, in order."""
         lines = [json.loads(line) for line in self._lines.read_text().splitlines()]
-        return [shlex.join(words) for words in lines if words[0] != "get"]
+        return [shlex.join(words) for words in lines]
 
     def running(self, name: str) -> list[str]:
         """The images of a deployment's pods, by digest."""
@@ -85,6 +88,10 @@ class Kubectl:
         return next((one[len(begins) :] for one in self.options if one.startswith(begins)), "")
 
     def run(self) -> None:
+        if self.option("namespace") != NAMESPACE and self.given[:2] != ["get", "nodes"]:
+            refuse(
+                f'Error from server (NotFound): namespace "{self.option("namespace")}" not found'
+            )
         verb = getattr(self, f"do_{self.given[0]}", None)
         if verb is None:
             refuse(f'unknown command "{self.given[0]}" for "kubectl"')
@@ -98,6 +105,18 @@ class Kubectl:
         out = rest[-1] if rest else "table"
         if kind == "deployment":
             print(self._of_deployment(rest[0], out), end="")
+        elif kind == "service":
+            self.deployment(rest[0])
+            print(f"service/{rest[0]}")
+        elif kind == "endpoints":
+            for one in self._own_pods(rest[0]):
+                if one["image"]:
+                    print(one["name"])
+        elif kind == "pod":
+            named = [one for one in self.known["pods"] if one["name"] == rest[0]]
+            if not named or f'name=="{rest[0].split("-")[1]}")' not in out:
+                refuse(f'Error from server (NotFound): pods "{rest[0]}" not found')
+            print(f"docker-pullable://{named[0]['image']}", end="")
         elif kind == "nodes":
             for names in self.known["nodes"]:
                 print(json.dumps(names))
@@ -117,6 +136,8 @@ class Kubectl:
             return f"app={name},"
         what = out.removeprefix("jsonpath=")
         available = len([pod for pod in self._own_pods(name) if pod["image"]])
+        if out == "name":
+            return f"deployment.apps/{name}\n"
         answers = {
             "{.spec.template}": json.dumps(one["template"]),
             "{.metadata.annotations}": json.dumps(one["annotations"]),
@@ -179,6 +200,10 @@ class Kubectl:
         self._settle(name)
         print(f"deployment.apps/{name} scaled")
 
+    def do_logs(self) -> None:
+        for one in self._own_pods(self.option("selector").removeprefix("app=")):
+            print(f"INFO:     Started server process of {one['name']}")
+
     def do_rollout(self, what: str, name: str) -> None:
         one = self.deployment(name)
         pods = self._own_pods(name.removeprefix("deployment/"))
@@ -206,7 +231,9 @@ class Kubectl:
                 pod["ends"] = True
         for _ in range(one["replicas"] - len(keep)):
             image = self._pulled(wanted)
-            self.known["pods"].append({"of": name, "image": image, "made_of": made, "ends": False})
+            made_before = len(self.known["pods"])
+            pod = {"of": name, "image": image, "made_of": made, "ends": False}
+            self.known["pods"].append({"name": f"{name}-pod-{made_before}", **pod})
 
     def _pulled(self, wanted: str) -> str:
         """The image by its digest, from a node or the registry; empty: nobody has it."""
@@ -231,7 +258,7 @@ def refuse(why: str) -> NoReturn:
 def main() -> None:
     cluster = Cluster(Path(__file__).parent)
     words = sys.argv[1:]
-    if words[0] != "get":
+    if not {"get", "logs"} & set(words):
         cluster.note(words)
     text = sys.stdin.read() if words[-1] == "-" else ""
     joined = [one for one in words if one not in ("-o", "-f")]

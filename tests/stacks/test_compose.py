@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -14,33 +16,37 @@ import pytest
 from optibid_console import commands as c
 from optibid_console import entries as e
 from tests.servers.docker import IMAGE, DockerServer
-from tests.stacks.conftest import Place, Window, running, until_running
+from tests.servers.postgres import PostgresServer
+from tests.servers.registry import Registry
+from tests.stacks.conftest import Place, running, until_running
+from tests.stacks.release import SERVE
 
-pytestmark = [pytest.mark.server("docker"), pytest.mark.server("docker-compose")]
+pytestmark = [
+    pytest.mark.server(one)
+    for one in ("docker", "docker-compose", "docker-registry", "sshd", "postgres")
+]
 
-SERVICE = """
-  {part}:
-    container_name: optibid-{part}
-    image: optibid-{part}:latest
-    build: {part}
+SERVICES = """
+version: '3'
+services:
+  backend:
+    image: {registry}/optibid/backend:latest
+    ports: ["127.0.0.1:{backend}:8000"]
+    environment: [KEY]
+    volumes: ["/usr:/usr:ro"]
+    command: ["/usr/bin/python3", "serve.py", "8000", "0.0.0.0"]
+  frontend:
+    image: {registry}/optibid/frontend:latest
     network_mode: host
     volumes: ["/usr:/usr:ro"]
-"""
-DATABASE = """
+    command: ["/usr/bin/python3", "serve.py", "{frontend}"]
   postgres:
-    container_name: optibid-postgres
     image: {image}
     network_mode: none
     volumes: ["/usr:/usr:ro"]
     command: ["/usr/bin/python3", "-c", "import signal; signal.pause()"]
 """
-DOCKERFILE = """
-FROM {image}
-LABEL place=optibid-backend
-COPY serve.py RELEASE /srv/
-CMD ["/usr/bin/python3", "/srv/serve.py", "{port}"]
-"""
-
+"""The production file: images of a registry, and no `container_name`."""
 PLUGIN = """#!/bin/sh
 [ "$1" != docker-cli-plugin-metadata ] || {{
     echo '{{"SchemaVersion": "0.1.0", "Vendor": "the test", "Version": "v2.0.0"}}'; exit
@@ -49,34 +55,71 @@ shift
 exec {compose} "$@"
 """
 
+PARTS = ("backend", "frontend")
 RECORDED = ("1.2a", "1.2b", "1.2b-keep", "1.2a-git")
-BEFORE = ("1.1c", "1.1d", *RECORDED, "1.2e", "1.2f")
-DEPLOYED = ("3.1a", "3.1b-docker", "3.2-docker", "3.3a", "3.3b", "4.2-docker", "4.3", "5.1a")
+DEPLOYED = ("3.1a", "3.1b-docker", "3.2-docker", "3.3a", "3.3b", "4.1-docker", "4.2-docker", "4.3",
+            "5.1a")  # fmt: skip
+ROLLBACK = ("R1", "R2", "R3", "R3b", "R4a", "R4b", "R5")
 IMAGES = "the previous images are on the host"
+
+
+class Images:
+    """A registry with the images of both releases; `v1` is the latest, too."""
+
+    def __init__(self, folder: Path, docker: DockerServer) -> None:
+        self.docker = docker
+        self.label = f"place=optibid{secrets.token_hex(3)}"
+        self.registry = Registry(folder / "registry")
+        for part in PARTS:
+            for release in ("v2", "v1"):
+                context = folder / f"{part}-{release}"
+                context.mkdir()
+                (context / "Dockerfile").write_text(
+                    f"FROM {IMAGE}\nLABEL {self.label}\nCOPY . /srv/\nWORKDIR /srv\n"
+                )
+                (context / "serve.py").write_text(SERVE)
+                (context / "RELEASE").write_text(f"{release}\n")
+                if part == "backend":
+                    (context / "requirements.txt").touch()
+                self._publish(part, context, release)
+
+    def name(self, part: str) -> str:
+        return f"{self.registry.address}/optibid/{part}"
+
+    def _publish(self, part: str, context: Path, release: str) -> None:
+        for tag in (release, "latest"):
+            name = f"{self.name(part)}:{tag}"
+            self.docker.cli("build", "--quiet", "--tag", name, str(context))
+            self.docker.cli("push", name)
+        self.clear()
+
+    def clear(self) -> None:
+        """Leave none of them on the host."""
+        listed = self.docker.cli("images", "--quiet", "--filter", f"label={self.label}")
+        if listed:
+            self.docker.cli("rmi", "--force", *dict.fromkeys(listed.split()))
 
 
 class Compose(Place):
     """A Docker with OptiBid's containers, and a database's beside them."""
 
-    def __init__(self, folder: Path, docker: DockerServer, env: Mapping[str, str]) -> None:
-        super().__init__(folder, "docker-compose")
-        self.docker = docker
-        self.env = {**env, "DOCKER_HOST": docker.url}
-        for part in ("backend", "frontend"):
-            named = f'container = "optibid-{part}"\n'
-            self.edits[named] = f'{named}docker = "{docker.url}"\n'
-        text = "version: '3'\nservices:" + SERVICE.format(part="backend")
-        text += SERVICE.format(part="frontend") + DATABASE.format(image=IMAGE)
-        files = {
-            f"{part}/Dockerfile": DOCKERFILE.format(image=IMAGE, port=self.ports[part])
-            for part in ("backend", "frontend")
-        }
-        self.check_out({"docker-compose.yml": text, **files})
+    def __init__(
+        self, folder: Path, images: Images, postgres: PostgresServer, env: Mapping[str, str]
+    ) -> None:
+        super().__init__(folder, "docker-compose", postgres)
+        self.docker, self.published = images.docker, images
+        self.env = {**env, "DOCKER_HOST": self.docker.url}
+        self.values |= {"COMPOSE_PROJECT": self.name, "DOCKER_URL": self.docker.url}
+        for part in PARTS:
+            self.values[f"{part.upper()}_IMAGE"] = images.name(part)
+        text = SERVICES.format(registry=images.registry.address, image=IMAGE, **self.ports)
+        self.check_out({"v1": {"docker-compose.prod.yml": text}})
 
     def compose(self, *words: str) -> None:
         env = {**os.environ, "DOCKER_HOST": self.docker.url}
+        fixed = ["docker-compose", "--project-name", self.name, "--file", "docker-compose.prod.yml"]
         done = subprocess.run(
-            ["docker-compose", *words], cwd=self.room, env=env, capture_output=True, text=True
+            [*fixed, *words], cwd=self.room, env=env, capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
 
@@ -97,75 +140,74 @@ class Compose(Place):
         self.env |= {"PATH": str(programs), "DOCKER_CONFIG": str(plugins.parent)}
 
     def inspect(self, part: str, what: str) -> str:
-        return self.docker.cli("inspect", "--format", f"{{{{{what}}}}}", f"{self.name}-{part}")
+        label = f"label=com.docker.compose.service={part}"
+        own = f"label=com.docker.compose.project={self.name}"
+        found = self.docker.cli("ps", "--all", "--quiet", "--filter", label, "--filter", own)
+        return self.docker.cli("inspect", "--format", f"{{{{{what}}}}}", *found.split())
 
     def images(self) -> list[str]:
         """The ids of the images from which backend and frontend run."""
         return [self.inspect(part, ".Image") for part in ("backend", "frontend")]
 
+    def inspect_image(self, image: str, what: str) -> str:
+        return self.docker.cli("image", "inspect", "--format", f"{{{{{what}}}}}", image)
+
     def prune(self) -> None:
         """Clear away what nothing names, as some hosts do every night; but of this place."""
-        own = f"label=place={self.name}-backend"
+        own = f"label={self.published.label}"
         self.docker.cli("image", "prune", "--force", "--filter", own)
 
     def clear(self) -> None:
         self.compose("down", "--timeout", "0")
-        listed = self.docker.cli("images", "--quiet", f"{self.name}-*")
-        if listed:
-            self.docker.cli("rmi", "--force", *dict.fromkeys(listed.split()))
-        self.prune()
+        self.published.clear()
+
+
+@pytest.fixture(scope="module")
+def images(
+    tmp_path_factory: pytest.TempPathFactory, docker_server: DockerServer
+) -> Iterator[Images]:
+    made = Images(tmp_path_factory.mktemp("images"), docker_server)
+    yield made
+    made.registry.stop()
 
 
 @pytest.fixture
 def place(
-    tmp_path: Path, docker_server: DockerServer, host_env: dict[str, str]
+    tmp_path: Path, images: Images, postgres: PostgresServer, host_env: dict[str, str]
 ) -> Iterator[Compose]:
-    made = Compose(tmp_path, docker_server, host_env)
+    made = Compose(tmp_path, images, postgres, host_env)
     with contextlib.ExitStack() as stack:
         stack.enter_context(made.host())
         stack.callback(made.clear)
-        made.compose("up", "--detach", "--build")
+        made.compose("up", "--detach")
         yield made
 
 
-async def until_answered(window: Window) -> None:
-    healthy = ("backend-health", "frontend")
-    await window.until(
-        lambda state: all(
-            one in state.readings and state.readings[one].status == "ok" for one in healthy
-        ),
-        60,
-    )
-
-
-async def test_back_to_the_very_images_beside_a_database_that_runs_on(place: Compose) -> None:
-    compose_file = place.room / "docker-compose.yml"
+async def test_a_whole_window_there_and_back_to_the_very_images(place: Compose) -> None:
+    compose_file = place.room / "docker-compose.prod.yml"
     by_hand = compose_file.read_text() + "# changed by hand\n"
     compose_file.write_text(by_hand)
     images, database = place.images(), place.inspect("postgres", ".State.StartedAt")
-    async with place.window(*BEFORE, *DEPLOYED) as window:
-        await until_answered(window)
+    dump = place.dump()
+    await until_running(place, "v1")
+    async with place.window() as window:
         assert window.planned("rollback") == ()
         reply = await window.do(c.StartAction("rollback", "rollback"))
         assert isinstance(reply, c.Refused)
         assert "there is nothing to do" in reply.why
         await window.not_ready("no previous.backend yet (1.2a)")
-        await window.done(*BEFORE)
-        # a build that only tries takes the name of what runs from nobody
-        latest = [f"{place.name}-{part}:latest" for part in ("backend", "frontend")]
-        ids = place.docker.cli("image", "inspect", "--format", "{{.Id}}", *latest)
-        assert ids.split() == images
-        for part, image in zip(("backend", "frontend"), images, strict=True):
+        assert await window.all_done(before="3.1a") == {}
+        for part, image in zip(PARTS, images, strict=True):
             assert window.state.facts[f"previous.{part}"] == image
-        await window.done(*DEPLOYED)
+        assert place.images() == images
+        assert await window.all_done() == {}
         assert running(place) == ["v2", "v2"]
         assert not set(place.images()) & set(images)
         place.prune()
-        action = await window.act("rollback")
+        action = await window.rolled_back()
         assert action.outcome is e.Outcome.SUCCEEDED, window.ended(action.stopped_at_step)
-        assert action.steps == ("R1", "R3", "R4a", "R4b", "R5")
-        assert running(place) == ["v1", "v1"]
-        assert place.images() == images
+        assert action.steps == ROLLBACK
+        assert (running(place), place.images(), place.dump()) == (["v1", "v1"], images, dump)
         assert compose_file.read_text() == by_hand
         assert place.inspect("postgres", ".State.StartedAt") == database
         assert place.inspect("postgres", ".State.Running") == "true"
@@ -177,10 +219,37 @@ async def test_back_to_the_very_images_beside_a_database_that_runs_on(place: Com
         await until_running(place, "v2")
 
 
+async def test_what_the_host_lacks_and_an_old_process_that_keeps_the_port_are_named(
+    place: Compose,
+) -> None:
+    said = await place.said_by("1.1-app-docker", COMPOSE_FILE="docker-compose.yml")
+    assert "lacks: no valid file docker-compose.yml (COMPOSE_FILE)" in said
+    place.values["START_TIMEOUT"] = "2s"
+    async with place.window(*RECORDED, *DEPLOYED) as window:
+        await window.done(*RECORDED, *DEPLOYED[:2])
+        place.compose("stop", "--timeout", "0", "backend", "frontend")
+        with place.keeping("backend", place.folders["backend"]):  # Docker publishes no port then
+            outcome, said = await window.tried("3.2-docker")
+        assert outcome is e.Outcome.FAILED
+        kept = (
+            f"an old process keeps the port: listen tcp4 127.0.0.1:{place.ports['backend']}: bind"
+        )
+        assert kept in said
+        await window.done(*DEPLOYED[2:6])
+        with place.keeping("frontend", place.folders["frontend"]) as pid:
+            await window.done("4.2-docker")
+            outcome, said = await window.tried("4.3")
+        assert outcome is e.Outcome.TIMED_OUT
+        kept = f"port {place.ports['frontend']} is kept by an old process, of no container"
+        assert f"{kept} of the release: {pid} (python3)" in said
+        await window.done("4.3")
+
+
 async def test_a_previous_image_that_is_gone_is_said_by_the_lamp_and_by_the_step(
     place: Compose,
 ) -> None:
     images = place.images()
+    place.look_often()
     async with place.window(*RECORDED, *DEPLOYED) as window:
         await window.done(*RECORDED, *DEPLOYED)
         kept = place.folder / "image.tar"
@@ -206,22 +275,17 @@ async def test_what_runs_another_image_in_the_end_is_no_rollback_with_compose_2_
     with place.host():
         async with place.window(*RECORDED, *DEPLOYED[:4]) as window:
             await window.done(*RECORDED, *DEPLOYED[:2])
-            # an image of its own, as in a file that somebody made once
-            other = place.room / "docker-compose.override.yml"
-            other.write_text(
-                f"version: '3'\nservices:\n  backend:\n    image: {place.name}-backend:mine\n"
-            )
-            place.docker.cli("tag", place.images()[0], f"{place.name}-backend:mine")
+            # a file that pins an image by its digest, as somebody made it once
+            file = place.room / "docker-compose.prod.yml"
+            text = file.read_text()
+            latest = f"{place.published.name('backend')}:latest"
+            (digest,) = json.loads(place.inspect_image(place.images()[0], "json .RepoDigests"))
+            file.write_text(text.replace(latest, digest))
             outcome, said = await window.tried("3.2-docker")
             assert outcome is e.Outcome.FAILED
-            assert f"{place.name}-backend runs {place.images()[0]}, not " in said
-            place.docker.cli("tag", f"{place.name}-backend:v2", f"{place.name}-backend:mine")
+            assert f"the service backend runs {place.images()[0]}, not sha256:" in said
+            file.write_text(text)
             await window.done(*DEPLOYED[2:4])
             action = await window.act("rollback")
-            assert action.stopped_at_step == "R3"
-            _, said = window.ended("R3")
-            assert f"{place.name}-backend runs {place.images()[0]}, not " in said
-            other.unlink()
-            action = await window.decide(e.Choice.RETRY)
-            assert action.outcome is e.Outcome.SUCCEEDED
+            assert action.outcome is e.Outcome.SUCCEEDED, window.ended(action.stopped_at_step)
             assert running(place) == ["v1", "v1"]

@@ -69,6 +69,7 @@ def optibid(tmp_path: Path, provider: Provider) -> Loaded:
     here = f"http://127.0.0.1:{provider.server_port}"
     config = tmp_path / "config.toml"
     config.write_text(CONFIG.read_text().replace("https://api.statuspage.io", here))
+    config.with_name("production.env").touch()
     return load(config, {**environment(), **VALUES})
 
 

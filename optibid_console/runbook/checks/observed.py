@@ -23,6 +23,7 @@ def check_observed(look: Checker, registry: Registry) -> None:
     for panel in look.book.panels.values():
         path = ("panels", panel.id)
         look.name((*path, "on"), "target", panel.on, look.book.targets)
+        look.service((*path, "service"), panel.service)
         look.positive(path, panel.every, panel.timeout)
         _panel(look, path, panel)
     for tail in look.book.tails.values():
@@ -55,6 +56,7 @@ def check_criteria(look: Checker) -> None:
     for index, criterion in enumerate(criteria):
         path: KeyPath = ("criteria", index)
         look.name((*path, "active_from"), "phase", criterion.active_from, look.phase_ids)
+        look.service((*path, "service"), criterion.service)
         if not criterion.fail_when:
             continue
         where = (*path, "fail_when")

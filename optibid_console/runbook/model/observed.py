@@ -43,6 +43,8 @@ class PanelSpec:
     fail_above: float | None = None
     warn_below: float | None = None
     fail_below: float | None = None
+    service: str = ""
+    """The optional part that it reads: left out when that isn't in `[services]`."""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -80,3 +82,5 @@ class Criterion:
     """What failed before the deployment in the same way doesn't trip it."""
     active_from: str = ""
     """A phase's id: before it has begun the criterion isn't judged."""
+    service: str = ""
+    """The optional part that measures it: without that in `[services]` a person asserts it."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -40,4 +41,7 @@ class Environment:
     env_file: str = ""
     """A file of `NAME=value` lines, relative to config.toml; the process environment wins."""
     plain: tuple[str, ...] = ()
-    """Names whose values may be shown. Every other one is a secret."""
+    """Names whose values may be shown, besides those in `defaults`. Every other one is a secret."""
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    """NAME → its value where neither the environment nor the env file has one. A default can
+    refer to names above it. These names are plain."""
