@@ -219,30 +219,39 @@ async def test_a_whole_window_there_and_back_to_the_very_images(place: Compose) 
         await until_running(place, "v2")
 
 
-async def test_what_the_host_lacks_and_an_old_process_that_keeps_the_port_are_named(
+async def test_what_would_answer_in_the_release_s_place_is_named_with_compose_2_too(
     place: Compose,
 ) -> None:
+    """The command lines as with `docker compose`: here that plugin hands on to Compose 1."""
     said = await place.said_by("1.1-app-docker", COMPOSE_FILE="docker-compose.yml")
     assert "lacks: no valid file docker-compose.yml (COMPOSE_FILE)" in said
+    place.make_compose_a_plugin()
     place.values["START_TIMEOUT"] = "2s"
-    async with place.window(*RECORDED, *DEPLOYED) as window:
-        await window.done(*RECORDED, *DEPLOYED[:2])
-        place.compose("stop", "--timeout", "0", "backend", "frontend")
-        with place.keeping("backend", place.folders["backend"]):  # Docker publishes no port then
-            outcome, said = await window.tried("3.2-docker")
-        assert outcome is e.Outcome.FAILED
-        kept = (
-            f"an old process keeps the port: listen tcp4 127.0.0.1:{place.ports['backend']}: bind"
-        )
-        assert kept in said
-        await window.done(*DEPLOYED[2:6])
-        with place.keeping("frontend", place.folders["frontend"]) as pid:
-            await window.done("4.2-docker")
-            outcome, said = await window.tried("4.3")
-        assert outcome is e.Outcome.TIMED_OUT
-        kept = f"port {place.ports['frontend']} is kept by an old process, of no container"
-        assert f"{kept} of the release: {pid} (python3)" in said
-        await window.done("4.3")
+    file = place.room / "docker-compose.prod.yml"
+    with place.host():
+        async with place.window(*RECORDED, *DEPLOYED) as window:
+            await window.done(*RECORDED, *DEPLOYED[:2])
+            text, before = file.read_text(), place.images()[0]
+            (digest,) = json.loads(place.inspect_image(before, "json .RepoDigests"))
+            file.write_text(text.replace(f"{place.published.name('backend')}:latest", digest))
+            outcome, said = await window.tried("3.2-docker")  # a file that pins an old image
+            assert outcome is e.Outcome.FAILED
+            assert f"the service backend runs {before}, not sha256:" in said
+            file.write_text(text)
+            place.compose("stop", "--timeout", "0", "backend", "frontend")
+            with place.keeping("backend", place.folders["backend"]):  # Docker can't publish it
+                outcome, said = await window.tried("3.2-docker")
+            assert outcome is e.Outcome.FAILED
+            port = place.ports["backend"]
+            assert f"an old process keeps the port: listen tcp4 127.0.0.1:{port}: bind" in said
+            await window.done(*DEPLOYED[2:6])
+            with place.keeping("frontend", place.folders["frontend"]) as pid:
+                await window.done("4.2-docker")
+                outcome, said = await window.tried("4.3")
+            assert outcome is e.Outcome.TIMED_OUT
+            kept = f"port {place.ports['frontend']} is kept by an old process, of no container"
+            assert f"{kept} of the release: {pid} (python3)" in said
+            await window.done("4.3")
 
 
 async def test_a_previous_image_that_is_gone_is_said_by_the_lamp_and_by_the_step(
@@ -265,27 +274,3 @@ async def test_a_previous_image_that_is_gone_is_said_by_the_lamp_and_by_the_step
         action = await window.decide(e.Choice.RETRY)
         assert action.outcome is e.Outcome.SUCCEEDED, window.ended("R3")
         assert place.images() == images
-
-
-async def test_what_runs_another_image_in_the_end_is_no_rollback_with_compose_2_too(
-    place: Compose,
-) -> None:
-    """The command lines as with `docker compose`: here that plugin hands on to Compose 1."""
-    place.make_compose_a_plugin()
-    with place.host():
-        async with place.window(*RECORDED, *DEPLOYED[:4]) as window:
-            await window.done(*RECORDED, *DEPLOYED[:2])
-            # a file that pins an image by its digest, as somebody made it once
-            file = place.room / "docker-compose.prod.yml"
-            text = file.read_text()
-            latest = f"{place.published.name('backend')}:latest"
-            (digest,) = json.loads(place.inspect_image(place.images()[0], "json .RepoDigests"))
-            file.write_text(text.replace(latest, digest))
-            outcome, said = await window.tried("3.2-docker")
-            assert outcome is e.Outcome.FAILED
-            assert f"the service backend runs {place.images()[0]}, not sha256:" in said
-            file.write_text(text)
-            await window.done(*DEPLOYED[2:4])
-            action = await window.act("rollback")
-            assert action.outcome is e.Outcome.SUCCEEDED, window.ended(action.stopped_at_step)
-            assert running(place) == ["v1", "v1"]
