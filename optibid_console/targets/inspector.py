@@ -112,8 +112,6 @@ over() {
   { read -r _ ended rest <"$run/status"; } 2>/dev/null && [ "$ended" = ended ] ||
     ! { look "$pid" && [ "$start" = "$born" ]; }
 }
-over && leave
-true >"$run/cancelled"
 # All descendants of the command, for a host that has no process groups to give.
 kin() {
   kin=" $pid "
@@ -185,6 +183,8 @@ send() {
 }
 case $how in group | marked) ;; *) kin ;; esac
 strays
+over && leave # looked at last: to find the strays takes a moment
+true >"$run/cancelled"
 send TERM 2>/dev/null
 turns=0
 while left && [ $turns -lt $patience ]; do turns=$((turns + 1)); nap; done

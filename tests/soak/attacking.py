@@ -151,8 +151,13 @@ class Attacked(Played):
                 if launching:
                     await asyncio.sleep(window.attack_at_s)
                 self.run = run
-                if await loop.run_in_executor(_STRIKING, _hit, run, window.victim):
-                    self.struck = True
+                hit = loop.run_in_executor(_STRIKING, _hit, run, window.victim)
+                try:
+                    self.struck = await asyncio.shield(hit)
+                except asyncio.CancelledError:  # the window has ended; the blow falls all the same
+                    self.struck = await hit
+                    raise
+                if self.struck:
                     return
             # a new process tells nobody that it is there
             await asyncio.sleep(_LOOK_S)
