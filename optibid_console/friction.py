@@ -72,6 +72,8 @@ def friction(state: WindowState, runbook: Runbook, act: c.Command) -> Friction:
             return Friction(Ask.NOTHING if mark in (Mark.DONE, Mark.OPEN) else Ask.REASON)
         case c.CloseWindow(outcome):
             return Friction(Ask.ENTER if outcome == "completed" else Ask.REASON)
+        case c.LookAtRunbook():
+            return Friction(Ask.NOTHING)
         case c.TakeOver(_, of):
             return Friction(Ask.TYPED, of) if of else Friction(Ask.REASON)
         case _:

@@ -73,7 +73,7 @@ def probe(options: Namespace) -> int:
 
 
 async def _read(loaded: Loaded, names: list[str]) -> list[Reading]:
-    from optibid_console.engine.observing import build_probes
+    from optibid_console.engine.building import build_probes
     from optibid_console.targets import open_targets
 
     targets = open_targets(loaded.runbook, lambda state: None)

@@ -13,6 +13,7 @@ from optibid_console.commands.sharing import SharingCommand
 from optibid_console.commands.steps import StepCommand
 from optibid_console.commands.window import WindowCommand
 from optibid_console.entries import kind_of
+from optibid_console.runbook.difference import RunbookDifference
 
 Command = WindowCommand | StepCommand | GateCommand | PeopleCommand | SharingCommand
 COMMANDS: Mapping[str, type[Any]] = {kind_of(one): one for one in Command.__args__}
@@ -27,6 +28,8 @@ class Accepted:
     """The journal's last entry then."""
     link: str = field(default="", repr=False)
     """Of `Share`: the link with its token, which nothing but this reply knows."""
+    runbook: RunbookDifference | None = None
+    """Of `LookAtRunbook`: how the config differs from the window's runbook."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,4 +44,21 @@ class StopEngine:
     """Only when nobody else is attached and nothing is under way."""
 
 
-WindowCommand = Hold | Resume | TakeOver | Leave | CloseWindow | StopEngine
+@dataclass(frozen=True, slots=True)
+class LookAtRunbook:
+    """Read the engine's config again and say how it differs; changes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadRunbook:
+    """Go on by the engine's config as it is now, if it is what was looked at."""
+
+    digest: str
+    """Of the runbook that was looked at."""
+    secrets: tuple[str, ...] = ()
+    """The names of secrets whose values had changed then."""
+
+
+WindowCommand = (
+    Hold | Resume | TakeOver | Leave | CloseWindow | StopEngine | LookAtRunbook | ReloadRunbook
+)

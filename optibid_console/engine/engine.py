@@ -3,45 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from optibid_console import __version__
 from optibid_console import commands as c
 from optibid_console import entries as e
-from optibid_console.engine.acting import ActionRunner
-from optibid_console.engine.database_watch import DatabaseWatch
 from optibid_console.engine.earlier import Earlier
-from optibid_console.engine.gating import Gatekeeper
+from optibid_console.engine.generation import Generation, Surroundings
 from optibid_console.engine.handling import CommandHandler
 from optibid_console.engine.heartbeat import Heartbeat, Scrubber
-from optibid_console.engine.judging import Judge, PulseTaker
-from optibid_console.engine.late_answers import LateAnswers
+from optibid_console.engine.judging import PulseTaker
 from optibid_console.engine.lease import Attached, Lease
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.life import Life
-from optibid_console.engine.measures import Measures
-from optibid_console.engine.observing import Observers
-from optibid_console.engine.operations import operations_of
-from optibid_console.engine.operations.databases import databases_of
+from optibid_console.engine.measures import Measures, last_measured
 from optibid_console.engine.own_database import OwnDatabase
-from optibid_console.engine.preflighting import Preflight
 from optibid_console.engine.presenting import Presenting
 from optibid_console.engine.recalling import Recall
-from optibid_console.engine.running import StepRunner
+from optibid_console.engine.reloading import Prepared, Reloading
 from optibid_console.engine.sharing import Sharing
-from optibid_console.engine.tailing import Tails
 from optibid_console.engine.telling import Telling
-from optibid_console.engine.tidying import Tidying
+from optibid_console.engine.units import Running, Unit, ended
 from optibid_console.journal import lease
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.lease import Deposed
 from optibid_console.journal.postgres_table import Identity
 from optibid_console.journal_place import Address
 from optibid_console.known_windows import open_windows
-from optibid_console.runbook.load import Loaded
+from optibid_console.runbook.difference import measured_anew
+from optibid_console.runbook.load import Loaded, load
 from optibid_console.signals import Link
 from optibid_console.source import Role
-from optibid_console.targets import without_link
+from optibid_console.state import WindowState
+from optibid_console.targets import open_targets, unchanged
 from optibid_console.targets.rehearsal import check_rehearsed
 from optibid_console.targets.target import LinkState, Target
 
@@ -59,44 +55,42 @@ class Engine:
         *,
         journal: tuple[Address, Identity] | None = None,
         presenting: Presenting | None = None,
+        read: Callable[[], Loaded] | None = None,
     ) -> None:
         """`journal`: the database of a team's journal, which must not be one of the runbook's;
-        `presenting` shows beside it what is true now."""
-        runbook = loaded.runbook
+        `presenting` shows beside it what is true now; `read` loads the config again."""
         self.ledger = ledger
         self.lease = Lease(ledger, tell)
         self.pulse = PulseTaker(ledger)
         self._presenting = presenting
-        self._targets = targets
-        self._observers = Observers(loaded, targets, ledger)
-        self._judge = Judge(runbook, ledger, self._observers)
-        self._tails = Tails(loaded, targets, ledger)
-        self._databases = databases_of(loaded, ledger, targets)
-        self._team = journal[0] if journal else None
-        self._own = OwnDatabase(*journal, self._databases) if journal else None
-        self._steps = StepRunner(
-            runbook,
-            ledger,
-            targets,
-            loaded.secrets,
-            self._observers.take_now,
-            operations_of(loaded, ledger, targets, self._databases, open_windows),
-        )
-        self._recall = Recall(ledger, targets, loaded.secrets)
-        self._actions = ActionRunner(runbook, ledger, self._steps)
-        self._late = LateAnswers(ledger, targets, self._steps)
-        self._tidying = Tidying(ledger, targets, without_link(runbook), open_windows)
-        self._telling = Telling(loaded, ledger)
-        self._busy = asyncio.Lock()
-        self._gates = Gatekeeper(ledger, self._observers, self._busy)
         self._life = Life()
+        self._busy = asyncio.Lock()
+        team = journal[0] if journal else None
+        self._around = Surroundings(
+            ledger, self._busy, open_windows,
+            (lambda databases: OwnDatabase(*journal, databases)) if journal else None,
+            Earlier(ledger, team).run,
+        )  # fmt: skip
+        self._running = Running(self._life.keep)
+        self._openings = 0
+        self._opening_of: dict[str, int] = {}
+        """Target → with which opening it was opened; what an older one tells isn't of it."""
+        self.generation = Generation(loaded, targets, self._around)
+        self._prepared: Prepared | None = None
+        """What is swapped in as soon as the journal has it."""
+        self._recall = Recall(ledger, lambda: self.generation.targets, loaded.secrets)
+        self._telling = Telling(loaded, ledger)
+        reloading = Reloading(
+            ledger, lambda: self.generation,
+            read or partial(load, loaded.path, os.environ), self._built,
+        )  # fmt: skip
         self._commands = CommandHandler(
-            runbook, ledger, self.lease, self._steps, self._actions, self._gates,
-            Preflight(runbook, ledger, self._observers), self._telling, sharing, self._life,
-            self._busy,
+            lambda: self.generation, ledger, self.lease, self._telling, sharing, self._life,
+            self._busy, reloading, self._accept,
         )  # fmt: skip
         self._links: dict[str, str] = {}
         ledger.on_found(self._found)
+        ledger.watch(self._swap_when_accepted)
 
     async def begin(self, epoch: int = 0, took_over_from: str = "", reason: str = "") -> None:
         """Go on where the journal ends; before any screen may join. Raises `JournalError`.
@@ -105,9 +99,9 @@ class Engine:
         that `reason`.
         """
         if self.ledger.state.rehearsal:
-            check_rehearsed(self._targets)
-        if self._own is not None:
-            await self._own.check()
+            check_rehearsed(self.generation.targets)
+        if self.generation.own is not None:
+            await self.generation.own.check()
         me = lease.this_engine()
         await self.ledger.record(
             e.EngineStarted(__version__, me.host, me.pid, me.boot_id, epoch, took_over_from, reason)
@@ -122,23 +116,15 @@ class Engine:
         Runs under way go on on their targets. Raises `Deposed` when another engine has
         taken the journal over: nothing more is done or recorded then.
         """
+        self._life.spawn(Measures(self.ledger).run())
+        self._running.change(self.generation.units())
         for work in (
-            Measures(self.ledger).run,
-            Earlier(self.ledger, self._team).run,
-            self._observers.run,
-            self._judge.run,
-            self._gates.run,
-            self._tails.run,
-            self._late.run,
             self._telling.run,
             self.pulse.run,
             Heartbeat(self.ledger, self.lease.settle).run,
-            self._tidying.run,
             Scrubber(self.ledger).run,
             self._recall.run,
-            *((self._own.run,) if self._own else ()),
             *((self._presenting.run,) if self._presenting else ()),
-            *(DatabaseWatch(one, self.ledger).run for one in self._databases.values()),
         ):
             self._life.spawn(work())
         try:
@@ -146,8 +132,10 @@ class Engine:
             await self._telling.finish()
         finally:
             await self._life.end_tasks()
-            for database in self._databases.values():
-                await database.close()
+            await self.generation.close()
+            for name, target in self.generation.targets.items():
+                if self._opening_of.get(name, 0):  # it was opened here
+                    await target.close()
         await self._say_goodbye(reason)
         return reason
 
@@ -155,13 +143,18 @@ class Engine:
         """End the engine, soon."""
         self._life.stop(reason)
 
-    def link(self, state: LinkState) -> None:
-        """A target's connection changed: told at once, recorded when it is another state."""
+    def link(self, state: LinkState, opening: int = 0) -> None:
+        """A target's connection changed: told at once, recorded when it is another state.
+
+        `opening`: with which targets it was opened; 0: with the engine.
+        """
+        if self._opening_of.get(state.target, 0) != opening:
+            return  # another runbook has another target of this name, or none
         self.ledger.signal(
             Link(state.target, state.state, state.detail, state.latency_ms, state.attempt)
         )
         if state.state == "connected":
-            self._tidying.answers(state.target)
+            self.generation.answers(state.target)
         if self._links.get(state.target) != state.state:
             self._links[state.target] = state.state
             fact = e.LinkChanged(state.target, state.state, state.detail)
@@ -182,17 +175,79 @@ class Engine:
         """Carry out a command of the operator's, or say why not."""
         return await self._commands.handle(command, screen)
 
+    # Another runbook
+
+    def _built(self, loaded: Loaded) -> Generation:
+        """Returns the generation that would follow this one; nothing changes by it."""
+        now, state = self.generation, self.ledger.state
+        same = unchanged(now.loaded.runbook, loaded.runbook)
+        self._openings += 1
+        opening = self._openings
+        targets = open_targets(
+            loaded.runbook,
+            lambda link: self.link(link, opening),
+            state.window_id if state.rehearsal else "",
+            {name: now.targets[name] for name in same if name in now.targets},
+        )
+        return Generation(loaded, targets, self._around, now, opening)
+
+    async def _accept(self, prepared: Prepared, fact: e.RunbookAccepted, by: str) -> None:
+        """Record that the window goes by another runbook: with that entry it is swapped in.
+
+        Raises `JournalError`: the window goes by the old one. An entry that the journal has
+        after all, though its answer was lost, swaps it in then.
+        """
+        self._prepared = prepared
+        await self.ledger.record(fact, by)
+        measured = await asyncio.to_thread(last_measured, prepared.loaded.runbook)
+        state = self.ledger.state
+        if measured is not None and measured != state.rehearsed and not state.rehearsal:
+            await self.ledger.keep_soon(measured)
+
+    def _swap_when_accepted(self, _: WindowState, entry: e.Entry, after: WindowState) -> None:
+        """The journal says by which runbook the window goes: with the entry, not behind it, all
+        that follows from the runbook is another generation's."""
+        if not isinstance(entry.fact, e.RunbookAccepted):
+            return
+        prepared, self._prepared = self._prepared, None
+        if prepared is None or prepared.loaded.digest != entry.fact.digest:
+            why = "the journal goes by a runbook that this engine hasn't got: start it again"
+            self._life.broke(JournalError(why))
+            return
+        before, self.generation = self.generation, prepared.generation
+        self._note_openings(before)
+        self._telling.adopt(prepared.loaded)
+        for subject, name in measured_anew(before.loaded.runbook, prepared.loaded.runbook):
+            self.ledger.forget(subject, name)
+        self._life.spawn(self._end(self._running.change(self.generation.units())))
+
+    def _note_openings(self, before: Generation) -> None:
+        for name in {*before.targets, *self.generation.targets}:
+            target = self.generation.targets.get(name)
+            if target is not before.targets.get(name):
+                self._opening_of[name] = self.generation.opening if target is not None else -1
+                self._links.pop(name, None)
+                self.ledger.forget("link", name)
+
+    async def _end(self, gone: list[tuple[Unit, asyncio.Task[None]]]) -> None:
+        """Close what the runbook before had alone; what can't be closed is noted."""
+        for problem in await ended(gone):
+            text = f"the new runbook is in effect; not closed of the old one: {problem}"
+            await self.ledger.keep(e.NoteWritten("window", text))
+
+    # What an engine before this one left
+
     def _take_up(self) -> None:
         """Go on with what an earlier engine left under way."""
-        state = self.ledger.state
+        state, steps = self.ledger.state, self.generation.steps
         in_action = state.action()
         for run in state.unfinished_runs():
-            live = self._steps.reattach(run)
+            live = steps.reattach(run)
             mine = in_action is not None and run.step_id in in_action.steps
             if live is not None and not mine:
-                self._life.spawn(self._steps.see_through(live))
+                self._life.spawn(steps.see_through(live))
         if in_action is not None:
-            task = self._actions.carry_on(in_action)
+            task = self.generation.actions.carry_on(in_action)
             if task is not None:
                 self._life.keep(task)
 
@@ -201,29 +256,30 @@ class Engine:
         state = self.ledger.state
         if self._life.is_over or isinstance(entry.fact, e.Unread):
             return  # the next engine takes it up
+        steps, actions = self.generation.steps, self.generation.actions
         match entry.fact:
             case e.StepStarted(run_id=run_id) if run_id in state.runs:
                 in_action = state.action()
-                live = self._steps.reattach(state.runs[run_id])
+                live = steps.reattach(state.runs[run_id])
                 mine = in_action is not None and state.runs[run_id].step_id in in_action.steps
                 if live is not None and not mine:  # else its action comes to it
-                    self._life.spawn(self._steps.see_through(live))
+                    self._life.spawn(steps.see_through(live))
             case e.ActionStarted(action_id=action_id):
                 under_way = state.action()
                 if under_way is None:
                     return
                 if action_id != self.ledger.forced:
-                    self._life.spawn(self._actions.never_began(under_way))
-                elif task := self._actions.carry_on(under_way):
+                    self._life.spawn(actions.never_began(under_way))
+                elif task := actions.carry_on(under_way):
                     self._life.keep(task)
             case e.ActionDecided(action_run, choice, reason):
-                self._actions.decided(action_run, choice, reason)
+                actions.decided(action_run, choice, reason)
             case e.OperatorTook():
                 self.lease.found(entry.fact)
             case e.WindowClosed(outcome=outcome):
                 self._life.stop(f"the window is closed: {outcome}")
             case fact:
-                self._life.spawn(self._gates.hold_after(fact, entry.actor))
+                self._life.spawn(self.generation.gates.hold_after(fact, entry.actor))
 
     async def _say_goodbye(self, reason: str) -> None:
         left = [run.step_id for run in self.ledger.state.active_runs()]

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.aborting import has_ended, nothing_to_stop
-from optibid_console.engine.acting import ActionRunner
 from optibid_console.engine.fact_of import fact_of
-from optibid_console.engine.gating import Gatekeeper
+from optibid_console.engine.generation import Generation
 from optibid_console.engine.lease import Attached, Lease
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.life import Life
-from optibid_console.engine.preflighting import Preflight
-from optibid_console.engine.running import StepRunner
+from optibid_console.engine.reloading import Prepared, Reloading
 from optibid_console.engine.sharing import Sharing
 from optibid_console.engine.telling import Telling
 from optibid_console.gates import before_step, same_person
@@ -26,6 +25,7 @@ from optibid_console.preflight import anyway_words
 from optibid_console.runbook.model import ROLLBACK, Runbook, StepKind
 from optibid_console.unbacked import migrates_unbacked
 
+Accept = Callable[[Prepared, e.RunbookAccepted, str], Awaitable[None]]
 _NEEDS_NO_LEASE = c.Abort, c.Leave, c.StartAction, c.StopAction, c.StopEngine, c.TakeOver
 """Commands that go on though the journal doesn't know yet who drives."""
 
@@ -35,40 +35,46 @@ class CommandHandler:
 
     def __init__(
         self,
-        runbook: Runbook,
+        now: Callable[[], Generation],
         ledger: Ledger,
         lease: Lease,
-        steps: StepRunner,
-        actions: ActionRunner,
-        gates: Gatekeeper,
-        preflight: Preflight,
         telling: Telling,
         sharing: Sharing | None,
         life: Life,
         busy: asyncio.Lock,
+        reloading: Reloading,
+        accept: Accept,
     ) -> None:
-        """`busy`: held while a command is carried out, or a screen joins or leaves."""
-        self._runbook = runbook
+        """`now`: what follows from the runbook that the window goes by. `busy`: held while a
+        command is carried out, or a screen joins or leaves. `accept` puts another runbook into
+        effect."""
+        self._now = now
         self._ledger = ledger
         self._lease = lease
-        self._steps = steps
-        self._actions = actions
-        self._gates = gates
-        self._preflight = preflight
         self._telling = telling
         self._sharing = sharing
         self._life = life
         self._busy = busy
+        self._reloading = reloading
+        self._accept = accept
+
+    @property
+    def _runbook(self) -> Runbook:
+        return self._now().loaded.runbook
 
     async def handle(self, command: c.Command, screen: Attached) -> c.Reply:
         """Carry out a command of the operator's, or say why not; a journal that doesn't answer
         holds up neither it nor the next one."""
+        if isinstance(command, c.LookAtRunbook):
+            return await self._reloading.look()
         forced = isinstance(command, c.StartAction) and command.forced
         if forced or isinstance(command, c.Abort | c.StopAction | c.StopEngine | c.TakeOver):
             return await self._unready(command, screen) or await self._handle(command, screen)
         try:
             if said := self._ledger.silence():
                 return c.Refused(f"{said}: nothing was done{_forcing(self._runbook, command)}")
+            if isinstance(command, c.ReloadRunbook):
+                return await self._reload(command, screen)
             if refused := await self._unready(command, screen):
                 return refused
             return await self._ledger.unless_silent(self._handle(command, screen))
@@ -77,6 +83,16 @@ class CommandHandler:
                 f"{error}: nothing was started; should it have been recorded all the same, the "
                 f"window shows it{_forcing(self._runbook, command)}"
             )
+
+    async def _reload(self, command: c.ReloadRunbook, screen: Attached) -> c.Reply:
+        """Go by the config as it is now. It is read and built while other commands go on; nothing
+        is changed before the journal has it."""
+        if refused := self._may_ask(command, screen):
+            return c.Refused(refused)
+        prepared = await self._reloading.prepare(command)
+        if isinstance(prepared, c.Refused):
+            return prepared
+        return await self._ledger.unless_silent(self._handle(command, screen, prepared))
 
     async def _unready(self, command: c.Command, screen: Attached) -> c.Refused | None:
         """That an action which may be started can't be done, by what it rests on, read anew.
@@ -91,25 +107,36 @@ class CommandHandler:
             return None
         if self._may_ask(command, screen) or permit(state, command):
             return None  # the reason is given without a look
+        looked_at = self._now()
         try:
-            failed = await self._preflight.why_not(action)
+            failed = await looked_at.preflight.why_not(action)
         except Deposed as error:
             self._life.broke(error)
             return c.Refused(str(error))
+        if looked_at is not self._now():
+            return c.Refused("another runbook was accepted meanwhile: nothing was done, ask again")
         if not failed:
             return None
         words = anyway_words(command.typed)
         why = f"it can't be done as it is: {'; '.join(failed)}. Nothing was stopped or started"
         return c.Refused(f"{why}; type {words!r} to begin it all the same", words)
 
-    async def _handle(self, command: c.Command, screen: Attached) -> c.Reply:
+    async def _handle(
+        self, command: c.Command, screen: Attached, prepared: Prepared | None = None
+    ) -> c.Reply:
         async with self._busy:
             why_not = self._may_ask(command, screen) or permit(self._ledger.state, command)
+            if prepared is not None:
+                why_not = why_not or self._reloading.why_not(prepared)
             if why_not:
+                if prepared is not None:
+                    await prepared.generation.discard(self._now())
                 return c.Refused(why_not)
             try:
                 if not isinstance(command, _NEEDS_NO_LEASE):
                     await self._lease.settle()
+                if prepared is not None:
+                    return await self._go_by(prepared, screen.name)
                 return await self._do(command, screen)
             except Deposed as error:
                 self._life.broke(error)
@@ -157,17 +184,17 @@ class CommandHandler:
             case c.StartAction():
                 return await self._start_action(command, by)
             case c.Decide(_, choice, reason):
-                await self._actions.decide(choice, reason, by)
+                await self._now().actions.decide(choice, reason, by)
                 return self._accepted()
             case c.Abort(run_id):
                 return await self._abort(run_id, by)
             case c.StopAction(action_run):
-                return self._accepted(await self._actions.stop(action_run, by))
+                return self._accepted(await self._now().actions.stop(action_run, by))
             case c.OpenGate(gate):
-                await self._gates.ask(gate, by)
+                await self._now().gates.ask(gate, by)
                 return self._accepted()
             case c.CallPoll(question, gate):
-                await self._gates.call_poll(question, gate, by)
+                await self._now().gates.call_poll(question, gate, by)
                 return self._accepted()
             case c.TellAgain():
                 return self._accepted(f"{self._telling.again()} told again now")
@@ -184,26 +211,31 @@ class CommandHandler:
                 self._life.stop(f"the window is closed: {outcome}")
                 return self._accepted()
             case _:
-                fact = fact_of(command, self._ledger.state, time.time(), self._gates.sight, by)
+                gates = self._now().gates
+                fact = fact_of(command, self._ledger.state, time.time(), gates.sight, by)
                 await self._ledger.record(fact, by)
-                await self._gates.hold_after(fact, by)
+                await gates.hold_after(fact, by)
                 return self._accepted()
 
+    async def _go_by(self, prepared: Prepared, by: str) -> c.Reply:
+        await self._accept(prepared, self._reloading.fact(prepared), by)
+        return self._accepted(f"the window goes by {prepared.loaded.path.name} as it is now")
+
     async def _run_step(self, command: c.RunStep, by: str) -> c.Reply:
-        if await self._steps.confirm(command.step_id, by, command.note):
+        if await self._now().steps.confirm(command.step_id, by, command.note):
             return self._accepted()
         step = self._runbook.step(command.step_id)
         assert step is not None  # permit has looked
-        await self._gates.passed(before_step(self._runbook, step.id), by)
+        await self._now().gates.passed(before_step(self._runbook, step.id), by)
         again = "" if step.kind is StepKind.MANUAL else command.note
-        live = await self._steps.begin(step, by, reason=again)
+        live = await self._now().steps.begin(step, by, reason=again)
         if step.kind is StepKind.MANUAL:
-            await self._steps.confirm(step.id, by, command.note)
-        self._life.spawn(self._steps.see_through(live))
+            await self._now().steps.confirm(step.id, by, command.note)
+        self._life.spawn(self._now().steps.see_through(live))
         return self._accepted()
 
     async def _abort(self, run_id: str, by: str) -> c.Reply:
-        asked = await self._steps.abort(by, run_id)
+        asked = await self._now().steps.abort(by, run_id)
         if asked:
             return self._accepted(f"aborting {', '.join(asked)}")
         state = self._ledger.state
@@ -224,9 +256,9 @@ class CommandHandler:
         while command.forced and (locked := migrates_unbacked(self._ledger.state, action)):
             fact = e.BackupOverridden(locked[0].database, locked[0].id, command.reason)
             await self._ledger.record(fact, by)
-        await self._gates.passed(action_gates(self._ledger.state, action), by)
-        not_ready = self._preflight.known(action) if command.anyway else ()
-        self._life.keep(await self._actions.start(action, by, time.time(), not_ready))
+        await self._now().gates.passed(action_gates(self._ledger.state, action), by)
+        not_ready = self._now().preflight.known(action) if command.anyway else ()
+        self._life.keep(await self._now().actions.start(action, by, time.time(), not_ready))
         return self._accepted(f"{action.title} started")
 
     async def _share(

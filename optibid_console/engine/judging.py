@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 
 from optibid_console import entries as e
 from optibid_console.action_plan import facts_needed, not_recorded
-from optibid_console.criteria import Judgement, Observations, judge, sample_gaps
+from optibid_console.criteria import Judgement, Observations, judge, parse, sample_gaps
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.observing import Observers
 from optibid_console.escalation import ending_reason, newly_due, starting_reason
@@ -25,12 +27,21 @@ _RETELL_S = 10.0
 class Judge:
     """Turns readings into verdicts, readiness and the escalation clock."""
 
-    def __init__(self, runbook: Runbook, ledger: Ledger, observers: Observers) -> None:
+    def __init__(
+        self,
+        runbook: Runbook,
+        ledger: Ledger,
+        observers: Observers,
+        judged_since: Mapping[str, float] | None = None,
+    ) -> None:
+        """`judged_since`: criterion → since when (epoch seconds) it is defined as it is now; what
+        was read before doesn't count for it."""
         self._runbook = runbook
         self._ledger = ledger
         self._observers = observers
         self._gaps = sample_gaps(runbook)
         self._told_at: dict[str, float] = {}
+        self.judged_since = dict(judged_since or {})
 
     def _observations(self, now: float) -> Observations:
         state = self._ledger.state
@@ -40,6 +51,15 @@ class Judge:
             {name: one.why for name, one in quiet.items() if not one.ended_at},
             {name: one.ended_at for name, one in quiet.items() if one.ended_at},
         )  # fmt: skip
+
+    def _seen_by(self, criterion: Criterion, seen: Observations) -> Observations:
+        """Returns what counts for a criterion: readings since it is defined as it is now."""
+        since = self.judged_since.get(criterion.id, 0.0)
+        if not since:
+            return seen
+        judged = {one.id for one in parse(criterion.fail_when)}
+        starts = {name: max(since, seen.counts_from.get(name, 0.0)) for name in judged}
+        return replace(seen, counts_from={**seen.counts_from, **starts})
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -89,7 +109,7 @@ class Judge:
         if why := judged_from(self._runbook, state, criterion):
             judged = Judgement(e.Verdict.INCONCLUSIVE, why, now)
         else:
-            judged = judge(criterion, seen, now)
+            judged = judge(criterion, self._seen_by(criterion, seen), now)
         if judged.silent and before is not None and before.tripped_seq:
             return  # it had tripped before: what it said then stands until it is judged again
         if not self._worth_telling(criterion.id, before, judged, now):

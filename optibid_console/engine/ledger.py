@@ -11,7 +11,21 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from optibid_console.codec import from_plain, to_plain
-from optibid_console.entries import CONSOLE, Entry, Fact, NoteWritten, RunbookAccepted, WindowOpened
+from optibid_console.entries import (
+    CONSOLE,
+    BaselineTaken,
+    CriterionJudged,
+    Entry,
+    EscalationEnded,
+    EscalationStarted,
+    Fact,
+    NoteWritten,
+    ProbeChanged,
+    ReadinessChanged,
+    RunbookAccepted,
+    RungDue,
+    WindowOpened,
+)
 from optibid_console.journal.chain import Verified
 from optibid_console.journal.journal import JournalError, JournalSilent
 from optibid_console.journal.lease import Deposed
@@ -29,12 +43,25 @@ _SOON_S = 1.0
 """For what must not wait: so long a journal may take that is slow, in seconds."""
 
 
+class RunbookChanged(JournalError):
+    """What was to be recorded followed from a runbook that the window doesn't go by any more."""
+
+
+_FOLLOWS = (
+    BaselineTaken, CriterionJudged, EscalationEnded, EscalationStarted, ProbeChanged,
+    ReadinessChanged, RungDue,
+)  # fmt: skip
+"""Facts that the console finds by the runbook: they aren't recorded behind another one."""
+
+
 class Publisher(Protocol):
     """Who is told of entries and signals."""
 
     def entry(self, entry: Entry) -> None: ...
 
     def signal(self, signal: Signal) -> None: ...
+
+    def forget(self, kind: str, name: str) -> None: ...
 
 
 Watcher = Callable[[WindowState, Entry, WindowState], None]
@@ -61,6 +88,8 @@ class Ledger:
         """The spills of other engines that were noted."""
         self._watchers: list[Watcher] = []
         self._finders: list[Finder] = []
+        self._runbooks = 0
+        """How many runbooks were accepted since this ledger was made."""
 
     @property
     def path(self) -> Path:
@@ -79,7 +108,7 @@ class Ledger:
         holds_runbook = isinstance(fact, WindowOpened | RunbookAccepted)  # its secrets are names
         clean = fact if holds_runbook else redacted(fact, self._secrets)
         # whoever asked may be cancelled: the entry is then whole or absent, and never untold
-        recording = asyncio.create_task(self._record(clean, actor))
+        recording = asyncio.create_task(self._record(clean, actor, self._runbooks))
         recording.add_done_callback(_retrieve)
         try:
             return await asyncio.shield(recording)
@@ -120,8 +149,10 @@ class Ledger:
             for finder in self._finders:
                 finder(recording.result())
 
-    async def _record(self, clean: Fact, actor: str) -> Entry:
+    async def _record(self, clean: Fact, actor: str, runbooks: int) -> Entry:
         async with self._lock:
+            if runbooks != self._runbooks and isinstance(clean, _FOLLOWS):
+                raise RunbookChanged("another runbook was accepted meanwhile")
             try:
                 entry = await self._journal.append(actor, clean)
             except JournalError as error:
@@ -157,6 +188,7 @@ class Ledger:
 
     def _take(self, entry: Entry) -> None:
         before, self.state = self.state, self.state.apply(entry)
+        self._runbooks += isinstance(entry.fact, RunbookAccepted)
         self._hub.entry(entry)
         for watcher in self._watchers:
             watcher(before, entry, self.state)
@@ -260,6 +292,10 @@ class Ledger:
     def signal(self, signal: Signal) -> None:
         """Tell a passing fact."""
         self._hub.signal(signal)
+
+    def forget(self, kind: str, name: str) -> None:
+        """Tell nobody any more what was told of a probe, a panel or a target's link until now."""
+        self._hub.forget(kind, name)
 
     async def changed(self) -> None:
         """Wait until the next entry."""

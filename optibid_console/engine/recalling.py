@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 
 from optibid_console.engine.ledger import Ledger
@@ -26,7 +26,10 @@ class Recall:
     one that comes anew sees why the last step failed.
     """
 
-    def __init__(self, ledger: Ledger, targets: Mapping[str, Target], secrets: Secrets) -> None:
+    def __init__(
+        self, ledger: Ledger, targets: Callable[[], Mapping[str, Target]], secrets: Secrets
+    ) -> None:
+        """`targets`: those of the runbook that the window goes by at that moment."""
         self._ledger = ledger
         self._targets = targets
         self._secrets = secrets
@@ -34,15 +37,13 @@ class Recall:
 
     async def run(self) -> None:
         """Tell them, each as soon as its target can be reached."""
-        await asyncio.gather(
-            *(self._tell(run) for run in self._runs if run.target in self._targets)
-        )
+        await asyncio.gather(*map(self._tell, self._runs))
 
     async def _tell(self, run: RunState) -> None:
         trail = OutputTrail(run.run_id, self._secrets.redactor)
-        while True:
+        while target := self._targets().get(run.target):
             try:
-                chunks = self._targets[run.target].follow(run.run_id, trail.received)
+                chunks = target.follow(run.run_id, trail.received)
                 async with aclosing(chunks):
                     async for chunk in chunks:
                         for signal in trail.take(chunk):

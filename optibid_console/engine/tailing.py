@@ -10,8 +10,8 @@ from dataclasses import fields
 
 from optibid_console.codec import from_plain, to_plain
 from optibid_console.engine.ledger import Ledger
-from optibid_console.runbook.load import Loaded
 from optibid_console.runbook.model import TailSpec
+from optibid_console.runbook.secrets import Secrets
 from optibid_console.signals import LogLines
 from optibid_console.targets.rehearsal import for_probes
 from optibid_console.targets.target import Target
@@ -22,42 +22,46 @@ from probes.text import one_line
 _AGAIN_S = 5.0
 
 
-class Tails:
-    """Follows all tails until cancelled. One that breaks is shown, and tried again."""
+class FollowedTail:
+    """Follows one tail until cancelled. One that breaks is shown, and tried again."""
 
-    def __init__(self, loaded: Loaded, targets: Mapping[str, Target], ledger: Ledger) -> None:
-        self._loaded = loaded
-        self._targets = targets
+    def __init__(
+        self, spec: TailSpec, secrets: Secrets, targets: Mapping[str, Target], ledger: Ledger
+    ) -> None:
+        self._spec = spec
+        self._secrets = secrets
+        self._target = targets[spec.on or "local"]
         self._ledger = ledger
+        self._given = secrets.reveal_all(to_plain(spec))
+        self.definition = (spec, self._given, self._target)
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            for spec in self._loaded.runbook.tails.values():
-                group.create_task(self._follow(spec))
-
-    async def _follow(self, spec: TailSpec) -> None:
         while True:
             try:
-                tail = self._build(spec)
+                tail = self._build()
                 async with aclosing(tail.batches()) as batches:
                     async for batch in batches:
-                        self._tell(spec, batch)
+                        self._tell(batch)
                 notice = "ended"
             except Exception as error:  # a tail's bug must not end the engine; it is shown instead
-                notice = f"lost: {self._loaded.secrets.redact(one_line(str(error), 200))}"
-            self._ledger.signal(LogLines(spec.id, b"", 0, 0, f"{notice}, retry in {_AGAIN_S:g} s"))
+                notice = f"lost: {self._secrets.redact(one_line(str(error), 200))}"
+            again = f"{notice}, retry in {_AGAIN_S:g} s"
+            self._ledger.signal(LogLines(self._spec.id, b"", 0, 0, again))
             await asyncio.sleep(_AGAIN_S)
 
-    def _tell(self, spec: TailSpec, batch: TailBatch) -> None:
-        secrets = self._loaded.secrets
+    async def close(self) -> None:
+        """Its stream ended with its task."""
+
+    def _tell(self, batch: TailBatch) -> None:
+        secrets = self._secrets
         data, notice = secrets.redact_bytes(batch.data), secrets.redact(batch.notice)
         at = round(time.time(), 3)
-        self._ledger.signal(LogLines(spec.id, data, batch.count, batch.dropped, notice, at))
+        self._ledger.signal(LogLines(self._spec.id, data, batch.count, batch.dropped, notice, at))
 
-    def _build(self, spec: TailSpec) -> Tail:
+    def _build(self) -> Tail:
+        spec = self._spec
         wanted = registry.tail_settings_class(spec.kind)
         names = {one.name for one in fields(wanted)}
-        given = {key: one for key, one in to_plain(spec).items() if key in names}
-        settings: object = from_plain(wanted, self._loaded.secrets.reveal_all(given))
-        host = for_probes(self._targets[spec.on or "local"])
-        return registry.build_tail(spec.kind, spec.id, settings, host)
+        given = {key: one for key, one in self._given.items() if key in names}
+        settings: object = from_plain(wanted, given)
+        return registry.build_tail(spec.kind, spec.id, settings, for_probes(self._target))

@@ -11,7 +11,7 @@ import contextlib
 import heapq
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from optibid_console import entries as e
@@ -22,6 +22,7 @@ from optibid_console.runbook.channels import Channel
 from optibid_console.runbook.load import Loaded
 from optibid_console.runbook.secrets import Secrets
 from optibid_console.state import Untold, WindowState
+from optibid_console.targets.following import drop
 from optibid_console.telling import TOO_OLD_S, Message, marked_late, messages, outdated
 from probes.error_words import bug_words
 
@@ -113,27 +114,59 @@ class Telling:
         self._send = send_one
         self._past = ledger.state.seq
         """Entries up to here were made before this engine could hear them."""
-        self._lines = {
-            name: _Line(channel)
-            for name, channel in loaded.runbook.tell.items()
-            if name not in loaded.channels_off
-        }
+        self._lines = {name: _Line(channel) for name, channel in _used(loaded).items()}
         self._given_up: dict[tuple[int, str], Message] = {}
         """What is tried again only when somebody asks for it."""
         self._repeats: set[tuple[int, str]] = set()
         """What an engine before this one may have told without living to say so."""
         self._since = time.time()
-        if self._lines:
-            ledger.watch(self._heard)
+        self._adopted = asyncio.Event()
+        self._dropped: list[_Line] = []
+        """The lines of channels that the runbook has no more."""
+        ledger.watch(self._heard)
 
     async def run(self) -> None:
         """Until cancelled. Raises `Deposed`."""
+        await self._note_off()
+        if self._lines:
+            await self._look_back()
+        working: dict[_Line, asyncio.Task[None]] = {}
+        try:
+            while True:
+                self._adopted.clear()
+                await self._drop(working)
+                await self._note_off()
+                for line in self._lines.values():
+                    if line not in working:
+                        working[line] = asyncio.create_task(self._work(line))
+                await _any(self._adopted, working.values())
+        finally:
+            await drop(*working.values())
+
+    def adopt(self, loaded: Loaded) -> None:
+        """Go by another runbook: what waits for a channel that it has too is told by it."""
+        before, self._loaded = self._lines, loaded
+        self._lines = {}
+        for name, channel in _used(loaded).items():
+            line = before.pop(name, None) or _Line(channel)
+            line.channel = channel
+            self._lines[name] = line
+        self._dropped += before.values()
+        self._adopted.set()
+
+    async def _drop(self, working: dict[_Line, asyncio.Task[None]]) -> None:
+        """End the lines of channels that are gone, and say what they don't tell any more."""
+        while self._dropped:
+            line = self._dropped.pop()
+            if line in working:
+                await drop(working.pop(line))
+            for one in line.take_all():
+                why = f"the accepted runbook doesn't use the channel {line.channel.id}"
+                await self._skip(one, why)
+
+    async def _note_off(self) -> None:
         if self._ledger.state.telling.off != self._loaded.channels_off:
             await self._ledger.keep(e.ChannelsSet(dict(self._loaded.channels_off)))
-        if not self._lines:
-            return
-        await self._look_back()
-        await asyncio.gather(*(self._work(line) for line in self._lines.values()))
 
     async def finish(self) -> None:
         """Before the engine ends: let what is being told get through, for a moment. Of a
@@ -270,6 +303,23 @@ class Telling:
 
     def _spread(self) -> float:
         return 1 + random.uniform(-self._patience.jitter, self._patience.jitter)
+
+
+def _used(loaded: Loaded) -> dict[str, Channel]:
+    """Returns the channels through which people are told."""
+    off = loaded.channels_off
+    return {name: one for name, one in loaded.runbook.tell.items() if name not in off}
+
+
+async def _any(event: asyncio.Event, tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Wait for the event. A task that breaks meanwhile raises its error."""
+    happens = asyncio.create_task(event.wait())
+    try:
+        ended, _ = await asyncio.wait({happens, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended - {happens}:
+            task.result()
+    finally:
+        happens.cancel()
 
 
 def _last(before: Untold) -> str:

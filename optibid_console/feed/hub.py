@@ -64,6 +64,10 @@ class Hub:
         for one in self._receivers:
             one.signal(frame)
 
+    def forget(self, kind: str, name: str) -> None:
+        """Give no screen that comes later what was told of this `probe`, `panel` or `link`."""
+        self._recent.forget(kind, name)
+
     def newest(self) -> list[Frame]:
         """The last signal of each kind and subject, in order; no log lines and no output."""
         return self._recent.newest()

@@ -45,6 +45,10 @@ class Recent:
             self._rings.move_to_end(key)
             self._forget_runs()
 
+    def forget(self, kind: str, name: str) -> None:
+        """Forget the signals of one subject."""
+        self._rings.pop((kind, name), None)
+
     def frames(self, after: int = 0, bulky_bytes: int = 4 * TAIL_BYTES) -> list[Frame]:
         """What is kept of the signals with a number above `after`, in their order; of log
         lines and output the last `bulky_bytes` of all together."""

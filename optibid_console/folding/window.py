@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from typing import TypeVar
+
 from optibid_console import entries as e
 from optibid_console.changed import changed
 from optibid_console.codec import from_plain
 from optibid_console.delivered import in_words
 from optibid_console.folding.register import on
+from optibid_console.runbook.difference import measured_anew
 from optibid_console.runbook.model import Runbook
 from optibid_console.state import Hold, Note, WindowState
+
+T = TypeVar("T")
 
 
 @on(e.WindowOpened)
@@ -30,10 +36,33 @@ def _(s: WindowState, entry: e.Entry, f: e.EngineStarted) -> WindowState:
 def _(s: WindowState, entry: e.Entry, f: e.RunbookAccepted) -> WindowState:
     runbook = from_plain(Runbook, f.runbook)
     window = runbook.window
-    return changed(
+    after = changed(
         s, digest=f.digest, runbook=runbook, name=window.name, version=window.version,
         speed=window.speed, facts={**s.facts, "window.version": window.version},
     )  # fmt: skip
+    return after if s.runbook is None else _without_what_is_gone(after, s.runbook, runbook)
+
+
+def _without_what_is_gone(s: WindowState, old: Runbook, new: Runbook) -> WindowState:
+    """Returns the state without what was read, judged and known of things that another runbook
+    removes, or measures elsewhere: nobody would ever say anything else of them."""
+    anew = measured_anew(old, new)
+    probes, panels = ({name for kind, name in anew if kind == one} for one in ("probe", "panel"))
+    moved = {name for name, one in old.targets.items() if new.targets.get(name) != one}
+    criteria = {one.id for one in new.criteria}
+    actions = {one.id for one in new.actions}
+    return changed(
+        s,
+        readings=_without(s.readings, probes), before=_without(s.before, probes),
+        panels=_without(s.panels, panels), baseline=_without(s.baseline, panels),
+        links=_without(s.links, moved),
+        criteria=_without(s.criteria, s.criteria.keys() - criteria),
+        readiness=_without(s.readiness, s.readiness.keys() - actions),
+    )  # fmt: skip
+
+
+def _without(known: Mapping[str, T], gone: Collection[str]) -> Mapping[str, T]:
+    return {name: one for name, one in known.items() if name not in gone} if gone else known
 
 
 @on(e.RehearsalMeasured)

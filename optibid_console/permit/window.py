@@ -40,7 +40,18 @@ def _close_window(runbook: Runbook, state: WindowState, command: c.CloseWindow) 
     return f"not completed: {', '.join(left[:5])} not done" if left else ""
 
 
+def _look_at_runbook(runbook: Runbook, state: WindowState, command: c.LookAtRunbook) -> str:
+    return ""  # it changes nothing
+
+
+def _reload(runbook: Runbook, state: WindowState, command: c.ReloadRunbook) -> str:
+    busy = why_busy(state).partition(":")[0]
+    return f"{busy}: it has to end before another runbook can be accepted" if busy else ""
+
+
 RULES: Rules = {
+    c.LookAtRunbook: _look_at_runbook,
+    c.ReloadRunbook: _reload,
     c.Hold: _hold,
     c.Resume: _resume,
     c.CloseWindow: _close_window,

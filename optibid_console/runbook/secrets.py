@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from optibid_console.runbook.redaction import SHORTEST, Redactor, needles
@@ -11,21 +11,45 @@ from optibid_console.runbook.shell_text import REFERENCE
 __all__ = ["Redactor", "Secrets"]
 
 
+class _Redacted:
+    """The values that are redacted, shared by the secrets of all runbooks of one window."""
+
+    __slots__ = ("needles", "values")
+
+    def __init__(self, values: Iterable[str]) -> None:
+        self.values: tuple[str, ...] = ()
+        self.add(values)
+
+    def add(self, values: Iterable[str]) -> None:
+        self.values = tuple(dict.fromkeys([*self.values, *filter(None, values)]))
+        self.needles = needles(self.values)
+
+
 class Secrets:
     """Knows the secret values. Its `repr` names them and never shows one."""
 
-    __slots__ = ("_needles", "_values")
+    __slots__ = ("_redacted", "_values")
 
     def __init__(self, values: Mapping[str, str] | None = None) -> None:
         self._values = dict(values or {})
-        self._needles = needles(self._values.values())
+        self._redacted = _Redacted(self._values.values())
 
     def __repr__(self) -> str:
         return f"Secrets({', '.join(sorted(self._values))})"
 
     def also(self, *values: str) -> None:
         """Redact these values too from now on, though no name of the runbook's stands for them."""
-        self._needles = needles([*self._values.values(), *filter(None, values)])
+        self._redacted.add(values)
+
+    def redact_together(self, other: Secrets) -> None:
+        """From now on both redact the values of both; each reveals its own alone."""
+        other._redacted.add(self._redacted.values)
+        self._redacted = other._redacted
+
+    def changed_from(self, before: Secrets) -> tuple[str, ...]:
+        """Returns the names that both have, with another value here."""
+        both = sorted(self.names & before.names)
+        return tuple(name for name in both if self._values[name] != before._values[name])
 
     @property
     def names(self) -> frozenset[str]:
@@ -66,7 +90,7 @@ class Secrets:
 
     def redact(self, text: str) -> str:
         """The text with every secret in it as `[REDACTED]`."""
-        if not self._needles:
+        if not self._redacted.needles:
             return text
         data = text.encode("utf-8", "surrogatepass")
         redacted = self.redact_bytes(data)
@@ -74,8 +98,9 @@ class Secrets:
 
     def redact_bytes(self, data: bytes) -> bytes:
         """The bytes with every secret in them as `[REDACTED]`; the same object if there is none."""
-        return Redactor(self._needles).whole(data) if self._needles.present(data) else data
+        found = self._redacted.needles
+        return Redactor(found).whole(data) if found.present(data) else data
 
     def redactor(self) -> Redactor:
         """A new redactor for one stream of bytes."""
-        return Redactor(self._needles)
+        return Redactor(self._redacted.needles)

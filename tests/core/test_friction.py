@@ -114,6 +114,8 @@ TABLE: tuple[tuple[c.Command, Friction], ...] = (
     (c.TakeOver("", "ann"), typed("ann")),
     (c.Leave(), ENTER),
     (c.StopEngine(), ENTER),
+    (c.LookAtRunbook(), NOTHING),
+    (c.ReloadRunbook("d"), ENTER),
     (c.StartSharing("127.0.0.1:0"), ENTER),
     (c.Share("support"), REASON),
     (c.Revoke("support"), ENTER),

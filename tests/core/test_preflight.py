@@ -10,7 +10,7 @@ from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.codec import from_plain, to_plain
 from optibid_console.criteria import Sample
-from optibid_console.engine.observing import without_log_in
+from optibid_console.engine.observed import without_log_in
 from optibid_console.permit import permit
 from optibid_console.preflight import failed_checks, lamp_probes, unready
 from optibid_console.runbook.model import Action, ProbeSpec, Runbook, Window

@@ -33,6 +33,7 @@ class Heard:
         self.entries: list[Entry] = []
         self.signals: list[Signal] = []
         self.roles: list[tuple[str, Role]] = []
+        self.forgotten: list[tuple[str, str]] = []
         self.news = asyncio.Event()
         """Set with each signal."""
 
@@ -42,6 +43,9 @@ class Heard:
     def signal(self, signal: Signal) -> None:
         self.signals.append(signal)
         self.news.set()
+
+    def forget(self, kind: str, name: str) -> None:
+        self.forgotten.append((kind, name))
 
     def of(self, kind: type[Any]) -> list[Any]:
         facts = [one.fact for one in self.entries if isinstance(one.fact, kind)]
@@ -130,11 +134,13 @@ async def driven(
     targets: Callable[[str], Mapping[str, Target]] | None = None,
     first: Iterable[Fact] = (),
     rehearsal: bool = False,
+    read: Callable[[], Loaded] | None = None,
 ) -> AsyncIterator[B]:
     """An engine on the journal at `path`; again, it goes on with the one there.
 
     `targets`: the window's id → its targets; the runbook's own when not given. `first` is
-    recorded as the window opens. `room`: the directory that the bench is for.
+    recorded as the window opens. `room`: the directory that the bench is for. `read` loads the
+    config again.
     """
     journal = await SqliteJournal.open(path, create=True)
     spilling, heard = SpillingJournal(journal, journal.path), Heard()
@@ -146,7 +152,9 @@ async def driven(
         for fact in first:
             await ledger.record(fact)
     opened = (targets or own_targets(loaded))(ledger.state.window_id)
-    engine = Engine(loaded, ledger, opened, lambda who, role: heard.roles.append((who, role)))
+    engine = Engine(
+        loaded, ledger, opened, lambda who, role: heard.roles.append((who, role)), read=read
+    )
     await engine.begin(lease.epoch)
     life = asyncio.create_task(engine.run())
     bench = kind(engine, heard, journal, room, loaded, opened)

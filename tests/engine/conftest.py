@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -145,7 +146,13 @@ def own_state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def start_engine(tmp_path: Path) -> StartEngine:
+def environ() -> dict[str, str]:
+    """The environment that the config's `${NAME}` are taken from."""
+    return {"SECRET": "hunter2-hunter2"}
+
+
+@pytest.fixture
+def start_engine(tmp_path: Path, environ: dict[str, str]) -> StartEngine:
     """Starts an engine on the test's own directory; again, it goes on with the journal there."""
     room = tmp_path / "room"
     room.mkdir()
@@ -154,8 +161,8 @@ def start_engine(tmp_path: Path) -> StartEngine:
     config.write_text(CONFIG.format(dir=room))
 
     def start() -> contextlib.AbstractAsyncContextManager[Bench]:
-        loaded = load(config, {"SECRET": "hunter2-hunter2"})
-        return driven(loaded, tmp_path / "window.journal", room, Bench)
+        read = partial(load, config, environ)
+        return driven(read(), tmp_path / "window.journal", room, Bench, read=read)
 
     return start
 

@@ -47,7 +47,7 @@ async def test_a_jump_under_a_run_changes_neither_its_time_nor_its_limit(
     bench: Any, monkeypatch: pytest.MonkeyPatch, jump_s: float
 ) -> None:
     run_id = await long_one(bench)
-    (live,) = bench.engine._steps.live()
+    (live,) = bench.engine.generation.steps.live()
     before_s = live.left_s()
     jump(monkeypatch, jump_s)
     assert 0 < live.left_s() <= before_s <= 70
@@ -62,7 +62,7 @@ async def test_a_jump_between_two_engines_changes_neither_its_time_nor_its_limit
         run_id = await long_one(first)
     jump(monkeypatch, jump_s)
     async with start_engine() as second:
-        (live,) = second.engine._steps.live()
+        (live,) = second.engine.generation.steps.live()
         assert 0 < live.left_s() <= 70
         await second.until(lambda state: second.heard.of(e.RunLaunched))
         assert not live.timed_out

@@ -10,7 +10,8 @@ from typing import Any
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.criteria import Sample
-from optibid_console.engine.observing import Observers, phase_s
+from optibid_console.engine.observed import phase_s
+from optibid_console.engine.observing import Observers
 from optibid_console.runbook.load import load
 from optibid_console.runbook.model import PanelSpec, ProbeSpec
 from optibid_console.signals import Pulse, Sampled
@@ -184,7 +185,7 @@ async def test_readiness_that_was_not_looked_at_for_long_is_none(bench: Any) -> 
     await bench.until(
         lambda state: not any("flag" in one for one in state.readiness["rollback"].missing)
     )
-    await bench.engine._judge.look(time.time() + 60)
+    await bench.engine.generation.judge.look(time.time() + 60)
     told = [one.missing for one in bench.heard.of(e.ReadinessChanged)]
     assert any(re.fullmatch(r"the flag is up: not read since \d\d:\d\d:\d\dZ", one)
                for missing in told for one in missing)  # fmt: skip

@@ -12,7 +12,7 @@ import pytest
 
 from optibid_console import commands as c
 from optibid_console import entries as e
-from optibid_console.engine import observing
+from optibid_console.engine import observed
 from optibid_console.runbook.load import load
 from optibid_console.state import WindowState
 from probes.probe import Status
@@ -144,8 +144,8 @@ async def test_the_lamp_goes_dark_when_nobody_can_log_in_any_more(
     says: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert observing.LOG_IN_EVERY_S == 30.0
-    monkeypatch.setattr(observing, "LOG_IN_EVERY_S", 0.3)
+    assert observed.LOG_IN_EVERY_S == 30.0
+    monkeypatch.setattr(observed, "LOG_IN_EVERY_S", 0.3)
     async with scene.ready("300ms") as bench:
         take_away(scene)
 
@@ -171,7 +171,7 @@ async def test_a_log_in_that_was_made_lately_is_not_made_again(scene: Scene) -> 
 
 
 def _is_reading(signal: object, probe: str) -> bool:
-    return isinstance(signal, observing.Sampled) and signal.reading.probe == probe
+    return isinstance(signal, observed.Sampled) and signal.reading.probe == probe
 
 
 @TAKEN_AWAY

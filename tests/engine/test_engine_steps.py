@@ -7,7 +7,7 @@ import pytest
 
 from optibid_console import commands as c
 from optibid_console import entries as e
-from optibid_console.engine.tailing import Tails
+from optibid_console.engine.tailing import FollowedTail
 from optibid_console.signals import LogLines, Output, Sampled
 from optibid_console.state import StepStatus
 from probes.probe import Status
@@ -148,11 +148,12 @@ async def test_a_probe_and_a_tail_that_break_are_shown_and_end_nothing(
 
     monkeypatch.setattr("probes.registry.build", broken)
     monkeypatch.setattr("probes.registry.build_tail", broken)
-    bench.engine._observers._probes["flag"].built_with = {"another": "fact"}
-    reading = await bench.engine._observers.take_now("flag")
+    bench.engine.generation.observers.probes["flag"].built_with = {"another": "fact"}
+    reading = await bench.engine.generation.observers.take_now("flag")
     assert reading.status is Status.ERROR
     assert reading.summary == "can't be measured: a bug in a kind"
-    follower = Tails(bench.loaded, bench.targets, bench.engine.ledger)
+    tail = bench.loaded.runbook.tails["notes"]
+    follower = FollowedTail(tail, bench.loaded.secrets, bench.targets, bench.engine.ledger)
     following = asyncio.create_task(follower.run())
     async with asyncio.timeout(60):
         while not any("a bug in a kind" in one.notice for one in bench.heard.of(LogLines)):

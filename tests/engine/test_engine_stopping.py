@@ -40,7 +40,7 @@ async def test_a_stop_that_the_step_outran_holds_before_the_next_one(
     bench: Any, monkeypatch: Any
 ) -> None:
     """R1 ends while the dialog is read: the stop comes between it and R2."""
-    steps = bench.engine._actions._steps
+    steps = bench.engine.generation.steps
     see_through = steps.see_through
 
     async def stopped_in_between(live: Any) -> Any:

@@ -212,7 +212,7 @@ async def test_a_late_exit_status_never_overwrites_the_operators_word(bench: Any
     run = state.runs[state.last_run]
     end = await bench.targets["local"].ended(run.run_id)
     assert end.exit_status == 0
-    await bench.engine._steps.came_back(run, end)
+    await bench.engine.generation.steps.came_back(run, end)
     await bench.engine.ledger.record(e.RunEnded(run.run_id, e.Outcome.SUCCEEDED, "exit 0", 0))
     await bench.engine.ledger.record(e.StepFinished("2b", run.run_id, e.Outcome.SUCCEEDED))
     assert bench.state.step("2b").status is StepStatus.FAILED

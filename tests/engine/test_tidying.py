@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 from optibid_console import entries as e
 from optibid_console import paths
 from optibid_console.engine.engine import Engine
-from optibid_console.engine.tidying import Tidying
+from optibid_console.engine.tidying import Tidied
 from optibid_console.journal.journal import JournalError
 from optibid_console.journal.sqlite import SqliteJournal
 from optibid_console.known_windows import open_windows
@@ -39,11 +39,9 @@ class Ledger:
 
 
 @asynccontextmanager
-async def tidied(
-    target: Target, known: Any, reached: Iterable[str]
-) -> AsyncIterator[tuple[Tidying, Ledger]]:
+async def tidied(target: Target, known: Any, reached: bool) -> AsyncIterator[tuple[Tidied, Ledger]]:
     ledger = Ledger()
-    tidying = Tidying(ledger, {target.name: target}, tuple(reached), known)  # type: ignore[arg-type]
+    tidying = Tidied(target, ledger, known, reached=reached)  # type: ignore[arg-type]
     task = asyncio.create_task(tidying.run())
     try:
         yield tidying, ledger
@@ -97,10 +95,10 @@ async def test_old_runs_go_once_the_target_answers_and_open_windows_keep_theirs(
 ) -> None:
     for window in ("mine", "open", "closed", "other"):
         await old_run(target, runs, window)
-    async with tidied(target, lambda: {"open"}, ()) as (tidying, ledger):
+    async with tidied(target, lambda: {"open"}, False) as (tidying, ledger):
         await asyncio.sleep(0)
         assert windows(runs) == {"mine", "open", "closed", "other"}
-        tidying.answers("app-1")
+        tidying.answers()
         async with asyncio.timeout(60):
             note = await ledger.notes.get()
     assert note == "app-1: 2 run directories were older than keep_runs and removed"
@@ -114,7 +112,7 @@ async def test_nothing_goes_while_it_is_not_known_which_windows_are_open(runs: P
     def unreadable() -> frozenset[str]:
         raise JournalError("/a.journal can't be read: the disk is broken")
 
-    async with tidied(target, unreadable, ["app-1"]) as (_, ledger), asyncio.timeout(60):
+    async with tidied(target, unreadable, True) as (_, ledger), asyncio.timeout(60):
         note = await ledger.notes.get()
     assert note == ("app-1: old run directories stay: /a.journal can't be read: the disk is broken")
     assert windows(runs) == {"perhaps-open"}
@@ -156,7 +154,7 @@ async def test_a_target_is_tidied_once_its_link_is_there(
     bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answered: list[str] = []
-    monkeypatch.setattr(Tidying, "answers", lambda self, name: answered.append(name))
+    monkeypatch.setattr(Tidied, "answers", lambda self: answered.append(self.target.name))
     engine: Engine = bench.engine
     for state in ("connecting", "reconnecting", "connected"):
         engine.link(LinkState("local", state))

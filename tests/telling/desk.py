@@ -23,6 +23,8 @@ class Silent:
 
     def signal(self, signal: object) -> None: ...
 
+    def forget(self, kind: str, name: str) -> None: ...
+
 
 class Desk:
     """A ledger and the telling that hears it."""
