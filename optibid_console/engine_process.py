@@ -131,8 +131,9 @@ def _check_runbook(record: EngineRecord, wanted: Wanted) -> None:
         return  # its server is away: the engine that runs says so itself
     if digest != wanted.digest:
         raise EngineStartError(
-            f"the engine (process {record.pid}) runs this window with the runbook as it was: end "
-            f"it (kill {record.pid}; runs under way go on) and give this command again",
+            f"the engine (process {record.pid}) runs this window with the runbook as it was: "
+            f"`{paths.APP} reload` changes it; or end it (kill {record.pid}; runs under way go "
+            "on) and give this command again",
             3,
         )
 

@@ -199,7 +199,8 @@ class ConsoleApp(App[None]):
         elif isinstance(event, Missed) and event.lines:
             self.window.logs.missed(event.lines)
         elif isinstance(event, Sampled) and event.subject == "panel":
-            self.window.metrics.sample(event.reading)
+            if self.view.counts(event):
+                self.window.metrics.sample(event.reading)
         elif isinstance(event, Role) and self.view.drives and not event.operator and event.holder:
             self.say(f"{event.holder} took over: this screen only watches now", bad=True)
         topics = self.view.take(event)

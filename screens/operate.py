@@ -13,6 +13,7 @@ from screens.flows.desk import Desk, Stage
 from screens.flows.gating import Gating
 from screens.flows.marking import Marking
 from screens.flows.people import People
+from screens.flows.reloading import Reloading
 from screens.flows.running import Running
 from screens.flows.sharing import Sharing
 from screens.refusals import Refusal
@@ -29,6 +30,7 @@ class Operator:
         self.running, self.marking = Running(desk, self.gating), Marking(desk)
         self.people = People(desk, self.gating, self.running)
         self.sharing = Sharing(desk)
+        self.reloading = Reloading(desk)
 
     @property
     def view(self) -> View:

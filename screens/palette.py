@@ -31,6 +31,7 @@ class Everything(Provider):
         for text, act in (
             *self._questions(),
             *self._actions(),
+            *self._reloading(),
             *self._sharing(),
             *self._commands(),
         ):
@@ -46,6 +47,7 @@ class Everything(Provider):
     def _all(self) -> Iterator[Found]:
         yield from self._questions()
         yield from self._actions()
+        yield from self._reloading()
         yield from self._sharing()
         yield from self._commands()
         yield from self._steps()
@@ -82,6 +84,14 @@ class Everything(Provider):
                 continue
             yield self._entry(
                 f"{key.word or key.id}: {key.help}", getattr(window, f"action_{key.action}")
+            )
+
+    def _reloading(self) -> Iterator[Found]:
+        console = self.console
+        if not console.view.observer:
+            yield self._entry(
+                "reload the runbook: what it changes, then go by it",
+                lambda: console.start(lambda: console.operator.reloading.reload()),
             )
 
     def _sharing(self) -> Iterator[Found]:

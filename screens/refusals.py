@@ -54,6 +54,7 @@ _WORDS: dict[type[object], str] = {
     c.AcknowledgeEscalation: "acknowledge", c.CloseWindow: "close the window",
     c.Leave: "leave the window", c.StartSharing: "share the window", c.Share: "make a link",
     c.Revoke: "revoke the link", c.StopSharing: "stop sharing",
+    c.LookAtRunbook: "read the runbook again", c.ReloadRunbook: "go by the runbook as it is now",
 }  # fmt: skip
 
 

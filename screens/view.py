@@ -12,6 +12,7 @@ from optibid_console import signals
 from optibid_console.database.measures import Cost
 from optibid_console.direction import Direction, direction, last_rollback
 from optibid_console.entries import Entry
+from optibid_console.runbook.difference import measured_anew
 from optibid_console.runbook.model import Action
 from optibid_console.source import CaughtUp, Ended, Event, FeedDelay, Lost, Role, Snapshot
 from optibid_console.state import (
@@ -129,6 +130,8 @@ class View:
         self.tripped: list[str] = []
         """Criteria that tripped, and rungs of the escalation that came due, after this screen
         had caught up and that nobody rang for yet."""
+        self.measured_since: dict[tuple[str, str], float] = {}
+        """Probe or panel → since when another runbook has it measure what it measures."""
         self._clock = clock
         self._skew_s = 0.0
 
@@ -192,10 +195,35 @@ class View:
             self.tripped.append(f"rung {fact.rung + 1}")
         if isinstance(fact, e.StepFinished):
             self.progress.pop(fact.run_id, None)
-        self.state = self.state.apply(entry)
+        state, self.state = self.state, self.state.apply(entry)
+        if isinstance(fact, e.RunbookAccepted):
+            self._forget(state, entry)
         return _TOPICS.get(type(fact), _WINDOW)
 
+    def _forget(self, before: WindowState, accepted: Entry) -> None:
+        """Another runbook: what was read of a thing that it measures no more says nothing now,
+        and what this screen's config said before is no news."""
+        old, new = before.runbook, self.state.runbook
+        if old is None or new is None:
+            return
+        for subject, name in measured_anew(old, new):
+            self.measured_since[subject, name] = accepted.at
+            (self.probes if subject == "probe" else self.panels).pop(name, None)
+        for target, spec in old.targets.items():
+            if new.targets.get(target) != spec:
+                self.links.pop(target, None)
+        if self.caught_up:
+            self.given = None
+
+    def counts(self, sample: signals.Sampled) -> bool:
+        """Whether a reading is of what the window's runbook measures: one of before may have
+        been on its way while another was accepted."""
+        since = self.measured_since.get((sample.subject, sample.reading.probe), 0.0)
+        return sample.reading.at >= since
+
     def _take_signal(self, signal: signals.Signal) -> frozenset[Topic]:
+        if isinstance(signal, signals.Sampled) and not self.counts(signal):
+            return frozenset()
         match signal:
             case signals.Sampled(subject="panel", reading=reading):
                 self.panels[reading.probe] = reading

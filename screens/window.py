@@ -135,7 +135,7 @@ class WindowScreen(Screen[None]):
         runbook = self.view.state.runbook
         if runbook is not None:
             self.logs.set_tails(runbook.tails)
-            self.metrics.set_panels(runbook.panels)
+            self.metrics.set_panels(runbook.panels, self.view.measured_since)
             self.lay_out()
 
     def _tell_footer(self) -> None:

@@ -126,6 +126,12 @@ def _tell(options: Namespace) -> int:
     return tell(options)
 
 
+def _reload(options: Namespace) -> int:
+    from optibid_console.cli.reload import reload
+
+    return reload(options)
+
+
 def _watch(options: Namespace) -> int:
     from optibid_console.cli.watching import watch
 
@@ -136,7 +142,7 @@ _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "run": _run, "attach": _attach, "engine": _engine, "status": _status, "demo": _demo,
     "check": _check, "probe": _probe, "verify": _verify, "action": _action, "tell": _tell,
     "rehearse": _rehearse,
-    "share": _share,
+    "share": _share, "reload": _reload,
     **dict.fromkeys(
         ("hold", "resume", "step", "skip", "waive", "jump", "abort", "forward"), _control
     ),

@@ -83,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         )
     )
     _controls(commands)
+    _reload(commands)
     share = commands.add_parser(
         "share",
         help="make a link to watch the window with, list the links, or take one back",
@@ -258,18 +259,45 @@ def _controls(commands: argparse._SubParsersAction[Parser]) -> None:
         _json(parser)
 
 
-def _window(parser: argparse.ArgumentParser) -> None:
+def _reload(commands: argparse._SubParsersAction[Parser]) -> None:
+    parser = commands.add_parser(
+        "reload",
+        help="go by the runbook as it is now, in mid-window; without --confirm show what changes",
+        description="Have the running engine read its config again. Without --confirm it shows "
+        "what that changes for steps done and to come, and does nothing.",
+        epilog=_EXITS,
+    )
     _config(parser)
+    _journal(parser)
+    parser.add_argument(
+        "--confirm", default="", metavar="DIGEST",
+        help="the digest that was shown: the engine goes by that very runbook and no other",
+    )  # fmt: skip
+    _take_over(parser)
+    _name(parser)
+    _json(parser)
+
+
+def _journal(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--journal", type=_place, metavar="PLACE",
         help="where the window is recorded, a file or a team's postgresql://[USER@]HOST/DATABASE; "
         "this config's own file when not given",
     )  # fmt: skip
-    parser.add_argument("--t0", metavar="WHEN", help="T-0 of a new window: RFC 3339 or HH:MM (UTC)")
+
+
+def _take_over(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--take-over", default="", metavar="REASON",
         help="take the window over from whoever holds it; the reason is recorded",
     )  # fmt: skip
+
+
+def _window(parser: argparse.ArgumentParser) -> None:
+    _config(parser)
+    _journal(parser)
+    parser.add_argument("--t0", metavar="WHEN", help="T-0 of a new window: RFC 3339 or HH:MM (UTC)")
+    _take_over(parser)
     parser.add_argument(
         "--of", default="", metavar="HOLDER",
         help="with --take-over on a team's journal: who holds the window, when their console "

@@ -202,7 +202,7 @@ async def with_engine(
     ends = False
     try:
         async with Talk(source, heard, note) as talk:
-            result = await _unless_interrupted(work(talk, started))
+            result = await unless_interrupted(work(talk, started))
             ends = started and await _ended(talk, options.command)
     finally:
         await source.close()
@@ -218,8 +218,8 @@ async def _ended(talk: Talk, command: str) -> bool:
     return await talk.end_engine(f"{command} is over")
 
 
-async def _unless_interrupted(work: Awaitable[R]) -> R:
-    """The result of `work`. Raises `Interrupted` when INT or TERM comes first."""
+async def unless_interrupted(work: Awaitable[R]) -> R:
+    """Returns the result of `work`. Raises `Interrupted` when INT or TERM comes first."""
     loop = asyncio.get_running_loop()
     told: asyncio.Future[int] = loop.create_future()
 

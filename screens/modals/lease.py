@@ -59,7 +59,6 @@ def _runbook(view: View, width: int) -> list[Line]:
     changes = view.config_changes()
     if not changes or view.given is None:
         return []
-    engine = view.state.engine
     text = (
         f"{view.given.name} changed since this window was opened. The window goes by the one it "
         "was opened with:"
@@ -69,11 +68,10 @@ def _runbook(view: View, width: int) -> list[Line]:
         lines += wrapped(one, width, "plain", "  ")
     if len(changes) > _CHANGES:
         lines += wrapped(f"{sign('more')} and {len(changes) - _CHANGES} more", width, "dim", "  ")
-    end = f"kill {engine.pid}" if engine else "its end"
-    how = f"To go by the new one, end the engine ({end}; runs under way go on), then give"
+    how = "To go by the new one, whoever drives gives"
     return [
-        *lines, *wrapped(how, width), *wrapped("run --accept-runbook", width, "strong", "  "),
-        *wrapped("which records the differences. Otherwise undo the change.", width),
+        *lines, *wrapped(how, width), *wrapped("ctrl+p reload", width, "strong", "  "),
+        *wrapped("which shows what it changes and records it. Otherwise undo the change.", width),
     ]  # fmt: skip
 
 

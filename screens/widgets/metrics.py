@@ -65,9 +65,17 @@ class MetricsPanel(Widget, can_focus=True):
             return self._chosen
         return next(iter(self.metrics), "")
 
-    def set_panels(self, specs: Mapping[str, PanelSpec]) -> None:
-        """The panels that there are. One that stays keeps its history."""
-        before = self.metrics
+    def set_panels(
+        self, specs: Mapping[str, PanelSpec], since: Mapping[tuple[str, str], float] | None = None
+    ) -> None:
+        """The panels that there are. One that stays keeps its history, unless it measures
+        something else `since` (epoch seconds) another runbook was accepted."""
+        begun = {name: at for (kind, name), at in (since or {}).items() if kind == "panel"}
+        before = {
+            name: one
+            for name, one in self.metrics.items()
+            if one.reading is None or one.reading.at >= begun.get(name, 0.0)
+        }
         self.metrics = {}
         for panel_id, spec in specs.items():
             metric = before.get(panel_id, Metric(spec))

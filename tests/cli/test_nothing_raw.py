@@ -191,6 +191,7 @@ ALONE: dict[str, list[list[str]]] = {
     "jump": [["jump", "1.2", "--reason", BAD]],
     "abort": [["abort"], ["abort", BAD]],
     "forward": [["forward"], ["forward", "--reason", BAD], ["forward", "--confirm", BAD]],
+    "reload": [["reload", "-c", BAD], ["reload", "--confirm", BAD], ["reload", "--journal", BAD]],
     "share": [["share", "--name", BAD], ["share", "--for", BAD], ["share", "--list"]],
     "rehearse": [["rehearse", "--journal", BAD + "/" + BAD], ["rehearse", BAD]],
     "engine": [["engine", "-c", BAD], ["engine", "--serve", BAD]],
@@ -255,6 +256,10 @@ def test_what_a_hostile_window_says(said: Callable[..., str], home: Any) -> None
             ["share", "--list", "--json", *here], ["watch", "--web", "127.0.0.1:0", journal],
         ):  # fmt: skip
             assert said(*arguments).strip(), arguments
+        another = quoted("Say another " + HOSTILE)
+        home.config.write_text(CONFIG.replace(quoted("Say " + HOSTILE), another))
+        for arguments in (["reload", *here], ["reload", "--json", *here]):
+            assert "Say another" in said(*arguments), arguments
         link = said("share", "--name", "web", *here).split()[0]
         web_says(home, link)
         with home.start("watch", link, "--json") as watcher:

@@ -170,7 +170,9 @@ async def test_a_changed_runbook_goes_on_when_it_is_accepted_and_the_difference_
     accepting = Wanted(
         place.config, "Little window", "ann", place.journal, accept_runbook=True, digest="new"
     )
-    with pytest.raises(EngineStartError, match=r"as it was: end it \(kill \d+; runs"):
+    with pytest.raises(
+        EngineStartError, match=r"as it was: `.* reload` changes it; or end it \(kill \d+"
+    ):
         await find_or_start(accepting)
     assert await place.end(first) == 0
     with pytest.raises(AssertionError, match=r"error 3\n(.|\n)*Undo(.|\n)*--accept-runbook"):

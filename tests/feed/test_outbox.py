@@ -100,6 +100,15 @@ async def test_a_waiting_pump_is_woken() -> None:
     assert await waiting == Mark(4)
 
 
+def test_what_is_forgotten_is_given_to_nobody_and_the_rest_is() -> None:
+    recent = Recent()
+    for number, name in enumerate(("p95", "cpu"), 1):
+        one = sample("panel", name, 1.0)
+        recent.keep(one, encode(one, number))
+    recent.forget("panel", "p95")
+    assert kept(recent) == [sample("panel", "cpu", 1.0)]
+
+
 def kept(recent: Recent, after: int = 0) -> list[Signal]:
     frames = recent.frames(after)
     assert [one.number for one in frames] == sorted(one.number for one in frames)

@@ -259,3 +259,29 @@ async def test_what_failed_and_waited_for_its_next_try_is_no_repeat(desk: Any, p
     async with desk(where) as again:
         await again.until(lambda state: "page" in state.telling.last)
     assert "repeat" not in page.asked[1]["body"]["title"]
+
+
+async def test_another_runbook_s_channels_are_told_from_then_on_and_a_removed_one_says_so(
+    desk: Any, page: Page
+) -> None:
+    url = f"http://{page.address}/"
+    page.statuses = [500] * 20
+    late = replace(QUICK, delays_s=(60.0,))
+    async with desk(channel("old", url), channel("stays", url), patience=late) as one:
+        await one.ledger.record(e.Held("slow"), "ada")
+        await one.until(lambda state: len(state.telling.untold) == 2)
+        book = Runbook(
+            Window("OptiBid", "v2"), tell={n: channel(n, url) for n in ("stays", "new", "off")}
+        )
+        page.statuses = []
+        one.telling.adopt(
+            Loaded(book, Secrets(), "next", Path("c.toml"), channels_off={"off": "no value"})
+        )
+        await one.until(lambda state: state.telling.off == {"off": "no value"})
+        resumed = await one.ledger.record(e.Held("again"), "ada")
+        state = await one.until(lambda state: {"stays", "new"} <= state.telling.last.keys())
+        assert (resumed.seq, "new") in state.telling.settled
+        skipped = [x.fact for x in await all_entries(one) if isinstance(x.fact, e.TellingSkipped)]
+    assert [(x.channel, x.reason) for x in skipped] == [
+        ("old", "the accepted runbook doesn't use the channel old")
+    ]
