@@ -214,6 +214,12 @@ class Engine:
             why = "the journal goes by a runbook that this engine hasn't got: start it again"
             self._life.broke(JournalError(why))
             return
+        try:
+            self._swap(prepared)
+        except Exception as error:  # the next engine goes by the new runbook, as a whole
+            self._life.broke(error)
+
+    def _swap(self, prepared: Prepared) -> None:
         before, self.generation = self.generation, prepared.generation
         self._note_openings(before)
         self._telling.adopt(prepared.loaded)

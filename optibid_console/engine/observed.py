@@ -63,8 +63,8 @@ class Observed:
         unit = spec.unit if isinstance(spec, PanelSpec) else ""
         given = secrets.reveal_all(dict(spec.settings))
         env = secrets.env_for(run) if isinstance(run, str) else {}
-        self._measures = (subject, self.kind, unit, self._targets, given, env)
-        self.definition = (spec, lamp, self._measures)
+        self._measures = (subject, self.kind, unit, self._targets, spec.settings)
+        self.definition = (spec, lamp, self._measures, given, env)
 
     @property
     def kind(self) -> str:

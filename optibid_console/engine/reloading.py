@@ -19,7 +19,7 @@ from optibid_console.runbook.difference import Change, RunbookDifference
 from optibid_console.runbook.load import Loaded
 from optibid_console.runbook.problems import RunbookError
 from optibid_console.runbook.secrets import Secrets
-from probes.error_words import error_words
+from probes.error_words import bug_words, error_words
 
 _PROBLEMS = 3
 """So many problems of a config are said; `check` says all."""
@@ -86,8 +86,11 @@ class Reloading:
 
     def why_not(self, prepared: Prepared) -> str:
         """Returns why what was prepared can't go into effect any more; empty when it can."""
-        if prepared.follows is not self._current():
+        current = self._current()
+        if prepared.follows is not current:
             return "another runbook was accepted meanwhile: look at the difference again"
+        if live := current.steps.live():
+            return f"{live[0].step.id} is under way: it has to end first"
         state = self._ledger.state
         command = c.ReloadRunbook(prepared.loaded.digest, prepared.secrets)
         return permit(state, command) or why_not_accepted(state, prepared.loaded.runbook)
@@ -123,6 +126,9 @@ class Reloading:
                 loaded = await asyncio.to_thread(self._read)
             except RunbookError as error:
                 return c.Refused(_problems(error, self._current().loaded))
+            except Exception as error:  # a bug in reading a config must not end the engine
+                said = self._current().loaded.secrets.redact(bug_words(error))
+                return c.Refused(f"the config can't be read, nothing changed: {said}")
         loaded.secrets.redact_together(self._current().loaded.secrets)
         return loaded
 

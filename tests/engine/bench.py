@@ -163,8 +163,10 @@ async def driven(
         yield bench
     finally:
         engine.stop("the test is over")
-        await asyncio.wait_for(life, 60)
-        for target in opened.values():
-            await target.close()
-        await journal.release()
-        await spilling.close()
+        try:
+            await asyncio.wait_for(life, 60)
+        finally:
+            for target in opened.values():
+                await target.close()
+            await journal.release()
+            await spilling.close()

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from optibid_console import commands as c
 from optibid_console import entries as e
+from optibid_console.engine.ledger import RunbookChanged
 from optibid_console.journal.journal import JournalError
 from optibid_console.runbook.difference import RunbookDifference
+from optibid_console.runbook.load import load
 from optibid_console.signals import LogLines, Sampled
 from optibid_console.state import StepStatus
-from optibid_console.targets.target import LinkState
-from probes.probe import Status
-from tests.engine.bench import Bench, Screen
-from tests.engine.conftest import StartEngine
+from optibid_console.targets import open_targets
+from optibid_console.targets.rehearsal import check_rehearsed
+from optibid_console.targets.target import LinkState, Target
+from probes.probe import Reading, Status
+from tests.engine.bench import Bench, Screen, driven
+from tests.engine.conftest import CONFIG, StartEngine
 
 RAISE = 'run = "test ! -e broken && touch flag; exit 0"'
 RAISE_ANOTHER = 'run = "touch flag raised-anew"'
@@ -285,10 +291,8 @@ async def reads_on(bench: Bench, probe: str) -> None:
     await bench.until_signal(lambda: count() > before)
 
 
-async def test_it_is_swapped_in_with_its_entry_also_when_nobody_waits_for_that_any_more(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The journal was silent for too long: whoever asked was told so, and the entry came later."""
+def held_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """The journal gets a runbook (the first event), and takes it once the second is set."""
     append = bench.engine.ledger._journal.append
     sent, go = asyncio.Event(), asyncio.Event()
 
@@ -298,9 +302,17 @@ async def test_it_is_swapped_in_with_its_entry_also_when_nobody_waits_for_that_a
             await go.wait()
         return await append(actor, fact)
 
+    monkeypatch.setattr(bench.engine.ledger._journal, "append", slow)
+    return sent, go
+
+
+async def test_it_is_swapped_in_with_its_entry_also_when_nobody_waits_for_that_any_more(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal was silent for too long: whoever asked was told so, and the entry came later."""
     edit(bench, ("[panels.load]", NEW_PROBE))
     before = bench.engine.generation
-    monkeypatch.setattr(bench.engine.ledger._journal, "append", slow)
+    sent, go = held_back(bench, monkeypatch)
     asked = asyncio.create_task(reload(bench))
     await sent.wait()
     asked.cancel()
@@ -375,3 +387,90 @@ async def test_an_engine_that_starts_again_goes_on_by_the_runbook_that_was_accep
         runbook = again.state.runbook
         assert runbook is not None
         assert [step.id for _, step in runbook.steps()][1] == "1c"
+
+
+DATABASE = """
+[databases.main]
+on = "local"
+dbname = "nothing"
+port = 1
+password = "${SECRET}"
+
+[panels.load]"""
+
+
+async def test_a_database_keeps_its_connection_until_its_password_is_another_one(
+    bench: Bench, environ: dict[str, str]
+) -> None:
+    edit(bench, ("[panels.load]", DATABASE))
+    assert isinstance(await reload(bench), c.Accepted)
+    first = bench.engine.generation.databases["main"]
+    panel = bench.engine.generation.observers.panels["load"]
+    edit(bench, (RAISE, RAISE_ANOTHER))
+    assert isinstance(await reload(bench), c.Accepted)
+    assert bench.engine.generation.databases["main"] is first
+    environ["SECRET"] = "swordfish-swordfish"
+    assert isinstance(await reload(bench), c.Accepted)
+    assert bench.engine.generation.databases["main"] is not first
+    assert bench.engine.generation.observers.panels["load"] is panel
+
+
+async def test_a_rehearsal_reloads_behind_its_wall(tmp_path: Path, environ: dict[str, str]) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(CONFIG.format(dir=tmp_path))
+    read = partial(load, config, environ)
+    loaded = read()
+
+    def targets(window: str) -> dict[str, Target]:
+        return open_targets(loaded.runbook, lambda link: None, window)
+
+    opened = driven(
+        loaded, tmp_path / "r.journal", tmp_path, Bench, targets=targets, rehearsal=True, read=read
+    )
+    async with opened as bench:
+        cwd = f'cwd = "{tmp_path}"'
+        edit(bench, (cwd, f'cwd = "{tmp_path}/room"'), ("[panels.load]", NEW_PROBE))
+        assert isinstance(await reload(bench), c.Accepted)
+        now = bench.engine.generation.targets
+        assert now["local"] is not bench.targets["local"]
+        check_rehearsed(now)
+        await reads_on(bench, "fresh")
+
+
+async def test_what_an_old_probe_was_about_to_record_is_not_recorded_behind_another_runbook(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = bench.engine.ledger
+    stale = e.ProbeChanged(Reading("flag", Status.WARN, "of before", 1.0, 1.0))
+    edit(bench, ("[panels.load]", NEW_PROBE))
+    sent, go = held_back(bench, monkeypatch)
+    swapping = asyncio.create_task(reload(bench))
+    await sent.wait()
+    late = asyncio.create_task(ledger.record(stale))
+    await asyncio.sleep(0)  # it waits behind the runbook
+    go.set()
+    assert isinstance(await swapping, c.Accepted)
+    with pytest.raises(RunbookChanged):
+        await late
+    assert stale not in [one.fact for one in bench.heard.entries]
+
+
+async def test_a_swap_that_breaks_ends_the_engine_and_the_next_one_goes_by_the_new_runbook(
+    start_engine: StartEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: object) -> None:
+        raise RuntimeError("a bug in the swap")
+
+    async def swap() -> None:
+        async with start_engine() as bench:
+            edit(bench, (RAISE, RAISE_ANOTHER))
+            monkeypatch.setattr(bench.engine._telling, "adopt", broken)
+            await reload(bench)
+
+    with pytest.raises(RuntimeError, match="a bug in the swap"):
+        await swap()
+    async with start_engine() as again:
+        assert again.state.digest == again.loaded.digest
+        await again.step("1b")
+        await again.step("2a")
+        assert (again.room / "raised-anew").exists()
