@@ -48,6 +48,8 @@ class Facts:
     """The output of a bare run."""
     kept: bytes | None
     """What the target keeps of it; None: it keeps nothing any more."""
+    late: bool = False
+    """Whether the command noted its exit status only after its time was over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def attack_wrongs(played: Attacked) -> list[str]:
         return [*found, run]
     started, ended, finished, took_s = run
     played.outcome = finished.outcome
-    facts = _facts(played, ended.run_id)
+    facts = _facts(played, ended.run_id, started.at + TIMEOUT_S)
     recorded = tuple(
         one.fact for one in entries if isinstance(one.fact, FactRecorded) and one.seq > started.seq
     )
@@ -115,7 +117,7 @@ def _outcome(facts: Facts, said: Said) -> Iterator[str]:
             if not ended.reason:
                 yield "unknown without a reason"
         case Outcome.TIMED_OUT:
-            if facts.done or said.took_s < TIMEOUT_S - _OVERHEAD_S:
+            if (facts.done and not facts.late) or said.took_s < TIMEOUT_S - _OVERHEAD_S:
                 yield f"the command ended by itself ({facts.done}), and it is {as_said}"
         case _:
             yield f"nobody asked for that: {as_said}"
@@ -191,7 +193,7 @@ def _the_run(entries: list[Entry]) -> tuple[Entry, RunEnded, StepFinished, float
     return ran[0] if len(ran) == 1 else f"{len(ran)} outcomes of runs, {len(starts)} starts"
 
 
-def _facts(played: Attacked, run_id: str) -> Facts:
+def _facts(played: Attacked, run_id: str, limit_at: float) -> Facts:
     launches, done = _lines(played.path / "launches"), _lines(played.path / "done")
     kept, directory = None, played.path / "runs" / run_id
     struck = played.struck and played.run is not None and played.run.directory == directory
@@ -199,7 +201,8 @@ def _facts(played: Attacked, run_id: str) -> Facts:
     with suppress(FileNotFoundError):
         kept = (at / "out").read_bytes()
     window = played.attacked.noting("")
-    return Facts(window, struck, len(launches), tuple(map(int, done)), bare(window), kept)
+    late = bool(done) and (played.path / "done").stat().st_mtime >= limit_at
+    return Facts(window, struck, len(launches), tuple(map(int, done)), bare(window), kept, late)
 
 
 def _lines(path: Path) -> list[str]:

@@ -56,6 +56,10 @@ TRUE = {
         facts(Victim.DD, kept=WANTED[:2]),
         said(Outcome.FAILED, 0, reason="15 bytes of the output are lost", shown=WANTED[:2]),
     ),
+    "ended by itself when its time was over": (
+        facts(status=3, late=True),
+        said(Outcome.TIMED_OUT, 3, took_s=13.0),
+    ),
     "the launcher before the command": (
         facts(Victim.LAUNCHER, None, launches=0, kept=b""),
         said(Outcome.UNKNOWN, None, reason="gone", shown=b""),
