@@ -21,7 +21,7 @@ from optibid_console.targets.rehearsal import rehearsed
 from probes.probe import Seconds
 from tests.engine.recording_target import Recording
 from tests.engine.rehearsing import idle, rehearsing
-from tests.runbook.test_optibid_config import loaded as optibid
+from tests.runbook.test_optibid_config import loaded as shipped
 
 
 def with_quiet_probes(loaded: Loaded) -> Loaded:
@@ -52,6 +52,10 @@ def changing(runbook: Runbook) -> set[str]:
     steps = [step for _, step in runbook.steps()]
     steps += [step for action in runbook.actions for step in action.steps]
     return {step.id for step in steps if not step.read_only}
+
+
+def optibid(tmp_path: Path) -> Loaded:
+    return shipped()
 
 
 def demo(tmp_path: Path) -> Loaded:

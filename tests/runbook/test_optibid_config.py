@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,6 @@ RUN = StepKind.RUN
 CONFIG = Path(__file__).parents[2] / "config.toml"
 STACKS = ("docker-compose", "kubernetes", "systemd", "pm2", "directory")
 OPTIONAL = ("redis", "kafka", "clickhouse", "mlflow", "minio")
-LACKED = ("metrics", "prometheus", "grafana", "verify-script", "smoke-tests")
 MUST = ("RELEASE", "APP_HOST", "DB_HOST", "DEPLOY_USER", "DB_NAME", "DB_USER", "API_HOST",
         "DB_PASSWORD", "TEST_USER_PASSWORD")  # fmt: skip
 SECRETS = ("DB_PASSWORD", "TEST_USER_PASSWORD", "REDIS_PASSWORD")
@@ -34,19 +35,22 @@ def environment() -> dict[str, str]:
     return given | {name: f"http://{one}" for name, one in given.items() if name.endswith("_URL")}
 
 
-def loaded(tmp_path: Path, stack: str = "docker-compose", without: tuple[str, ...] = ()) -> Loaded:
-    path = tmp_path / "config.toml"
-    path.write_text(CONFIG.read_text())
+@functools.cache
+def loaded(stack: str = "docker-compose", without: tuple[str, ...] = ()) -> Loaded:
+    """The runbook as it is shipped, with a file of values; without what these parts need."""
     needed = [name for one in without for name in WHOLE["services"][one]["needs"]]
     values = environment() | {"STACK": stack} | dict.fromkeys(needed, "")
-    lines = [f"{name}={value}\n" for name, value in values.items()]
-    (tmp_path / "production.env").write_text("".join(lines))
-    return load(path, {})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "config.toml")
+        path.write_text(CONFIG.read_text())
+        lines = [f"{name}={value}\n" for name, value in values.items()]
+        path.with_name("production.env").write_text("".join(lines))
+        return load(path, {})
 
 
 @pytest.fixture(params=STACKS)
-def runbook(request: pytest.FixtureRequest, tmp_path: Path) -> Runbook:
-    return loaded(tmp_path, request.param).runbook
+def runbook(request: pytest.FixtureRequest) -> Runbook:
+    return loaded(request.param).runbook
 
 
 def test_seven_phases_at_their_offsets(runbook: Runbook) -> None:
@@ -104,8 +108,8 @@ def test_contacts_and_the_escalation_path(runbook: Runbook) -> None:
     assert [rung.after / 60 for rung in runbook.escalation] == [15, 30, 45, 60]
 
 
-def test_a_service_that_is_not_there_shows_nowhere(tmp_path: Path) -> None:
-    runbook = loaded(tmp_path, without=OPTIONAL).runbook
+def test_a_service_that_is_not_there_shows_nowhere() -> None:
+    runbook = loaded(without=OPTIONAL).runbook
     said = " ".join(
         [*runbook.probes, *(step.title for _, step in runbook.steps())]
         + [item.text for section in runbook.checklist for item in section.items]
@@ -114,8 +118,27 @@ def test_a_service_that_is_not_there_shows_nowhere(tmp_path: Path) -> None:
     assert sum(len(section.items) for section in runbook.checklist) == 149 - len(OPTIONAL)
 
 
-def test_no_secret_is_in_the_runbook(tmp_path: Path) -> None:
-    whole = loaded(tmp_path)
+@pytest.mark.parametrize("stack", STACKS)
+def test_what_must_be_given_is_enough(tmp_path: Path, stack: str) -> None:
+    values = {name: environment()[name] for name in MUST} | {"STACK": stack}
+    if stack == "docker-compose":
+        values |= {"BACKEND_IMAGE": "registry.example/b", "FRONTEND_IMAGE": "registry.example/f"}
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIG.read_text())
+    path.with_name("production.env").write_text("".join(f"{a}={b}\n" for a, b in values.items()))
+    whole = load(path, {})
+    assert whole.runbook.services == ()
+    assert whole.runbook.panels == {}
+    left_to_people = [one.id for one in whole.runbook.criteria if not one.fail_when]
+    assert left_to_people == ["error-rate", "performance", "stakeholders"]
+    said = [str(one) for one in whole.warnings]
+    assert len([one for one in said if "nothing of it is checked" in one]) == 10
+    assert len([one for one in said if "a person asserts it" in one]) == 2
+    assert not [one for one in said if "nothing uses it" in one]
+
+
+def test_no_secret_is_in_the_runbook() -> None:
+    whole = loaded()
     said = repr(whole.runbook)
     for name in SECRETS:
         assert environment()[name] not in said
@@ -196,8 +219,8 @@ def test_each_gate_that_the_comments_offer_can_be_taken_as_it_is(tmp_path: Path)
     assert gates["action:clear-cache"].second_person
 
 
-def test_what_is_read_only_and_what_is_observed_evidently_writes_nothing(tmp_path: Path) -> None:
-    assert not [one for one in loaded(tmp_path).warnings if "evidently" in one.message]
+def test_what_is_read_only_and_what_is_observed_evidently_writes_nothing() -> None:
+    assert not [one for one in loaded().warnings if "evidently" in one.message]
 
 
 def test_the_lamp_looks_for_all_that_the_rollback_goes_back_to(runbook: Runbook) -> None:
@@ -268,24 +291,22 @@ def _verdicts(book: Runbook, wrong: dict[str, bool]) -> dict[str, Verdict]:
     ],
 )  # fmt: skip
 def test_what_is_away_trips_only_what_serves_users(
-    tmp_path: Path, wrong: dict[str, bool], tripped: set[str]
+    wrong: dict[str, bool], tripped: set[str]
 ) -> None:
-    verdicts = _verdicts(loaded(tmp_path).runbook, wrong)
+    verdicts = _verdicts(loaded().runbook, wrong)
     assert {name for name, one in verdicts.items() if one is Verdict.FAIL} == tripped
-    unknown = {
-        name for name in verdicts if any(f".{one} " in _rule(tmp_path, name) for one in wrong)
-    }
+    unknown = {name for name in verdicts if any(f".{one} " in _rule(name) for one in wrong)}
     assert Verdict.PASS not in [verdicts[one] for one in unknown]  # nobody knows
 
 
-def _rule(tmp_path: Path, criterion_id: str) -> str:
-    criterion = loaded(tmp_path).runbook.criterion(criterion_id)
+def _rule(criterion_id: str) -> str:
+    criterion = loaded().runbook.criterion(criterion_id)
     return criterion.fail_when if criterion else ""
 
 
 @pytest.mark.parametrize("stack", [one for one in STACKS if one != "kubernetes"])
-def test_what_serves_users_is_judged_but_for_what_a_step_stops(tmp_path: Path, stack: str) -> None:
-    book = loaded(tmp_path, stack).runbook
+def test_what_serves_users_is_judged_but_for_what_a_step_stops(stack: str) -> None:
+    book = loaded(stack).runbook
     serving = book.criterion("critical-functionality")
     assert serving is not None
     assert serving.active_from == ""  # production serves users from the opening on

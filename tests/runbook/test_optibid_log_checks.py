@@ -22,7 +22,7 @@ def look(
     """The step's command on a log that held `before` at the start, and now this."""
     file = tmp_path / "the.log"
     file.write_text(after)
-    step = loaded(tmp_path, "directory").runbook.step(step_id)
+    step = loaded("directory").runbook.step(step_id)
     assert step is not None
     size = str(len(before.encode()))
     started = f"0123 17 {size} /srv/optibid/releases/v2/backend"
