@@ -17,7 +17,7 @@ from optibid_console.targets.target import (
 )
 from probes.probe import Completed, HostError
 
-WANTED = ":database/migrations"
+WANTED = "database/migrations"
 """In the step that records the number of the release's last migration."""
 LISTING = re.compile(r'cd -- "[^"]*database/migrations" && for file in ')
 
