@@ -8,12 +8,16 @@ from typing import Any
 
 from optibid_console import entries as e
 from optibid_console.action_plan import action_plan, facts_named
+from optibid_console.adopting import why_unclear
+from optibid_console.database.migrations import shared_words
 from optibid_console.estimate import estimate_s, known_by
 from optibid_console.launch_clock import format_span
+from optibid_console.pending import shared_pending
 from optibid_console.rehearsing import unknown_facts
 from optibid_console.runbook.facts import BUILT_IN, RECORDED_AT, recorded_by
-from optibid_console.runbook.model import ROLLBACK, Runbook, Step
-from optibid_console.state import StepStatus, WindowState
+from optibid_console.runbook.model import ROLLBACK, Runbook, Step, StepKind
+from optibid_console.runbook.summary import summary
+from optibid_console.state import OVER, StepStatus, WindowState
 from optibid_console.waiving import waived_lines
 from probes.probe import Reading, Status
 
@@ -43,6 +47,8 @@ class Findings:
     """Where that estimate comes from."""
     waived: tuple[str, ...] = ()
     """Steps that a person waived in it, by whom and why."""
+    noted: tuple[Finding, ...] = ()
+    """What has to be known before the window, and isn't wrong."""
 
 
 def findings(state: WindowState, refused: Iterable[Finding] = ()) -> Findings:
@@ -52,6 +58,7 @@ def findings(state: WindowState, refused: Iterable[Finding] = ()) -> Findings:
     not_now: list[Finding] = []
     if book is not None:
         wrong += _before_recorded(book)
+        wrong += _migrations(state, book)
         broken, bad = _evidence(state, book)
         wrong += broken
         not_now += bad
@@ -70,6 +77,7 @@ def findings(state: WindowState, refused: Iterable[Finding] = ()) -> Findings:
         estimate_s(state, rollback) if rollback else 0.0,
         known_by(state, action_plan(state, rollback)) if rollback else "",
         waived_lines(state),
+        tuple(_shared(state, book)) if book else (),
     )
 
 
@@ -79,6 +87,44 @@ def _failed(state: WindowState) -> Iterator[Finding]:
         if run.ended is None or run.ended.outcome in (e.Outcome.SUCCEEDED, e.Outcome.REHEARSED):
             continue
         yield Finding(run.step_id, f"{run.ended.outcome.value}: {run.ended.reason}")
+
+
+def _migrations(state: WindowState, book: Runbook) -> Iterator[Finding]:
+    """Yields why migrations would be refused."""
+    for _, step in book.steps():
+        known = state.databases.get(step.database)
+        if step.kind is not StepKind.MIGRATE or known is None:
+            continue
+        if known.unread:
+            yield Finding(step.id, f"what is pending can't be read: {known.unread}")
+        if known.read is None:
+            continue
+        unclear = why_unclear(step.database, known.read, writes=bool(summary(step.run)))
+        if unclear:
+            yield Finding(step.id, unclear)
+
+
+def _shared(state: WindowState, book: Runbook) -> Iterator[Finding]:
+    """Yields the files of migrations that have one number."""
+    for _, step in book.steps():
+        known = state.databases.get(step.database)
+        if step.kind is StepKind.MIGRATE and known is not None and known.read is not None:
+            for names in shared_pending(known.read):
+                yield Finding(step.id, shared_words(names))
+
+
+def migrations_known(state: WindowState) -> bool:
+    """Returns whether it was read what of each database is pending, or that it can't be read."""
+    book = state.runbook
+    for _, step in book.steps() if book else ():
+        database = book.databases.get(step.database) if book else None
+        if step.kind is not StepKind.MIGRATE or database is None or not database.migrations:
+            continue
+        known = state.databases.get(step.database)
+        asked = state.step(step.id).status in OVER
+        if not asked and (known is None or (known.read is None and not known.unread)):
+            return False
+    return True
 
 
 def _before_recorded(book: Runbook) -> Iterator[Finding]:
@@ -138,6 +184,7 @@ def in_words(found: Findings) -> Iterator[str]:
     yield f"{_count(found.walked, 'step')} walked, {_count(found.read, 'read')} done"
     yield from (f"  ! {one}" for one in found.waived)
     yield from _part("findings", found.wrong, "✗")
+    yield from (f"  ! {one.about}: {one.what}" for one in found.noted)
     yield from _part("not ok now (it decides nothing before the window)", found.not_now, "!")
     for step_id, seconds in found.measured_s.items():
         yield f"  measured: {step_id} {format_span(seconds)}"

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from optibid_console import commands as c
 from optibid_console.action_plan import action_plan
+from optibid_console.adopting import adopt_words
 from optibid_console.direction import forward_words
 from optibid_console.entries import Choice, Mark
 from optibid_console.permit import awaits_confirmation, forced_words
@@ -62,6 +63,8 @@ def friction(state: WindowState, runbook: Runbook, act: c.Command) -> Friction:
             return _of_action(state, runbook, action, forced) if action else Friction(Ask.ENTER)
         case c.WaiveStep(step_id):
             return Friction(Ask.TYPED, waive_words(step_id))
+        case c.AdoptMigrations(database):
+            return Friction(Ask.TYPED, adopt_words(database))
         case c.GoForward():
             return Friction(Ask.TYPED, forward_words(runbook))
         case c.CastVote(_, role):

@@ -1,4 +1,4 @@
-"""Which migrations are pending, in words, and since when nobody can say. Pure."""
+"""Which migrations are pending, in words, and why nobody can say. Pure."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from optibid_console.adopting import why_unclear
+from optibid_console.database.migrations import shared_numbers, shared_words
+from optibid_console.entries import MigrationsRead
 from optibid_console.launch_clock import format_span
-from optibid_console.runbook.model import StepKind
+from optibid_console.runbook.model import Step, StepKind
+from optibid_console.runbook.summary import summary
 from optibid_console.state import DatabaseState, WindowState
 
 if TYPE_CHECKING:
@@ -15,7 +19,8 @@ if TYPE_CHECKING:
 
 
 def unread_words(state: WindowState, steps: Sequence[PreviewStep]) -> list[str]:
-    """That a migration would be refused, because what is pending can't be read."""
+    """Returns that a migration would be refused: what is pending can't be read, or what the
+    database has isn't recorded."""
     found = []
     for planned in steps:
         step = state.runbook.step(planned.step_id) if state.runbook else None
@@ -24,6 +29,8 @@ def unread_words(state: WindowState, steps: Sequence[PreviewStep]) -> list[str]:
         known = state.databases.get(step.database)
         if known is not None and known.unread:
             found.append(f"{step.id}: what is pending can't be read")
+        elif known is not None and known.read is not None and _unclear(step, known.read):
+            found.append(f"{step.id}: {_unclear(step, known.read)}")
     return found
 
 
@@ -51,7 +58,19 @@ def pending_lines(state: WindowState, steps: Sequence[PreviewStep], now: float) 
         else:
             yield f"{step.database}: {len(read.pending)} pending{of}{ago}"
         yield from (f"  {name}" for name in read.pending)
+        yield from (f"  {shared_words(one)}" for one in shared_pending(read))
         yield from (f"  {name} failed before: {error}" for name, error in read.failed.items())
+
+
+def shared_pending(read: MigrationsRead) -> Iterator[tuple[str, ...]]:
+    """Yields the files that have one number, where one of them is pending."""
+    for names in shared_numbers((*read.applied, *read.pending)):
+        if any(one in read.pending for one in names):
+            yield names
+
+
+def _unclear(step: Step, read: MigrationsRead) -> str:
+    return why_unclear(step.database, read, writes=bool(summary(step.run)))
 
 
 def unread_line(database: str, known: DatabaseState, now: float) -> str:

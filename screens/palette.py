@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
+from optibid_console.adopting import adoptable
 from optibid_console.direction import Direction, direction
 from screens.keys import KEYS, PANES, TITLES
 from screens.sanitise import clean_text
@@ -67,6 +68,12 @@ class Everything(Provider):
             yield self._entry(
                 "go forward again after the rollback; its name is typed",
                 lambda: console.start(lambda: console.operator.running.go_forward()),
+            )
+
+        for database in adoptable(console.view.state):
+            yield self._entry(
+                f"adopt migrations that {database} has: recorded as applied, not run",
+                _flow(console, console.operator.running.adopt, database),
             )
 
     def _actions(self) -> Iterator[Found]:

@@ -78,6 +78,7 @@ _TOPICS: dict[type[Any], frozenset[Topic]] = {
     e.DatabaseMarked: frozenset(),
     e.CostMeasured: frozenset(),
     e.LockWaited: frozenset({Topic.RUN}),
+    **dict.fromkeys((e.AdoptionBegun, e.AdoptionEnded), frozenset({Topic.TIMELINE})),
     **dict.fromkeys(
         (e.PollCalled, e.VoteCast, e.PollClosed), frozenset({Topic.BANNER, Topic.TIMELINE})
     ),

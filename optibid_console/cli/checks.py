@@ -9,16 +9,25 @@ from argparse import Namespace
 from collections.abc import Mapping
 
 from optibid_console.codec import to_plain
+from optibid_console.database.migrations import (
+    LISTING,
+    RELEASE_LISTING,
+    files_of,
+    shared_numbers,
+    shared_words,
+)
 from optibid_console.printed import say, say_json
 from optibid_console.runbook.load import Loaded, RunbookError, load
-from optibid_console.runbook.model import ProbeSpec, Runbook
+from optibid_console.runbook.model import ProbeSpec, Runbook, StepKind
 from optibid_console.runbook.pattern_trial import slow_patterns
-from probes.probe import Probe, Reading, Status, take
+from optibid_console.runbook.problems import Problem
+from probes.probe import HostError, Probe, Reading, Status, take
 from probes.text import one_line
 
 GLYPHS: Mapping[Status, str] = {
     Status.OK: "✓", Status.WARN: "!", Status.FAILING: "✗", Status.ERROR: "?",
 }  # fmt: skip
+_LISTING_S = 5.0
 
 
 def check(options: Namespace) -> int:
@@ -34,7 +43,7 @@ def check(options: Namespace) -> int:
                 say(problem)
         return 2
     counts = _counts(loaded.runbook)
-    found = (*loaded.warnings, *slow_patterns(loaded))
+    found = (*loaded.warnings, *slow_patterns(loaded), *asyncio.run(_migrations(loaded, options)))
     if options.json:
         warnings = [one.to_plain() for one in found]
         answer = {"ok": True, "digest": loaded.digest, "counts": counts, "warnings": warnings}
@@ -93,6 +102,39 @@ async def _one(name: str, built: Mapping[str, tuple[ProbeSpec, Probe]]) -> Readi
         return Reading(name, Status.ERROR, why, 0.0, 0.0)
     spec, probe = built[name]
     return await take(probe, spec.timeout)
+
+
+async def _migrations(loaded: Loaded, options: Namespace) -> list[Problem]:
+    """Returns what is odd about migration files on this machine; other hosts aren't asked."""
+    from optibid_console.engine.operations.databases import files_command
+    from optibid_console.targets import open_targets
+
+    book = loaded.runbook
+    migrated = {step.database for _, step in book.steps() if step.kind is StepKind.MIGRATE}
+    here = [
+        one for name, one in book.databases.items()
+        if name in migrated and one.migrations and book.targets[one.on].kind == "local"
+    ]  # fmt: skip
+    targets = open_targets(book, lambda state: None) if here else {}
+    found: list[Problem] = []
+    try:
+        for spec in here:
+            text = RELEASE_LISTING if spec.revision else LISTING
+            try:
+                command = files_command(text, spec, {})
+                done = await targets[spec.on].execute(command, timeout_s=_LISTING_S)
+                why = one_line(done.stderr, 300) if done.exit_status else ""
+            except (HostError, TimeoutError, ValueError) as error:
+                why = str(error) or "it took too long"
+            key = f"databases.{spec.id}.migrations"
+            said = [f"what is pending can't be read now: {why}"] if why else []
+            if not why:
+                names = [one.name for one in files_of(done.stdout)]
+                said = [shared_words(one) for one in shared_numbers(names)]
+            found += [Problem(options.config.name, 0, key, "", one) for one in said]
+    finally:
+        await asyncio.gather(*(target.close() for target in targets.values()))
+    return found
 
 
 def _line(reading: Reading, width: int) -> str:

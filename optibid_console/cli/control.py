@@ -1,4 +1,4 @@
-"""The keys that need no screen: `hold`, `resume`, `step`, `skip`, `waive`, `jump`, `abort` and
+"""What needs no screen: `hold`, `resume`, `step`, `skip`, `waive`, `adopt`, `jump`, `abort` and
 `forward`.
 
 The same guards and the same journal; the engine decides.
@@ -19,12 +19,14 @@ from optibid_console import entries as e
 from optibid_console import paths
 from optibid_console.aborting import nothing_to_stop, to_stop
 from optibid_console.action_plan import missing_facts, shown
+from optibid_console.adopting import adopt_words, names_in
 from optibid_console.cli.action_report import Report, report_for
 from optibid_console.cli.action_result import Result, exit_status
 from optibid_console.cli.chosen_journal import chosen_journal
 from optibid_console.cli.failure import FAILURES, failure
 from optibid_console.cli.person import name_of
 from optibid_console.cli.talk import EngineGone, Talk, with_engine
+from optibid_console.database.migrated import listed
 from optibid_console.journal.places import entries_of, exists
 from optibid_console.journal_place import Place
 from optibid_console.jumping import in_words, route
@@ -66,7 +68,14 @@ def _control(options: Namespace, report: Report) -> Result:
         known = ", ".join(step.id for _, step in state.runbook.steps())
         return Result(2, f'no step "{one_line(step_id)}" in the phases; steps are {known}')
     if options.command == "waive" and options.confirm != step_id:
-        return _unconfirmed(options, state)
+        waiver = c.AskWaiver(options.step, options.reason)
+        return _unconfirmed(state, options, waiver, f"to go on without {step_id}, alone")
+    if options.command == "adopt" and options.confirm != options.database:
+        names = names_in(" ".join(options.names))
+        words = adopt_words(options.database)
+        adoption = c.AdoptMigrations(options.database, names, options.reason, words)
+        to = f"to record {listed(names)} as applied, without running anything"
+        return _unconfirmed(state, options, adoption, to)
     if options.command == "step":
         return _step(options, loaded, journal, state, report)
     command = _command(options, state)
@@ -82,14 +91,13 @@ def _control(options: Namespace, report: Report) -> Result:
     return Result(0, _done(options, way) or said[0])
 
 
-def _unconfirmed(options: Namespace, state: WindowState) -> Result:
-    """Returns why a step can't be waived at all, else how it is confirmed."""
-    asked = c.AskWaiver(options.step, options.reason)
+def _unconfirmed(state: WindowState, options: Namespace, asked: c.Command, to: str) -> Result:
+    """Returns why a command can't be done at all, else how it is confirmed."""
     refused = permit(replace(state, at=time.time()), asked)
     if refused:
-        return Result(3, f"waive isn't possible: {refused}")
-    step = options.step
-    return Result(3, f"type --confirm {shlex.quote(step)} to go on without {step}, alone")
+        return Result(3, f"{options.command} isn't possible: {refused}")
+    word = getattr(options, "step", "") or options.database
+    return Result(3, f"type --confirm {shlex.quote(word)} {to}")
 
 
 def _command(options: Namespace, state: WindowState) -> c.Command | None:
@@ -109,6 +117,9 @@ def _command(options: Namespace, state: WindowState) -> c.Command | None:
             return c.Resume(reason)
         case "skip":
             return c.SkipStep(options.step, reason)
+        case "adopt":
+            names = names_in(" ".join(options.names))
+            return c.AdoptMigrations(options.database, names, reason, adopt_words(options.confirm))
         case "waive":
             return c.WaiveStep(options.step, reason, waive_words(options.confirm))
         case _:
@@ -128,8 +139,8 @@ def _done(options: Namespace, way: str) -> str:
             return f"{options.step} is waived by {name} alone: {options.reason}"
         case "forward":
             return "the window goes forward again; nothing was run by it"
-        case "abort":
-            return ""  # the engine says what was told to end
+        case "abort" | "adopt":
+            return ""  # the engine says what was told to end, or recorded
         case _:
             return f"the window goes on from {options.step}: {way}; nothing was run by it"
 

@@ -144,7 +144,7 @@ _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "rehearse": _rehearse,
     "share": _share, "reload": _reload,
     **dict.fromkeys(
-        ("hold", "resume", "step", "skip", "waive", "jump", "abort", "forward"), _control
+        ("hold", "resume", "step", "skip", "waive", "jump", "adopt", "abort", "forward"), _control
     ),
     "watch": _watch,
     "journal": _journal,

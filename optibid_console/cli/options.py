@@ -218,6 +218,7 @@ _CONTROLS = {
     "step": "run a step of the phases, again when it failed, or confirm one done by hand",
     "skip": "leave a step out that isn't required, with a reason",
     "waive": "go on without a required step that can't be done, with a reason",
+    "adopt": "record migrations that a database has as applied, by name, without running them",
     "jump": "go on from another step, or open it and what follows again, with a reason",
     "abort": "end what is under way: an action as a whole, else the run of a step",
     "forward": "go forward again after a rollback; it runs nothing, steps may be run again",
@@ -244,12 +245,22 @@ def _controls(commands: argparse._SubParsersAction[Parser]) -> None:
                 "--confirm", default="", metavar="STEP",
                 help="its id once more: it is waived alone; a second person confirms on a screen",
             )  # fmt: skip
+        if name == "adopt":
+            parser.add_argument("database", metavar="DATABASE", help="its id in the runbook")
+            parser.add_argument(
+                "names", metavar="NAME", nargs="+",
+                help="a file of the release, as 001_initial_schema",
+            )  # fmt: skip
+            parser.add_argument(
+                "--confirm", default="", metavar="DATABASE",
+                help="its id once more; without it nothing is recorded",
+            )  # fmt: skip
         if name == "forward":
             parser.add_argument(
                 "--confirm", default="", metavar="WORD",
                 help="what the screen asks to be typed, as a rule `forward`",
             )  # fmt: skip
-        needed = name in ("hold", "skip", "waive", "jump")
+        needed = name in ("hold", "skip", "waive", "jump", "adopt")
         text = {"resume": "a note", "step": "why again, or a note"}.get(name, "why")
         if name != "abort":
             parser.add_argument(

@@ -13,7 +13,7 @@ from optibid_console.cli.failure import FAILURES, failure
 from optibid_console.cli.talk import Declined, Talk, with_engine
 from optibid_console.codec import to_plain
 from optibid_console.engine_process import the_journal
-from optibid_console.findings import Finding, Findings, findings, in_words
+from optibid_console.findings import Finding, Findings, findings, in_words, migrations_known
 from optibid_console.journal.places import exists, is_rehearsal
 from optibid_console.journal_place import Place
 from optibid_console.printed import say, say_json
@@ -58,6 +58,7 @@ def _rehearse(options: Namespace) -> int:
 
     async def work(talk: Talk, started: bool) -> Findings:
         await talk.drive(options.take_over)
+        await talk.until(migrations_known)
         walk = Walk(talk)
         await walk.all()
         found = findings(talk.state, walk.refused)

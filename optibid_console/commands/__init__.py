@@ -16,6 +16,7 @@ from optibid_console.commands.command import (
     command_from_plain,
     command_to_plain,
 )
+from optibid_console.commands.databases import AdoptMigrations
 from optibid_console.commands.gates import (
     CallPoll,
     CastVote,
@@ -64,6 +65,7 @@ __all__ = [
     "Abort",
     "Accepted",
     "AcknowledgeEscalation",
+    "AdoptMigrations",
     "AskWaiver",
     "AssertCriterion",
     "CallPoll",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from optibid_console.codec import from_plain, to_plain
+from optibid_console.commands.databases import DatabaseCommand
 from optibid_console.commands.gates import GateCommand
 from optibid_console.commands.people import PeopleCommand
 from optibid_console.commands.sharing import SharingCommand
@@ -15,7 +16,9 @@ from optibid_console.commands.window import WindowCommand
 from optibid_console.entries import kind_of
 from optibid_console.runbook.difference import RunbookDifference
 
-Command = WindowCommand | StepCommand | GateCommand | PeopleCommand | SharingCommand
+Command = (
+    WindowCommand | StepCommand | DatabaseCommand | GateCommand | PeopleCommand | SharingCommand
+)
 COMMANDS: Mapping[str, type[Any]] = {kind_of(one): one for one in Command.__args__}
 
 

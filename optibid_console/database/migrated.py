@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from optibid_console.database.migrations import Migrations
@@ -10,6 +10,7 @@ from optibid_console.entries import MigrationsRead, Outcome
 from probes.text import counted
 
 _NAMED = 3
+NOTHING: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +26,39 @@ class Migrated:
     undeclared: tuple[str, ...]
     """Applied, without a line `-- data-only` in their file."""
     changes: tuple[str, ...]
+    by_files: bool = True
+    """The files are known, so that it is known what is pending."""
 
     @property
     def whole(self) -> bool:
         return not (self.pending or self.failed or self.gone)
 
 
-def migrated(before: MigrationsRead, after: Migrations, changes: tuple[str, ...]) -> Migrated:
-    """What is in `after` and wasn't before. `changes`: those of the schema."""
+def migrated(
+    before: MigrationsRead,
+    after: Migrations,
+    changes: tuple[str, ...],
+    said: Mapping[str, str] = NOTHING,
+) -> Migrated:
+    """Returns what is in `after` and wasn't before. `changes`: those of the schema; `said`: the
+    migrations that the run itself says failed, with their errors. A row of a failure that was
+    there before the run isn't of the run."""
     applied = tuple(one for one in after.applied if one not in before.applied)
+    failed = {
+        name: error
+        for name, error in after.failed.items()
+        if before.failed.get(name) != error
+        or before.failed_at.get(name) != after.failed_at.get(name)
+    }
+    failed.update({name: error for name, error in said.items() if name not in after.applied})
     return Migrated(
         applied,
-        tuple(one for one in after.pending if one not in after.failed),
-        tuple(after.failed.items()),
+        tuple(one for one in after.pending if one not in failed),
+        tuple(failed.items()),
         tuple(one for one in before.pending if one not in (*after.pending, *after.applied)),
         tuple(one for one in applied if one not in after.data_only),
         changes,
+        bool(before.pending or before.applied),
     )
 
 
@@ -51,7 +69,10 @@ def judge(done: Migrated, outcome: Outcome, reason: str) -> tuple[Outcome, str]:
     if outcome is not Outcome.SUCCEEDED:
         return outcome, f"{reason}; {left}"
     if done.whole and not done.applied:
-        return Outcome.SUCCEEDED, "nothing was pending, and nothing was changed"
+        none = "nothing was pending" if done.by_files else "nothing was recorded as applied"
+        if not done.changes:
+            return Outcome.SUCCEEDED, f"{none}, and nothing was changed"
+        return Outcome.SUCCEEDED, f"{none}, but {left.removeprefix('nothing was applied; ')}"
     if not done.applied and not done.failed:
         names = listed((*done.pending, *done.gone))
         verb = "is" if len((*done.pending, *done.gone)) == 1 else "are"
@@ -70,8 +91,7 @@ def judge(done: Migrated, outcome: Outcome, reason: str) -> tuple[Outcome, str]:
 def _left(done: Migrated, reason: str) -> Iterator[str]:
     """Yields what was done and what wasn't, in words; an error that `reason` has isn't repeated."""
     yield f"{listed(done.applied)} applied" if done.applied else "nothing was applied"
-    for name, error in done.failed:
-        yield f"{name} failed: {error}" if error and error not in reason else f"{name} failed"
+    yield from failed_words(done.failed, reason)
     if done.pending:
         yield f"{listed(done.pending)} not applied"
     if done.gone:
@@ -83,6 +103,12 @@ def _left(done: Migrated, reason: str) -> Iterator[str]:
     yield counted(count, "schema change") + (
         "" if done.whole else f" ({', '.join(done.changes[:_NAMED])}{', …' * (count > _NAMED)})"
     )
+
+
+def failed_words(failed: Iterable[tuple[str, str]], reason: str) -> Iterator[str]:
+    """Yields what failed; an error that `reason` has isn't repeated."""
+    for name, error in failed:
+        yield f"{name} failed: {error}" if error and error not in reason else f"{name} failed"
 
 
 def listed(names: Sequence[str]) -> str:

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from probes.text import one_line
-
-MIGRATIONS = """
-SELECT DISTINCT ON (version) version::text, coalesce(name::text, ''), coalesce(success, false),
-    coalesce(left(error_message::text, 1000), '')
-FROM schema_migrations ORDER BY version, applied_at DESC NULLS LAST LIMIT 10000
-"""
-"""The last row that each version has."""
-
-HAS_TABLE = "SELECT to_regclass('schema_migrations') IS NOT NULL"
+from optibid_console.database.records import KNOWN, Records, Row, number
+from probes.text import counted, one_line
 
 LISTING = """cd -- {directory} && for file in [0-9]*.sql; do
 [ -f "$file" ] || continue
@@ -39,8 +31,18 @@ tree=$commit:$prefix$directory
 """
 """Shell text that finds a release's directory of migrations, `tree`, in the checkout around it."""
 
+SAME = b"same\n"
+"""What `RELEASE_LISTING` prints when the release is still the commit that is `known`."""
+
 RELEASE_LISTING = (
-    RESOLVE
+    """known={known}
+if [ "$known" ] && at=$(git rev-parse --quiet --verify {revision}"^{{commit}}") &&
+  [ "$at" = "$known" ]; then
+  echo same
+  exit 0
+fi
+"""
+    + RESOLVE
     + """listed=$(git ls-tree "$tree") || exit
 marked=$(git grep -liE '^--[[:space:]]*data-only' "$tree" -- '[0-9]*.sql')
 [ $? -le 1 ] || exit
@@ -60,7 +62,25 @@ printf '%s\\n' "$listed" | while read -r mode type hash name; do
   esac
 done"""
 )
-"""Shell text that prints what `LISTING` does, of a release in git, after `release NAME COMMIT`."""
+"""Shell text that prints what `LISTING` does, of a release in git, after `release NAME COMMIT`. A
+commit's files never change: while the release is the one that is `known`, one git process is all
+that it costs."""
+
+CHECKSUMS = """cd -- {directory} && for file in {files}; do
+sum=$(sha256sum <"$file") || exit
+echo "${{sum%% *}} $file"
+done"""
+"""Shell text that prints the SHA-256 of each of these files in a directory, as `sha256sum` does."""
+
+RELEASE_CHECKSUMS = (
+    RESOLVE
+    + """for file in {files}; do
+git cat-file -e "$tree/$file" || exit
+sum=$(git cat-file blob "$tree/$file" | sha256sum) || exit
+echo "${{sum%% *}} $file"
+done"""
+)
+"""Shell text that prints what `CHECKSUMS` does, of a release in git."""
 
 DIFFERING = (
     RESOLVE
@@ -81,6 +101,9 @@ done"""
 """Shell text that compares the files in a directory with those of a release: a line for each that
 is `missing`, `changed` or `extra`. Nothing where there is no such directory."""
 
+BY_QUERY = "`applied` gives"
+"""Begins what is unknown where the runbook's own query says what is applied."""
+
 _FILE = re.compile(r"\d.*\.sql", re.I)
 
 
@@ -99,7 +122,7 @@ class MigrationFile:
 
 @dataclass(frozen=True, slots=True)
 class Migrations:
-    """What `schema_migrations` and the files say together, all by name, in their order."""
+    """What the database records and the files say together, all by name, in their order."""
 
     applied: tuple[str, ...] = ()
     pending: tuple[str, ...] = ()
@@ -110,12 +133,15 @@ class Migrations:
     """Those whose file says that it changes no schema."""
     release: str = ""
     """Where the files are from: `v2.4.0 (1f2e3d4c5)`; empty: whatever is in the directory."""
-
-
-def number(version: str) -> str:
-    """`004`, `4`, `V4` and `004_market_prices` are the same version: `4`."""
-    head = re.match(r"\s*v?0*(\d*)", version, re.I)
-    return head[1] if head and head[1] else version.strip().lower()
+    failed_at: Mapping[str, float] = field(default_factory=dict)
+    """The same rows → when they were written: seconds since the epoch, UTC."""
+    unknown: str = ""
+    """Why the database doesn't say which of the pending files it has; empty: it does."""
+    lacks: tuple[str, ...] = ()
+    """The columns of `schema_migrations` that the console's runner needs and that aren't there."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Each file's `version` where the console records it: its number, or its name where another
+    file has the same number."""
 
 
 def files_of(listing: bytes) -> tuple[MigrationFile, ...]:
@@ -125,7 +151,7 @@ def files_of(listing: bytes) -> tuple[MigrationFile, ...]:
         kind, _, name = line.partition(" ")
         if kind in ("data", "file") and _FILE.fullmatch(name):
             found.append(MigrationFile(one_line(name[:-4], 120), kind == "data"))
-    return tuple(sorted(found, key=lambda one: (int(number(one.name) or 0), one.name)))
+    return tuple(sorted(found, key=lambda one: (int(one.number), one.name)))
 
 
 def release_of(listing: bytes) -> str:
@@ -134,6 +160,13 @@ def release_of(listing: bytes) -> str:
     if len(head) < 3 or head[0] != "release":
         return ""
     return f"{one_line(' '.join(head[1:-1]), 80)} ({head[-1][:9]})"
+
+
+def commit_of(listing: bytes) -> str:
+    """Returns the commit of the release that was listed; empty when none was."""
+    head = listing.decode("utf-8", "replace").partition("\n")[0].split(" ")
+    found = head[-1] if head[0] == "release" else ""
+    return found if re.fullmatch("[0-9a-f]{40,64}", found) else ""
 
 
 def difference_words(differing: bytes) -> str:
@@ -149,27 +182,87 @@ def difference_words(differing: bytes) -> str:
 
 
 def migrations_of(
-    rows: Sequence[tuple[str, str, bool, str]], files: Iterable[MigrationFile], release: str = ""
+    rows: Sequence[Row],
+    files: Iterable[MigrationFile],
+    release: str = "",
+    records: Records = KNOWN,
 ) -> Migrations:
-    """Both together; a row is a file's when their versions are the same number."""
+    """Returns what rows and files say together."""
     listed = tuple(files)
-    by_number = {one.number: one.name for one in listed}
-    known = {one.name for one in listed}
-    names = [
-        (_label(known, by_number, version, name), good, error)
-        for version, name, good, error in rows
-    ]
-    applied = tuple(name for name, good, _ in names if good)
-    failed = {name: one_line(error, 300) for name, good, error in names if not good}
+    if records.cumulative:
+        rows = _up_to(rows, listed)
+    by_label: dict[str, Row] = {}
+    unclear: list[tuple[Row, tuple[str, ...]]] = []
+    for row in sorted(rows, key=lambda one: one.at or 0.0):
+        found = _files_of(row, listed)
+        if len(found) > 1:
+            unclear.append((row, found))
+        else:
+            by_label[found[0] if found else row.label] = row
+    unclear = [one for one in unclear if not any(name in by_label for name in one[1])]
+    names = [one for row in rows for one, known in by_label.items() if known is row]
+    applied = tuple(one for one in names if by_label[one].success)
+    pending = tuple(one.name for one in listed if one.name not in applied)
     return Migrations(
         applied,
-        tuple(one.name for one in listed if one.name not in applied),
-        failed,
+        pending,
+        {one: one_line(by_label[one].error, 300) for one in names if not by_label[one].success},
         tuple(one.name for one in listed if one.data_only),
         release,
+        {one: row.at for one, row in by_label.items() if not row.success and row.at is not None},
+        "; ".join((*_unclear_words(unclear, records), *records.unknown(rows))) if pending else "",
+        records.lacks,
+        {one.name: _version(one, listed) for one in listed},
     )
 
 
-def _label(files: Collection[str], by_number: Mapping[str, str], version: str, name: str) -> str:
-    own = name if number(name) == number(version) else f"{version}_{name}" if name else version
-    return own if own in files else by_number.get(number(version)) or one_line(own, 120)
+def _version(file: MigrationFile, files: Sequence[MigrationFile]) -> str:
+    digits = re.match(r"\d+", file.name)
+    alone = sum(one.number == file.number for one in files) < 2
+    return digits[0] if digits and alone else file.name
+
+
+def _files_of(row: Row, files: Sequence[MigrationFile]) -> tuple[str, ...]:
+    """Returns the files that a row may stand for: the one that it names, else those of its
+    number."""
+    of_number = tuple(one.name for one in files if one.number == number(row.version))
+    named = tuple(one for one in of_number if one in row.names)
+    return named[:1] or of_number
+
+
+def _up_to(rows: Sequence[Row], files: Sequence[MigrationFile]) -> list[Row]:
+    """Returns a row for each file that a table of one row stands for: all up to its version."""
+    found = []
+    for row in rows:
+        last = int(number(row.version)) if number(row.version).isdecimal() else -1
+        for file in files:
+            if int(file.number) <= last:
+                success = row.success or int(file.number) < last
+                found.append(Row(file.name, "", success))
+    return found
+
+
+def _unclear_words(
+    unclear: Iterable[tuple[Row, tuple[str, ...]]], records: Records
+) -> Iterator[str]:
+    for row, names in unclear:
+        said, files = one_line(row.label, 60), " or ".join(names)
+        if records.asked:
+            yield f"{BY_QUERY} {said}, which may be {files}: let it give their names"
+        else:
+            yield f"row {said} of schema_migrations may be {files}"
+
+
+def shared_numbers(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Returns the migrations that share a number with another one, a tuple for each number."""
+    found: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        found.setdefault(number(name), []).append(name)
+    return tuple(tuple(one) for one in found.values() if len(one) > 1)
+
+
+def shared_words(names: Sequence[str]) -> str:
+    """Returns that these files have one number, and what is done about it."""
+    head = re.match(r"\d*", names[0])
+    said = f"{counted(len(names), 'file')} have the number {head[0] if head else ''}"
+    return f"{said}: {', '.join(names)}; each is recorded by its name, and applied in this order"

@@ -18,6 +18,8 @@ EVERY_S = 10.0
 _RIGHTS_EVERY_S = 60.0
 _RETELL_S = 30.0
 _NOTABLE = 1.1
+_COMPARED = ("applied", "pending", "failed", "release", "failed_at", "unknown", "lacks")
+"""What is another when migrations are recorded anew."""
 
 
 class DatabaseWatch:
@@ -55,7 +57,7 @@ class DatabaseWatch:
     def _turning_point(self) -> tuple[object, ...]:
         """When it changes, what going back would lose is another: it is measured at once."""
         known = self._known
-        return known.mark, known.no_return, known.restored
+        return known.mark, known.no_return, known.restored, known.adopted
 
     @property
     def _known(self) -> DatabaseState:
@@ -117,9 +119,9 @@ class DatabaseWatch:
             await self._unread(str(away))
             return
         known = self._known.read
-        same = known is not None and (
-            known.applied, known.pending, known.failed, known.release,
-        ) == (found.applied, found.pending, found.failed, found.release)  # fmt: skip
+        same = known is not None and all(
+            getattr(known, one) == getattr(found, one) for one in _COMPARED
+        )
         if self._under_way(StepKind.MIGRATE, StepKind.RESTORE):
             return  # it has begun in between: then its own reading counts
         if same:
@@ -133,6 +135,9 @@ class DatabaseWatch:
                 found.pending,
                 found.failed,
                 release=found.release,
+                failed_at=found.failed_at,
+                unknown=found.unknown,
+                lacks=found.lacks,
             )
         )
 

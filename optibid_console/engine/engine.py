@@ -10,6 +10,7 @@ from functools import partial
 from optibid_console import __version__
 from optibid_console import commands as c
 from optibid_console import entries as e
+from optibid_console.engine.adopting import Adopting
 from optibid_console.engine.earlier import Earlier
 from optibid_console.engine.generation import Generation, Surroundings
 from optibid_console.engine.handling import CommandHandler
@@ -84,9 +85,10 @@ class Engine:
             ledger, lambda: self.generation,
             read or partial(load, loaded.path, os.environ), self._built,
         )  # fmt: skip
+        self._adopting = Adopting(lambda: self.generation.databases, ledger, self._life)
         self._commands = CommandHandler(
-            lambda: self.generation, ledger, self.lease, self._telling, sharing, self._life,
-            self._busy, reloading, self._accept,
+            lambda: self.generation, ledger, self.lease, self._adopting, self._telling, sharing,
+            self._life, self._busy, reloading, self._accept,
         )  # fmt: skip
         self._links: dict[str, str] = {}
         ledger.on_found(self._found)
@@ -246,6 +248,7 @@ class Engine:
     def _take_up(self) -> None:
         """Go on with what an earlier engine left under way."""
         state, steps = self.ledger.state, self.generation.steps
+        self._adopting.take_up()
         in_action = state.action()
         for run in state.unfinished_runs():
             live = steps.reattach(run)

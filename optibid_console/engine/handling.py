@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from optibid_console import commands as c
 from optibid_console import entries as e
 from optibid_console.aborting import has_ended, nothing_to_stop
+from optibid_console.engine.adopting import Adopting
 from optibid_console.engine.fact_of import fact_of
 from optibid_console.engine.generation import Generation
 from optibid_console.engine.lease import Attached, Lease
@@ -38,6 +39,7 @@ class CommandHandler:
         now: Callable[[], Generation],
         ledger: Ledger,
         lease: Lease,
+        adopting: Adopting,
         telling: Telling,
         sharing: Sharing | None,
         life: Life,
@@ -51,6 +53,7 @@ class CommandHandler:
         self._now = now
         self._ledger = ledger
         self._lease = lease
+        self._adopting = adopting
         self._telling = telling
         self._sharing = sharing
         self._life = life
@@ -77,12 +80,15 @@ class CommandHandler:
                 return await self._reload(command, screen)
             if refused := await self._unready(command, screen):
                 return refused
-            return await self._ledger.unless_silent(self._handle(command, screen))
+            reply = await self._ledger.unless_silent(self._handle(command, screen))
         except JournalSilent as error:
             return c.Refused(
                 f"{error}: nothing was started; should it have been recorded all the same, the "
                 f"window shows it{_forcing(self._runbook, command)}"
             )
+        if isinstance(command, c.AdoptMigrations) and isinstance(reply, c.Accepted):
+            return await self._adopting.reply(command)
+        return reply
 
     async def _reload(self, command: c.ReloadRunbook, screen: Attached) -> c.Reply:
         """Go by the config as it is now. It is read and built while other commands go on; nothing
@@ -95,11 +101,17 @@ class CommandHandler:
         return await self._ledger.unless_silent(self._handle(command, screen, prepared))
 
     async def _unready(self, command: c.Command, screen: Attached) -> c.Refused | None:
-        """That an action which may be started can't be done, by what it rests on, read anew.
+        """That an action which may be started can't be done, by what it rests on, read anew; or
+        that migrations can't be adopted.
 
         Other commands go on meanwhile, an abort above all.
         """
         state = self._ledger.state
+        if isinstance(command, c.AdoptMigrations):
+            if self._may_ask(command, screen) or permit(state, command):
+                return None  # the reason is given without a look
+            why_not = await self._adopting.why_not(command)
+            return c.Refused(why_not) if why_not else None
         if not isinstance(command, c.StartAction) or command.anyway or state.rehearsal:
             return None
         action = self._runbook.action(command.action_id)
@@ -190,6 +202,9 @@ class CommandHandler:
                 return await self._abort(run_id, by)
             case c.StopAction(action_run):
                 return self._accepted(await self._now().actions.stop(action_run, by))
+            case c.AdoptMigrations():
+                await self._adopting.begin(command, by)
+                return self._accepted()
             case c.OpenGate(gate):
                 await self._now().gates.ask(gate, by)
                 return self._accepted()

@@ -17,6 +17,8 @@ from optibid_console.entries.actions import (
     WentForward,
 )
 from optibid_console.entries.databases import (
+    AdoptionBegun,
+    AdoptionEnded,
     BackupOverridden,
     CostMeasured,
     DatabaseMarked,
@@ -123,6 +125,8 @@ __all__ = [
     "ActionStarted",
     "ActionStopAsked",
     "ActionStopped",
+    "AdoptionBegun",
+    "AdoptionEnded",
     "ArtifactRecorded",
     "BackupOverridden",
     "BaselineTaken",

@@ -26,6 +26,12 @@ class MigrationsRead:
     run_id: str = ""
     release: str = ""
     """Where the files are from, when they are a git revision's: `v2.4.0 (1f2e3d4c5)`."""
+    failed_at: Mapping[str, float] = field(default_factory=dict)
+    """Migrations that failed → when that was recorded: seconds since the epoch, UTC."""
+    unknown: str = ""
+    """Why the database doesn't say which of the pending files it has; empty: it does."""
+    lacks: tuple[str, ...] = ()
+    """The columns of `schema_migrations` that the console's runner needs and that aren't there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,29 @@ class BackupOverridden:
 
 
 @dataclass(frozen=True, slots=True)
+class AdoptionBegun:
+    """Somebody says that a database has migrations which it doesn't record: they are about to be
+    recorded as applied, without running them."""
+
+    database: str
+    files: Mapping[str, str]
+    """Migration → the SHA-256 of its file."""
+    reason: str
+    release: str = ""
+    """Where the files are from, as in `MigrationsRead`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptionEnded:
+    """The database records all of them now, or none."""
+
+    database: str
+    names: tuple[str, ...]
+    problem: str = ""
+    """Why none is recorded; empty: all are."""
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseRestored:
     """A database is again as its backup was; the damaged one is kept."""
 
@@ -115,5 +144,7 @@ DatabaseFact = (
     | CostMeasured
     | LockWaited
     | BackupOverridden
+    | AdoptionBegun
+    | AdoptionEnded
     | DatabaseRestored
 )

@@ -64,6 +64,16 @@ def _(s: WindowState, entry: e.Entry, f: e.BackupOverridden) -> WindowState:
     return _database(s, f.database, lambda known: changed(known, overridden=f))
 
 
+@on(e.AdoptionBegun)
+def _(s: WindowState, entry: e.Entry, f: e.AdoptionBegun) -> WindowState:
+    return _database(s, f.database, lambda known: changed(known, adopting=f))
+
+
+@on(e.AdoptionEnded)
+def _(s: WindowState, entry: e.Entry, f: e.AdoptionEnded) -> WindowState:
+    return _database(s, f.database, lambda known: d.adopted(known, f))
+
+
 @on(e.DatabaseRestored)
 def _(s: WindowState, entry: e.Entry, f: e.DatabaseRestored) -> WindowState:
     return _database(s, f.database, lambda known: d.restored(known, f, entry.at))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from optibid_console import commands as c
-from optibid_console.permit import actions, gates, people, sharing, steps, window
+from optibid_console.permit import actions, databases, gates, people, sharing, steps, window
 from optibid_console.permit.rule import Rules
 from optibid_console.state import WindowState
 
@@ -31,6 +31,7 @@ RULES: Rules = {
     **window.RULES,
     **steps.RULES,
     **actions.RULES,
+    **databases.RULES,
     **gates.RULES,
     **people.RULES,
     **sharing.RULES,

@@ -32,12 +32,12 @@ from optibid_console.runbook.layout import (
     Registry,
     environment_of,
 )
+from optibid_console.runbook.migration_warnings import migration_warnings
 from optibid_console.runbook.model import (
     Environment,
     PanelSpec,
     ProbeSpec,
     Runbook,
-    StepKind,
     filled_in,
 )
 from optibid_console.runbook.nesting import MOST_LEVELS, long_key, nested_line
@@ -109,7 +109,7 @@ def load(path: Path, environ: Mapping[str, str], registry: Registry | None = Non
     warnings = (
         *_warnings(secrets, path), *_off_warnings(off, problems),
         *_write_warnings(whole, problems), *_contact_warnings(runbook, problems),
-        *_release_warnings(runbook, problems), *absences(parts, problems),
+        *migration_warnings(runbook, problems), *absences(parts, problems),
         *unmeasured(whole, problems), *unused(environment, expansion.used | parts.needed, problems),
     )  # fmt: skip
     channels_off = {str(where[1]): why for where, why in off.items()}
@@ -262,24 +262,6 @@ def _contact_warnings(runbook: Runbook, problems: Problems) -> Iterator[Problem]
                     f"{value} is a placeholder: it is shown to nobody, and nobody is reached by it"
                 )
                 yield Problem(problems.file, line, key_text(path), shown(value), said)
-
-
-def _release_warnings(runbook: Runbook, problems: Problems) -> Iterator[Problem]:
-    """Yields databases whose migrations are read from a directory that isn't of a release."""
-    version = runbook.window.version
-    migrated = {one.database for _, one in runbook.steps() if one.kind is StepKind.MIGRATE}
-    for database in runbook.databases.values():
-        if database.id not in migrated or not version:
-            continue
-        if database.revision or version in database.migrations:
-            continue
-        path: KeyPath = ("databases", database.id, "migrations")
-        line = line_of(problems.positions, path)
-        said = (
-            f"what is pending is read from whatever is there, not from {version}: set "
-            "revision, or name the release's directory"
-        )
-        yield Problem(problems.file, line, key_text(path), shown(database.migrations), said)
 
 
 def _write_warnings(whole: Runbook, problems: Problems) -> Iterator[Problem]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from optibid_console.database.migrations import RESOLVE
+from optibid_console.database.records import CREATE
 from optibid_console.runbook.durations import parse_duration
-from optibid_console.runbook.operations import TEXTS, Table, summarised, word
+from optibid_console.runbook.operations import REPORTING, TEXTS, Table, summarised, word
 
 SESSION = """
 run=${OPTIBID_RUN%%/}
@@ -22,30 +23,39 @@ set -eu
 PGHOST={host} PGPORT={port} PGDATABASE={dbname}
 export PGHOST PGPORT PGDATABASE
 {login}PATH={bin}"$PATH"
-ask() {{ psql -X -q -A -t -v ON_ERROR_STOP=1 -v optibid_number="$number" \
-  -v optibid_name="$name" -v optibid_sum="$sum" "$@"; }}
-number= name= sum= work=
+{reporting}
+ask() {{ psql -X -q -A -t -v ON_ERROR_STOP=1 -v optibid_number="$number" -v optibid_name="$name" \
+  -v optibid_version="$version" -v optibid_shared="$shared" -v optibid_sum="$sum" "$@"; }}
+json() {{ printf '%s' "$1" | tr '\000-\037\177' ' ' | sed 's/[\\"]/\\&/g'; }}
+number= name= version= shared=0 sum= work=
 errors=$(mktemp)
 trap 'rm -rf "$errors" ${{work:+"$work"}}' EXIT
 trap 'exit 143' TERM
 {files}
-echo "SET client_min_messages = warning;
-CREATE TABLE IF NOT EXISTS schema_migrations (version text PRIMARY KEY, name text NOT NULL,
-  applied_at timestamptz NOT NULL DEFAULT now(), execution_time_ms integer, checksum text,
-  success boolean NOT NULL DEFAULT true, error_message text);" | ask
-forget="DELETE FROM schema_migrations WHERE version = :'optibid_number' AND NOT success;"
+echo "SET client_min_messages = warning; {create};" | ask
+numbered() {{ n=${{1%%[!0-9]*}}; while [ "$n" != "${{n#0}}" ]; do n=${{n#0}}; done; echo "$n"; }}
+numbers=$(for file in [0-9]*.sql; do [ ! -f "$file" ] || numbered "$file"; done)
+# A row is a file's when it has the file's name, or its number and no other file has that.
+mine="(regexp_replace(version::text, '[.]sql$', '', 'i') = :'optibid_name'
+  OR substring(version::text FROM '^ *[vV]?([0-9]+)')::numeric = :'optibid_number'::numeric
+  AND (:optibid_shared < 2 OR regexp_replace(name::text, '[.]sql$', '', 'i') IN
+    (:'optibid_name', substr(:'optibid_name', length(:'optibid_number') + 2))))"
+forget="DELETE FROM schema_migrations WHERE NOT success AND $mine;"
 record="INSERT INTO schema_migrations
   (version, name, applied_at, execution_time_ms, checksum, success, error_message) VALUES
-  (:'optibid_number', :'optibid_name', now(),
+  (:'optibid_version', :'optibid_name', now(),
   extract(epoch FROM clock_timestamp() - now()) * 1000, :'optibid_sum',"
 for file in [0-9]*.sql; do
   [ -f "$file" ] || continue
   name=${{file%.sql}} number=${{file%%[!0-9]*}}
-  known=$(echo "SELECT 1 FROM schema_migrations WHERE success
-    AND ltrim(version::text, 'vV0') = ltrim(:'optibid_number', '0') LIMIT 1;" | ask)
+  shared=$(printf '%s\n' "$numbers" | grep -cx -- "$(numbered "$file")") version=$number
+  [ "$shared" -lt 2 ] || version=$name
+  known=$(echo "SELECT 1 FROM schema_migrations WHERE success AND $mine LIMIT 1;" | ask)
   [ -z "$known" ] || continue
   echo "applying $name"
   sum=$(sha256sum <"$file") sum=${{sum%% *}}
+  # an earlier try's error isn't this one's
+  echo "$forget" | ask
   # its row is in the same transaction: both are there or neither
   if {{ echo 'BEGIN;'; cat -- "$file"; echo; echo ";$forget $record true, NULL); COMMIT;"; }} |
     ask 2>"$errors"; then
@@ -55,6 +65,7 @@ for file in [0-9]*.sql; do
   fi
   cat "$errors" >&2
   said=$(head -c 2000 "$errors")
+  report "{{\"failed\": \"$(json "$name")\", \"error\": \"$(json "$said")\"}}"
   echo "$forget $record false, :'optibid_said');" | ask -v optibid_said="$said" || :
   echo "failed: $name" >&2
   exit 1
@@ -105,6 +116,8 @@ def migrate_text(step: Table, database: Table) -> str:
             login=login(database),
             bin=word(f"{database['bin']}:") if database.get("bin") else "",
             files=files.format(directory=word(directory), revision=word(revision)),
+            reporting=REPORTING.strip(),
+            create=CREATE,
         )
     )
 

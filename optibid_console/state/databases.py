@@ -54,13 +54,18 @@ class DatabaseState:
     unread: str = ""
     """Why what is pending can't be read now; empty: it can."""
     unread_since: float = 0.0
+    adopting: e.AdoptionBegun | None = None
+    """The adoption that is under way."""
+    adopted: tuple[str, ...] = ()
+    """Migrations that somebody recorded as applied in this window; nothing was changed by it."""
 
     @property
     def applied_here(self) -> tuple[str, ...]:
         """The migrations that were applied in this window and not undone since."""
         if self.read is None or self.base is None:
             return ()
-        return tuple(one for one in self.read.applied if one not in self.base)
+        here = {*self.base, *self.adopted, *(self.adopting.files if self.adopting else ())}
+        return tuple(one for one in self.read.applied if one not in here)
 
     @property
     def mark(self) -> e.DatabaseMarked | None:
@@ -117,6 +122,12 @@ def unread(known: DatabaseState, fact: e.MigrationsUnread, at: float) -> Databas
     return changed(known, unread=fact.why, unread_since=since)
 
 
+def adopted(known: DatabaseState, fact: e.AdoptionEnded) -> DatabaseState:
+    """All were recorded, or none was: what is applied later is then applied by this window."""
+    names = () if fact.problem else fact.names
+    return changed(known, adopting=None, adopted=tuple(dict.fromkeys((*known.adopted, *names))))
+
+
 def schema_read(known: DatabaseState, fact: e.SchemaRead) -> DatabaseState:
     if fact.moment == "before":
         return changed(known, before=fact)
@@ -137,5 +148,5 @@ def restored(known: DatabaseState, fact: e.DatabaseRestored, at: float) -> Datab
     return changed(
         known, restored=fact, restored_at=at, read=None, base=None, changes=(), unjudged_run="",
         no_return=None, before=None,
-        read_before=None, cost=None,
+        read_before=None, cost=None, adopted=(),
     )  # fmt: skip

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from optibid_console import commands as c
 from optibid_console.aborting import has_ended, nothing_to_stop, to_stop
+from optibid_console.adopting import adopt_words, names_in
 from optibid_console.direction import forward_words, in_service
 from optibid_console.entries import Choice
 from optibid_console.friction import friction
@@ -15,7 +16,7 @@ from optibid_console.permit import action_gates, forced_words
 from optibid_console.plan import preview
 from optibid_console.preflight import CHECKING
 from optibid_console.runbook.model import ROLLBACK, Action
-from optibid_console.state import ActionState, RunState
+from optibid_console.state import ActionState, DatabaseState, RunState
 from optibid_console.waiving import waive_words, waives
 from screens.flows.desk import Desk
 from screens.flows.gating import Gating
@@ -223,6 +224,32 @@ class Running:
         typed = await self.desk.stage.ask(TypeOut(view, "Go forward again", text, words))
         if typed is not None:
             await self.desk.send(c.GoForward(typed))
+
+    async def adopt(self, database: str) -> None:
+        """Record migrations that a database has as applied: named, with a reason, typed out."""
+        from screens.modals.ask import Ask
+        from screens.modals.type_out import TypeOut
+
+        view, words = self.desk.view, adopt_words(database)
+        title = f"Adopt migrations of {database}"
+        known = view.state.databases.get(database, DatabaseState())
+        pending = known.read.pending if known.read else ()
+        asked = c.AdoptMigrations(database, pending, "given next", words)
+        if not self.desk.allowed(asked):
+            return
+        text = f"Those that the database has already, of: {', '.join(pending)}"
+        typed = await self.desk.stage.ask(Ask(view, title, text, "names, with spaces between"))
+        if not typed or not self.desk.allowed(replace(asked, names=names_in(typed))):
+            return
+        names = names_in(typed)
+        text = f"{', '.join(names)}: recorded as applied, not run. How is it known?"
+        why = await self.desk.reason(title, text)
+        if not why:
+            return
+        text = f"Writes {len(names)} rows into schema_migrations of {database}, and nothing else."
+        confirmed = await self.desk.stage.ask(TypeOut(view, title, text, words))
+        if confirmed is not None:
+            await self.desk.send(replace(asked, names=names, reason=why, typed=confirmed))
 
     async def abort(self) -> None:
         """`x`: the action under way as a whole, else the run of a step."""

@@ -188,6 +188,7 @@ ALONE: dict[str, list[list[str]]] = {
     "resume": [["resume", "--journal", BAD]],
     "skip": [["skip", BAD, "--reason", "x"]],
     "waive": [["waive", BAD, "--reason", "x"], ["waive", "1.1", "--reason", BAD]],
+    "adopt": [["adopt", BAD, BAD, "--reason", BAD], ["adopt", "main", BAD, "--reason", BAD]],
     "jump": [["jump", "1.2", "--reason", BAD]],
     "abort": [["abort"], ["abort", BAD]],
     "forward": [["forward"], ["forward", "--reason", BAD], ["forward", "--confirm", BAD]],

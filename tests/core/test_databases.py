@@ -7,7 +7,8 @@ import pytest
 from optibid_console.database.locks import session_name, waits_of
 from optibid_console.database.measures import Measures, between
 from optibid_console.database.migrated import judge, migrated
-from optibid_console.database.migrations import Migrations, files_of, migrations_of, number
+from optibid_console.database.migrations import Migrations, files_of, migrations_of
+from optibid_console.database.records import Row, number
 from optibid_console.database.schema import differences, schema_of
 from optibid_console.entries import MigrationsRead, Outcome
 
@@ -23,9 +24,9 @@ def test_a_version_is_its_number(version: str, same: str) -> None:
 
 def test_files_and_rows_meet_by_their_number() -> None:
     rows = [
-        ("4", "four", True, ""),
-        ("5", "", False, "no\nsuch\x1b[2J table"),
-        ("1", "old", True, ""),
+        Row("4", "four"),
+        Row("5", "", False, "no\nsuch\x1b[2J table"),
+        Row("1", "old"),
     ]
     found = migrations_of(rows, files_of(LISTING))
     assert found.applied == ("004_four", "1_old")

@@ -111,6 +111,30 @@ async def test_a_release_that_isn_t_there_is_refused_with_what_is_next(
         assert (await window.migrate())[0] is Outcome.SUCCEEDED
 
 
+async def test_a_release_that_stays_the_same_costs_one_git_process(
+    window: Window, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git, asked = shutil.which("git"), window.room.parent / "asked"
+    shim = window.room.parent / "bin" / "git"
+    shim.parent.mkdir()
+    shim.write_text(f'#!/bin/sh\necho "$1 $2 $3 $4" >>{asked}\nexec {git} "$@"\n')
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{shim.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(database_watch, "EVERY_S", 0.1)
+    origin.fetch()
+    async with window.open() as bench:
+        await bench.until(lambda state: (known := state.databases.get("optibid")) and known.read)
+        known = len(asked.read_text().splitlines())
+        while len(asked.read_text().splitlines()) < known + 4:
+            bench.heard.news.clear()
+            await bench.heard.news.wait()
+        later = asked.read_text().splitlines()[known:]
+        assert set(later) == {"rev-parse --quiet --verify v2^{commit}"}
+        origin.release("v2", {"007_more": "CREATE TABLE more (id int);"})
+        origin.fetch()
+        await bench.until(lambda state: "007_more" in state.databases["optibid"].read.pending)
+
+
 async def test_a_runner_of_the_step_s_own_isn_t_started_on_other_files(
     window: Window, origin: Origin
 ) -> None:

@@ -50,6 +50,22 @@ def test_a_directory_that_is_of_no_release_is_a_warning(
     assert [str(one) for one in load_text(WINDOW.format(keys=keys)).warnings] == said
 
 
+def test_a_runner_of_its_own_says_where_it_records(load_text: Loader) -> None:
+    text = WINDOW.format(keys=f'{HERE}\nrevision = "v2"') + 'run = "alembic upgrade head"\n'
+    (warning,) = load_text(text).warnings
+    assert str(warning) == (
+        "config.toml:7 databases.optibid.applied: 2m has a runner of its own: what it applied is "
+        "read from schema_migrations; where it records in another table, set applied to the query "
+        "that gives it"
+    )
+    applied = 'applied = "SELECT version_num FROM alembic_version"'
+    named = text.replace(HERE, f"{HERE}\n{applied}")
+    assert load_text(named).warnings == ()
+    with pytest.raises(RunbookError) as caught:
+        load_text(named.replace('run = "alembic upgrade head"\n', ""))
+    assert "applied: 2m has no run: the console's runner records in schema_mig" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("keys", "said"),
     [

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import shlex
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,16 +16,29 @@ from optibid_console.database import measures
 from optibid_console.database.locks import HOLDERS, session_of
 from optibid_console.database.measures import Measures, measures_of
 from optibid_console.database.migrations import (
+    CHECKSUMS,
     DIFFERING,
-    HAS_TABLE,
     LISTING,
-    MIGRATIONS,
+    RELEASE_CHECKSUMS,
     RELEASE_LISTING,
+    SAME,
     Migrations,
+    commit_of,
     difference_words,
     files_of,
     migrations_of,
     release_of,
+)
+from optibid_console.database.records import (
+    ADOPT,
+    ASKED,
+    CREATE,
+    FORGET,
+    HAS_TABLE,
+    MOST_ROWS,
+    PLACE,
+    Records,
+    Row,
 )
 from optibid_console.database.rights import RIGHTS
 from optibid_console.database.schema import SCHEMA, Schema, schema_of
@@ -64,6 +79,8 @@ class Database:
         self._secrets = secrets
         self._busy = asyncio.Lock()
         self._kept: Link | None = None
+        self._listed = b""
+        """The last listing of a release in git."""
 
     @asynccontextmanager
     async def asking(self, limit_s: float = QUICK_S) -> AsyncIterator[Connection]:
@@ -90,11 +107,21 @@ class Database:
         """What is applied, pending and failed. Raises `DatabaseAway`."""
         listing = await self._listing() if self.spec.migrations else b""
         async with self.asking() as connection:
-            there = await (await connection.execute(HAS_TABLE)).fetchone()
-            rows = []
-            if there and there[0]:
-                rows = await (await connection.execute(MIGRATIONS)).fetchall()
-        return migrations_of(rows, files_of(listing), release_of(listing))
+            records, rows = await self._recorded(connection)
+        return migrations_of(rows, files_of(listing), release_of(listing), records)
+
+    async def _recorded(self, connection: Connection) -> tuple[Records, list[Row]]:
+        if self.spec.applied:
+            cursor = await connection.execute(self.spec.applied.encode())
+            given = await cursor.fetchmany(MOST_ROWS) if cursor.description else []
+            return ASKED, [Row(str(one[0]), str(one[1] or "") if one[1:] else "") for one in given]
+        place = await (await connection.execute(PLACE)).fetchone()
+        assert place is not None  # it is one row always
+        records = Records(tuple(place[0]), int(place[1]), tuple(place[2]))
+        if not records.query:
+            return records, []
+        found = await (await connection.execute(records.query)).fetchall()
+        return records, [Row(*one) for one in found]
 
     async def differing(self) -> str:
         """Returns how the files in the directory differ from the release's, in words; empty when
@@ -103,6 +130,36 @@ class Database:
         if not self.spec.revision:
             return ""
         return difference_words(await self._asked_there(DIFFERING))
+
+    async def checksums(self, names: Sequence[str]) -> dict[str, str]:
+        """Returns the SHA-256 of each of these migration files. Raises `DatabaseAway`."""
+        files = " ".join(shlex.quote(f"{name}.sql") for name in names)
+        text = RELEASE_CHECKSUMS if self.spec.revision else CHECKSUMS
+        printed = await self._asked_there(text, files=files)
+        lines = (line.partition(" ") for line in printed.decode("utf-8", "replace").splitlines())
+        found = {name.removesuffix(".sql"): digest for digest, _, name in lines}
+        missing = [one for one in names if not re.fullmatch("[0-9a-f]{64}", found.get(one, ""))]
+        if missing:
+            said = f"{', '.join(missing)} can't be read on {self.spec.on}"
+            raise DatabaseAway(f"{self.spec.id}: {said}")
+        return {one: found[one] for one in names}
+
+    async def adopt(self, rows: Sequence[tuple[str, str, str]]) -> None:
+        """Record migrations (version, name, SHA-256) as applied: all of them or none, and nothing
+        else. Raises `DatabaseAway`; its cause is a `psycopg.Error` with an SQLSTATE when the
+        server refused, else nobody knows."""
+        link = self._new_link()
+        with deadline(QUICK_S):
+            try:
+                connection = await link.connected()
+                with link.cut_off_after(time_left_s()):
+                    await connection.set_read_only(False)
+                    async with connection.transaction():
+                        await _record(connection, rows, int(time_left_s() * 950))
+            except (psycopg.Error, OSError, ProbeError) as error:
+                raise DatabaseAway(await self._words(error, link)) from error
+            finally:
+                await link.drop()
 
     async def schema(self) -> Schema:
         """All objects of its schema, as of one moment. Raises `DatabaseAway`.
@@ -149,34 +206,41 @@ class Database:
 
     def _link(self) -> Link:
         if self._kept is None:
-            spec = self.spec
-            own = {"user": spec.user, "password": self._secrets.reveal(spec.password)}
-            self._kept = Link(
-                {
-                    "host": spec.host, "port": spec.port, "dbname": spec.dbname,
-                    "gssencmode": "disable", "application_name": "optibid-console",
-                    **{key: value for key, value in own.items() if value},
-                },
-                self._host,
-            )  # fmt: skip
+            self._kept = self._new_link()
         return self._kept
+
+    def _new_link(self) -> Link:
+        spec = self.spec
+        own = {"user": spec.user, "password": self._secrets.reveal(spec.password)}
+        return Link(
+            {
+                "host": spec.host, "port": spec.port, "dbname": spec.dbname,
+                "gssencmode": "disable", "application_name": "optibid-console",
+                **{key: value for key, value in own.items() if value},
+            },
+            self._host,
+        )  # fmt: skip
 
     async def _listing(self) -> bytes:
         listing = await self._asked_there(RELEASE_LISTING if self.spec.revision else LISTING)
+        listing = self._listed if listing == SAME else listing
         if not files_of(listing):
             where = f"{self.spec.revision}:" if self.spec.revision else ""
             raise DatabaseAway(
                 f"there is no migration file (NNN_name.sql) in {where}{self.spec.migrations} "
                 f"on {self.spec.on}"
             )
+        self._listed = listing
         return listing
 
-    async def _asked_there(self, text: str) -> bytes:
-        """Returns what a text about the migration files prints. Raises `DatabaseAway`."""
+    async def _asked_there(self, text: str, files: str = "") -> bytes:
+        """Returns what a text about the migration files prints; `files`: those that it is about.
+        Raises `DatabaseAway`."""
         spec = self.spec
-        given = text.format(directory=word(spec.migrations), revision=word(spec.revision))
         try:
-            command = fill(given, self._ledger.state.facts)
+            command = files_command(
+                text, spec, self._ledger.state.facts, commit_of(self._listed), files
+            )
             done = await self._host.execute(command, timeout_s=QUICK_S)
         except (HostError, TimeoutError, ValueError) as error:
             words = f"can't list {self.spec.migrations} on {self.spec.on}: {error_words(error)}"
@@ -200,6 +264,31 @@ class Database:
             return one_line(self._secrets.redact(str(broken)), 300)
         said = one_line(self._secrets.redact(said), 300)
         return f"{self.spec.id}, seen from {self.spec.on}: {said}"
+
+
+async def _record(
+    connection: Connection, rows: Sequence[tuple[str, str, str]], limit_ms: int
+) -> None:
+    await connection.execute(f"SET LOCAL statement_timeout = {max(1, limit_ms)}")
+    await connection.execute("SET LOCAL lock_timeout = 2000")
+    there = await (await connection.execute(HAS_TABLE)).fetchone()
+    if there and not there[0]:
+        await connection.execute(CREATE)
+    for version, name, checksum in rows:
+        await connection.execute(FORGET, [version])
+        await connection.execute(FORGET, [name])
+        await connection.execute(ADOPT, [version, name, checksum])
+
+
+def files_command(
+    text: str, spec: DatabaseSpec, facts: Mapping[str, str], known: str = "", files: str = ""
+) -> str:
+    """Returns a text about the migration files as it is run; `known`: the commit that was listed
+    before. Raises `ValueError` when a fact isn't known."""
+    given = text.format(
+        directory=word(spec.migrations), revision=word(spec.revision), known=known, files=files
+    )
+    return fill(given, facts)
 
 
 def databases_of(

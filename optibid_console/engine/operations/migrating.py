@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 
 from optibid_console import entries as e
+from optibid_console.adopting import why_unclear
 from optibid_console.database.locks import (
     SESSIONS,
     WAITS,
@@ -15,7 +16,7 @@ from optibid_console.database.locks import (
     session_of,
     waits_of,
 )
-from optibid_console.database.migrated import judge, migrated
+from optibid_console.database.migrated import failed_words, judge, migrated
 from optibid_console.database.migrations import Migrations
 from optibid_console.database.schema import Schema, differences
 from optibid_console.engine.ledger import Ledger
@@ -28,6 +29,7 @@ from optibid_console.runbook.summary import summary
 from optibid_console.signals import LockWaits
 from optibid_console.state import DatabaseState
 from optibid_console.unbacked import unbacked
+from probes.text import one_line
 
 _LOOK_S = 1.0
 _AGAIN_S = 1.0
@@ -48,6 +50,8 @@ class Migrating:
         if why_not:
             return why_not
         database = self._databases[live.step.database]
+        if self._known(live).adopting is not None:
+            return f"an adoption in {database.spec.id} is under way; nothing was started"
         try:
             found = await database.migrations()
             differing = await database.differing() if not summary(live.step.run) else ""
@@ -56,6 +60,9 @@ class Migrating:
             return f"{away}; nothing was started"
         if differing:
             return _another_set(database.spec, found, differing)
+        unclear = why_unclear(database.spec.id, found, writes=bool(summary(live.step.run)))
+        if unclear:
+            return f"{unclear}; nothing was started"
         name = database.spec.id
         await self._ledger.keep(
             e.SchemaRead(name, "before", schema.fingerprint, schema.objects, live.run_id)
@@ -80,7 +87,7 @@ class Migrating:
             await asyncio.sleep(_LOOK_S)
 
     def report(self, live: LiveRun, report: Report) -> None:
-        """A migration's command reports nothing but progress."""
+        """Which migration failed, and why, is read from `live.reports` in the end."""
 
     async def after(self, live: LiveRun, outcome: Outcome, reason: str) -> tuple[Outcome, str]:
         """Judged by the database alone, as soon as it answers."""
@@ -98,11 +105,12 @@ class Migrating:
                     break
             except DatabaseAway as away:
                 if time.monotonic() > limit:
-                    return _unjudged(outcome, reason, str(away))
+                    return _unjudged(outcome, reason, str(away), _said(live))
             await asyncio.sleep(_AGAIN_S)
         changes = self._changes(known, live, schema)
         await self._read(live, "after", found, changes)
-        outcome, reason = judge(migrated(known.read_before, found, changes), outcome, reason)
+        done = migrated(known.read_before, found, changes, _said(live))
+        outcome, reason = judge(done, outcome, reason)
         if found.release != known.read_before.release:
             outcome = Outcome.FAILED if outcome is Outcome.SUCCEEDED else outcome
             reason += f"; the release was {known.read_before.release}, and is {found.release} now"
@@ -133,7 +141,8 @@ class Migrating:
         await self._ledger.keep(
             e.MigrationsRead(
                 live.step.database, moment, found.applied, found.pending, found.failed,
-                changes[:_CHANGES], live.step.id, live.run_id, found.release,
+                changes[:_CHANGES], live.step.id, live.run_id, found.release, found.failed_at,
+                found.unknown, found.lacks,
             )
         )  # fmt: skip
 
@@ -161,7 +170,19 @@ def _another_set(spec: DatabaseSpec, found: Migrations, differing: str) -> str:
     )
 
 
-def _unjudged(outcome: Outcome, reason: str, away: str) -> tuple[Outcome, str]:
+def _said(live: LiveRun) -> dict[str, str]:
+    """Returns the migrations of which the run itself says that they failed, with their errors."""
+    return {
+        one_line(str(one["failed"]), 120): one_line(str(one.get("error", "")), 300)
+        for one in live.reports
+        if "failed" in one
+    }
+
+
+def _unjudged(
+    outcome: Outcome, reason: str, away: str, failed: Mapping[str, str]
+) -> tuple[Outcome, str]:
     """The database doesn't say what was done: that is never a success."""
-    said = f"{reason}; what it did can't be judged: {away}"
+    said = "; ".join((reason, *failed_words(failed.items(), reason)))
+    said += f"; what it did can't be judged: {away}"
     return (Outcome.FAILED if outcome is Outcome.SUCCEEDED else outcome), said

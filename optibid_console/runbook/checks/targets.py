@@ -8,11 +8,9 @@ from urllib.parse import urlsplit
 from optibid_console.runbook.checks.checker import Checker
 from optibid_console.runbook.cycles import note_cycles
 from optibid_console.runbook.layout import LOCAL
-from optibid_console.runbook.model import (
-    DatabaseSpec,
-    TargetSpec,
-)
+from optibid_console.runbook.model import DatabaseSpec, StepKind, TargetSpec
 from optibid_console.runbook.positions import KeyPath
+from optibid_console.runbook.summary import summary
 
 _LEAST_OUTPUT_CAP = 1 << 20
 _DAY_S = 86400.0
@@ -71,6 +69,15 @@ def _migrations(look: Checker, path: KeyPath, database: DatabaseSpec) -> None:
         look.problems.add((*path, "migrations"), message, directory)
 
 
+def _applied(look: Checker, path: KeyPath, database: DatabaseSpec) -> None:
+    """Note a query for another table than the one in which the console's runner records."""
+    for _, step in look.book.steps() if database.applied else ():
+        by_us = step.kind is StepKind.MIGRATE and step.database == database.id and summary(step.run)
+        if by_us:
+            message = f"{step.id} has no run: the console's runner records in schema_migrations"
+            look.problems.add((*path, "applied"), message, database.applied)
+
+
 def _container(look: Checker, path: KeyPath, target: TargetSpec) -> None:
     look.name((*path, "on"), "target", target.on, look.book.targets)
     on = look.book.targets.get(target.on)
@@ -97,6 +104,7 @@ def check_databases(look: Checker) -> None:
             if not least <= value <= most:
                 look.problems.add((*path, key), f"expected {least} to {most}", value)
         _migrations(look, path, database)
+        _applied(look, path, database)
         if database.jobs > 1 and database.format != "directory":
             message = 'more than one job needs format = "directory"'
             look.problems.add((*path, "jobs"), message, database.jobs)

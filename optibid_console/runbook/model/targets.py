@@ -76,6 +76,9 @@ class DatabaseSpec:
     revision: str = ""
     """The git revision of the release: its files in `migrations` count, read from the checkout in
     which commands start there, whatever is checked out. Empty: the files in the directory."""
+    applied: str = ""
+    """A query that gives what a step's own runner has applied, where it doesn't record in
+    `schema_migrations`: a version or a name in its first column, a name in its second."""
     lock_timeout: Seconds = Seconds(10)
     """How long a migration may wait for a lock; 0: for ever."""
     format: Literal["custom", "directory"] = "custom"
