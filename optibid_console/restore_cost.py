@@ -30,6 +30,9 @@ def restore_costs(
         if step is None or step.kind is not StepKind.RESTORE or not planned.included:
             continue
         lines += _lines(state, step.database, now, measured.get(step.database))
+        for kept in state.databases.get(step.database, DatabaseState()).kept:
+            size = "" if kept.size_bytes is None else f", {format_bytes(kept.size_bytes)}"
+            lines.append(f"{kept.name} is still kept from an earlier restore{size}")
     return tuple(lines)
 
 

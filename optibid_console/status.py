@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from optibid_console.advice import Situation, advice
+from optibid_console.brought import meant, meant_words
 from optibid_console.codec import to_plain
 from optibid_console.engine_record import EngineRecord
 from optibid_console.failing_panels import failing_panels
 from optibid_console.journal_head import head_text
 from optibid_console.journal_place import Place
+from optibid_console.kept import kept_lines
 from optibid_console.launch_clock import format_offset, format_span, read_clock
 from optibid_console.state import WindowState
 from optibid_console.waiving import left_out_of, waived_lines
@@ -65,6 +67,10 @@ class WindowStatus:
     """How many steps weren't done though the window went on: `1 waived, 2 skipped`."""
     head: str = ""
     """`NUMBER:HASH` of the last entry, to be noted elsewhere; empty while a spill holds it."""
+    rolled_back_probes: tuple[str, ...] = ()
+    """Those that don't find what a rollback took back: it meant that."""
+    kept: tuple[str, ...] = ()
+    """The databases that restores have kept of a failed state, and how each is dropped."""
 
     def to_plain(self) -> dict[str, Any]:
         plain: dict[str, Any] = to_plain(self)
@@ -96,7 +102,9 @@ def describe(
         drift_s=clock.drift_s,
         running=tuple(_running(state)),
         failing_probes=tuple(
-            f"{one.probe}: {one.summary}" for one in state.readings.values() if one.status in bad
+            f"{one.probe}: {one.summary}"
+            for one in state.readings.values()
+            if one.status in bad and meant(state, one) is None
         ),
         failing_panels=tuple(one.words for one in failing_panels(state)),
         criteria={
@@ -116,6 +124,12 @@ def describe(
         waived=waived_lines(state),
         left_out=left_out_of(state),
         head=head_text(state),
+        rolled_back_probes=tuple(
+            f"{one.probe}: {meant_words(gone, one)}"
+            for one in state.readings.values()
+            if (gone := meant(state, one)) is not None
+        ),
+        kept=kept_lines(state, now),
     )
 
 
@@ -147,6 +161,8 @@ def lines(status: WindowStatus) -> Iterator[str]:
         if status.next:
             yield one_line(f"▸ {status.next}", 400)
         yield from _health(status)
+    for kept in status.kept:
+        yield one_line(f"kept {kept}", 400)
     engine = status.engine
     runs = f"engine {engine.pid} on {engine.host}" if engine else "no engine runs"
     yield _joined(f"operator {status.operator or 'nobody'}", runs)
@@ -158,6 +174,8 @@ def lines(status: WindowStatus) -> Iterator[str]:
 def _health(status: WindowStatus) -> Iterator[str]:
     for probe in status.failing_probes:
         yield one_line(f"✗ probe {probe}")
+    for probe in status.rolled_back_probes:
+        yield one_line(f"↶ probe {probe}")
     for panel in status.failing_panels:
         yield one_line(f"✗ metric {panel}")
     for criterion, judged in status.criteria.items():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from optibid_console import entries as e
 from optibid_console import signals
+from optibid_console.brought import meant
 from optibid_console.database.measures import Cost
 from optibid_console.direction import Direction, direction, last_rollback
 from optibid_console.entries import Entry
@@ -78,6 +79,7 @@ _TOPICS: dict[type[Any], frozenset[Topic]] = {
     e.DatabaseMarked: frozenset(),
     e.CostMeasured: frozenset(),
     e.LockWaited: frozenset({Topic.RUN}),
+    e.KeptRead: frozenset({Topic.PROBES}),
     **dict.fromkeys((e.AdoptionBegun, e.AdoptionEnded), frozenset({Topic.TIMELINE})),
     **dict.fromkeys(
         (e.PollCalled, e.VoteCast, e.PollClosed), frozenset({Topic.BANNER, Topic.TIMELINE})
@@ -305,13 +307,16 @@ class View:
         return newest
 
     def health(self, probe_id: str, now: float) -> str:
-        """How a probe looks now: its status, `stale` when old, `unknown` when never read."""
+        """How a probe looks now: its status, `undone` where a rollback meant it, `stale` when old,
+        `unknown` when never read."""
         reading = self.reading(probe_id)
         if reading is None:
             return "unknown"
         spec = self.state.runbook.probes.get(probe_id) if self.state.runbook else None
         limit_s = 3 * spec.every + spec.timeout if spec else 30.0
-        return "stale" if now - reading.at > limit_s else reading.status.value
+        if now - reading.at > limit_s:
+            return "stale"
+        return "undone" if meant(self.state, reading) is not None else reading.status.value
 
     def rollback(self) -> Action | None:
         """The action behind the rollback lamp."""

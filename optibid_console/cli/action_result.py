@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from optibid_console import commands as c
 from optibid_console import entries as e
+from optibid_console.kept import kept_lines
 from optibid_console.launch_clock import format_span
 from optibid_console.permit import forced_words, permit
 from optibid_console.preflight import anyway_words
@@ -47,13 +48,14 @@ def exit_status(outcome: e.Outcome | None) -> int:
     return 0 if outcome in (e.Outcome.SUCCEEDED, e.Outcome.REHEARSED) else 1
 
 
-def over(action: ActionState) -> Result:
-    """The result of an action with an outcome."""
+def over(state: WindowState, action: ActionState) -> Result:
+    """Returns the result of an action with an outcome; of a rollback with what it has kept."""
     outcome = action.outcome
     took = format_span(action.finished_at - action.started_at)
     why = f": {action.reason}" if action.reason else ""
     said = f"{action.action_id} {outcome.value if outcome else ''} after {took}{why}"
-    return Result(exit_status(outcome), said)
+    kept = kept_lines(state, action.finished_at) if action.action_id == ROLLBACK else ()
+    return Result(exit_status(outcome), said, tuple(f"kept {one}" for one in kept))
 
 
 def stopped(state: WindowState, action: ActionState, again: str) -> Result:

@@ -269,7 +269,7 @@ class ActionTalk:
 
     def _result(self, action: ActionState) -> Result | None:
         if action.outcome is not None:
-            return over(action)
+            return over(self.state, action)
         if action.stopped_at_step:
             return stopped(self.state, action, self._wish.again)
         waiting = awaits_confirmation(self.state)

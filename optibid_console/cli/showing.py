@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ Connect = Callable[[], Awaitable["Source"]]
 def closing_words(state: WindowState) -> list[str]:
     """What is said of a window after its screen has gone: how it ended, and its journal's head."""
     from optibid_console.journal_head import head_text
+    from optibid_console.kept import kept_lines
     from optibid_console.waiving import left_out_of, waived_lines
 
     head = head_text(state)
@@ -29,6 +31,7 @@ def closing_words(state: WindowState) -> list[str]:
     but = f", {left}" if left else ""
     said = [f"the window is closed: {state.closed.outcome}{but}"] if state.closed else []
     said += [f"! {one}" for one in waived_lines(state)]
+    said += [f"kept {one}" for one in kept_lines(state, time.time())]
     return [*said, f"journal head {head}; `verify --head` finds it again"] if head else said
 
 

@@ -89,12 +89,14 @@ class DatabaseWatch:
             )
 
     async def _rights(self) -> None:
-        """Whether the console's role could restore it: known long before it has to."""
+        """Whether the console's role could restore it, known long before it has to; and what
+        restores have kept."""
         now = time.monotonic()
         if now - self._rights_at < _RIGHTS_EVERY_S or not self._restored_by_some_action():
             return
         try:
             await self._database.lacking()
+            await self._database.kept()
         except DatabaseAway:  # what is asked next says so
             return
         self._rights_at = now

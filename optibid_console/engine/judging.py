@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from optibid_console import entries as e
 from optibid_console.action_plan import facts_needed, not_recorded
+from optibid_console.brought import taken_back
 from optibid_console.criteria import Judgement, Observations, judge, parse, sample_gaps
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.observing import Observers
@@ -16,7 +17,7 @@ from optibid_console.escalation import ending_reason, newly_due, starting_reason
 from optibid_console.estimate import estimate_s
 from optibid_console.preflight import unready
 from optibid_console.runbook.model import Action, Criterion, Runbook, StepKind
-from optibid_console.scope import judged_from, phase_begun_at, silences
+from optibid_console.scope import Silence, judged_from, phase_begun_at, silences
 from optibid_console.signals import Pulse
 from optibid_console.state import CriterionState
 
@@ -46,6 +47,9 @@ class Judge:
     def _observations(self, now: float) -> Observations:
         state = self._ledger.state
         quiet = silences(self._runbook, state, now)
+        for name in self._runbook.probes:
+            if gone := taken_back(state, name):
+                quiet[name] = Silence(f"silent: {gone.words}")
         return Observations(
             self._observers.history, state.baseline, self._gaps, state.before,
             {name: one.why for name, one in quiet.items() if not one.ended_at},

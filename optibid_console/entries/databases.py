@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from optibid_console.database.kept import Kept
 from optibid_console.database.locks import LockWait
 from optibid_console.database.measures import Cost, Measures
 
@@ -50,6 +51,14 @@ class RestoreRights:
     database: str
     lacking: tuple[str, ...]
     """A sentence each; empty: it can restore all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRead:
+    """The databases that restores have kept of a failed state, when those are others."""
+
+    database: str
+    kept: tuple[Kept, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +148,7 @@ DatabaseFact = (
     MigrationsRead
     | MigrationsUnread
     | RestoreRights
+    | KeptRead
     | SchemaRead
     | DatabaseMarked
     | CostMeasured

@@ -37,6 +37,11 @@ def _(s: WindowState, entry: e.Entry, f: e.RestoreRights) -> WindowState:
     return _database(s, f.database, lambda known: changed(known, lacking=f.lacking))
 
 
+@on(e.KeptRead)
+def _(s: WindowState, entry: e.Entry, f: e.KeptRead) -> WindowState:
+    return _database(s, f.database, lambda known: changed(known, kept=f.kept))
+
+
 @on(e.SchemaRead)
 def _(s: WindowState, entry: e.Entry, f: e.SchemaRead) -> WindowState:
     return _database(s, f.database, lambda known: d.schema_read(known, f))

@@ -65,7 +65,11 @@ class _Chooser:
         self._criteria()
         return replace(
             book,
-            probes={key: one for key, one in book.probes.items() if self._here(one)},
+            probes={
+                key: replace(one, brought_by=self._kept_steps(one.brought_by))
+                for key, one in book.probes.items()
+                if self._here(one)
+            },
             panels={key: one for key, one in book.panels.items() if self._served(one.service)},
             tails={key: one for key, one in book.tails.items() if self._here(one)},
             phases=tuple(

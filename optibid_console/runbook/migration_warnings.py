@@ -14,6 +14,7 @@ def migration_warnings(runbook: Runbook, problems: Problems) -> Iterator[Problem
     """Yields what can't be judged as the runbook stands."""
     yield from _release_warnings(runbook, problems)
     yield from _runner_warnings(runbook, problems)
+    yield from _probe_warnings(runbook, problems)
 
 
 def _release_warnings(runbook: Runbook, problems: Problems) -> Iterator[Problem]:
@@ -32,6 +33,22 @@ def _release_warnings(runbook: Runbook, problems: Problems) -> Iterator[Problem]
             "revision, or name the release's directory"
         )
         yield Problem(problems.file, line, key_text(path), shown(database.migrations), said)
+
+
+def _probe_warnings(runbook: Runbook, problems: Problems) -> Iterator[Problem]:
+    """Yields probes of a migration that a rollback would turn red though it means that."""
+    migrate = [step.id for _, step in runbook.steps() if step.kind is StepKind.MIGRATE]
+    undone = {one for action in runbook.actions for step in action.steps for one in step.undoes}
+    named = [one for one in migrate if one in undone]
+    for probe in runbook.probes.values() if named else ():
+        if probe.settings.get("migration") and not probe.brought_by:
+            path: KeyPath = ("probes", probe.id)
+            said = (
+                "a rollback takes this migration back, and the probe would be red for it: name "
+                f'the step that brings it, brought_by = ["{named[0]}"]'
+            )
+            line = line_of(problems.positions, path)
+            yield Problem(problems.file, line, key_text((*path, "brought_by")), "", said)
 
 
 def _runner_warnings(runbook: Runbook, problems: Problems) -> Iterator[Problem]:

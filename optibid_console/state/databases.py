@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from optibid_console import entries as e
 from optibid_console.changed import changed
+from optibid_console.database.kept import Kept
 from optibid_console.database.measures import Cost
 from optibid_console.database.schema import Schema
 
@@ -54,6 +55,8 @@ class DatabaseState:
     unread: str = ""
     """Why what is pending can't be read now; empty: it can."""
     unread_since: float = 0.0
+    kept: tuple[Kept, ...] = ()
+    """The databases that restores have kept of a failed state, of earlier windows too."""
     adopting: e.AdoptionBegun | None = None
     """The adoption that is under way."""
     adopted: tuple[str, ...] = ()

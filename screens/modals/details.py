@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from optibid_console import commands as c
+from optibid_console.brought import meant, meant_words
 from optibid_console.entries import Mark, Verdict
 from optibid_console.gates import same_person
+from optibid_console.kept import kept_lines
 from optibid_console.launch_clock import format_span
 from optibid_console.permit import permit
+from optibid_console.runbook.model import StepKind
 from optibid_console.state import OVER, StepStatus
 from optibid_console.units import format_value
 from optibid_console.waiving import waives
@@ -167,7 +170,10 @@ def _step(view: View, name: str, width: int, now: float) -> list[Line]:
         lines += _fact("run", seen.run_id, width, "dim")
     for reading in seen.evidence:
         lines += _reading(reading, "evidence", width)
-    return lines + _artifacts(view, step.id, width)
+    lines += _artifacts(view, step.id, width)
+    for kept in kept_lines(view.state, now) if step.kind is StepKind.RESTORE else ():
+        lines += _fact("kept", kept, width)
+    return lines
 
 
 def _artifacts(view: View, step_id: str, width: int) -> list[Line]:
@@ -237,7 +243,12 @@ def _probe(view: View, name: str, width: int, now: float) -> list[Line]:
     reading = view.reading(name)
     if reading is None:
         return [*lines, *_fact("said", "not read yet", width)]
-    lines += _reading(reading, "said", width)
+    gone = meant(view.state, reading)
+    if gone is not None:
+        look = glyph("undone")
+        lines += _fact("said", f"{look.drawn} {meant_words(gone, reading)}", width, look.style)
+    else:
+        lines += _reading(reading, "said", width)
     if view.health(name, now) == "stale":
         lines += _fact("stale", f"for {now - reading.at:.0f} s", width, "stale")
     if reading.value is not None:

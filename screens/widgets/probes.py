@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from optibid_console.brought import meant, meant_words
 from optibid_console.entries import Verdict
 from optibid_console.launch_clock import format_span
 from optibid_console.runbook.model import Criterion, ProbeSpec
@@ -14,7 +15,7 @@ from screens.view import View
 from screens.widgets.header import verdict_look
 from screens.widgets.pane import Pane
 
-_WORST = ("failing", "error", "stale", "warn", "unknown", "ok")
+_WORST = ("failing", "error", "stale", "warn", "unknown", "undone", "ok")
 
 
 def probes_lines(view: View, width: int, now: float) -> list[Line]:
@@ -51,6 +52,11 @@ def _probe_lines(view: View, spec: ProbeSpec, health: str, width: int, now: floa
         said = format_value(reading.value, reading.unit) if reading.value is not None else ""
         shown = said or f"{reading.took_ms:.0f} ms"
         return [row(width, left, spans(Span(f"ok {shown}", "dim")), key)]
+    gone = meant(view.state, reading) if health == "undone" else None
+    if gone is not None:
+        said = f"    {meant_words(gone, reading)}"
+        head = row(width, left, spans(Span("rolled back", look.style)), key)
+        return [head, row(width, (Span(said, "dim"),))]
     changed = view.state.readings.get(spec.id)
     since_s = now - (changed.at if changed else reading.at)
     age = (
@@ -115,5 +121,7 @@ class Probes(Pane):
         runbook = self.view.state.runbook
         if runbook is None:
             return "Probes"
-        well = sum(self.view.health(one, now) == "ok" for one in runbook.probes)
-        return f"Probes {well}/{len(runbook.probes)} ok"
+        looks = [self.view.health(one, now) for one in runbook.probes]
+        gone = looks.count("undone")
+        said = f"Probes {looks.count('ok')}/{len(looks)} ok"
+        return f"{said}, {gone} rolled back" if gone else said

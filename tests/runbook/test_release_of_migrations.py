@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from optibid_console.runbook.load import RunbookError
+from optibid_console.runbook.load import Loaded, RunbookError, load
 from tests.runbook.conftest import Loader
 
 WINDOW = """
@@ -48,6 +50,50 @@ def test_a_directory_that_is_of_no_release_is_a_warning(
     load_text: Loader, keys: str, said: list[str]
 ) -> None:
     assert [str(one) for one in load_text(WINDOW.format(keys=keys)).warnings] == said
+
+
+ROLLBACK = """
+[probes.applied]
+kind = "postgres"
+host = "127.0.0.1"
+dbname = "optibid"
+migration = "006"
+{brought_by}
+
+[[phases.steps]]
+id = "1b"
+title = "Back up"
+kind = "backup"
+database = "optibid"
+
+[[actions]]
+id = "rollback"
+title = "Rollback"
+
+[[actions.steps]]
+id = "R2"
+title = "Restore"
+kind = "restore"
+database = "optibid"
+undoes = ["2m"]
+"""
+
+
+def test_a_probe_of_what_a_rollback_takes_back_names_its_step(tmp_path: Path) -> None:
+    text = WINDOW.format(keys=f'{HERE}\nrevision = "v2"') + ROLLBACK
+
+    def loaded(brought_by: str) -> Loaded:
+        (tmp_path / "config.toml").write_text(text.replace("{brought_by}", brought_by))
+        return load(tmp_path / "config.toml", {})
+
+    (warning,) = loaded("").warnings
+    assert str(warning).endswith(
+        "probes.applied.brought_by: a rollback takes this migration back, and the probe would be "
+        'red for it: name the step that brings it, brought_by = ["2m"]'
+    )
+    assert loaded('brought_by = ["2m"]').warnings == ()
+    with pytest.raises(RunbookError, match="no step"):
+        loaded('brought_by = ["2x"]')
 
 
 def test_a_runner_of_its_own_says_where_it_records(load_text: Loader) -> None:

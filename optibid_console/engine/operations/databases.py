@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 
 from optibid_console.database import measures
+from optibid_console.database.kept import KEPT, kept_of
 from optibid_console.database.locks import HOLDERS, session_of
 from optibid_console.database.measures import Measures, measures_of
 from optibid_console.database.migrations import (
@@ -43,7 +44,7 @@ from optibid_console.database.records import (
 from optibid_console.database.rights import RIGHTS
 from optibid_console.database.schema import SCHEMA, Schema, schema_of
 from optibid_console.engine.ledger import Ledger
-from optibid_console.entries import RestoreRights
+from optibid_console.entries import KeptRead, RestoreRights
 from optibid_console.runbook.load import Loaded
 from optibid_console.runbook.model import DatabaseSpec
 from optibid_console.runbook.operations import word
@@ -190,6 +191,15 @@ class Database:
         if found != known.lacking:
             await self._ledger.keep(RestoreRights(self.spec.id, found))
         return found
+
+    async def kept(self) -> None:
+        """Read which databases restores have kept beside it; an entry when those are others.
+        Raises `DatabaseAway`."""
+        async with self.asking() as connection:
+            found = kept_of(await (await connection.execute(KEPT)).fetchall())
+        known = self._ledger.state.databases.get(self.spec.id, DatabaseState())
+        if found != known.kept:
+            await self._ledger.keep(KeptRead(self.spec.id, found))
 
     async def measures(self) -> Measures:
         """How far it has come: transactions, WAL, rows changed. Raises `DatabaseAway`."""

@@ -94,6 +94,7 @@ class Restoring:
             e.DatabaseRestored(database.spec.id, live.run_id, artifact.path,
                                one_line(kept_as, 63), tuple(checks))
         )  # fmt: skip
+        await database.kept()
         # from here on, going back once more loses what is written after the restore
         await self._ledger.keep(e.DatabaseMarked(database.spec.id, artifact.run_id, measures))
         return Outcome.SUCCEEDED, "; ".join(("restored and swapped in", *checks))

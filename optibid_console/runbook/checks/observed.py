@@ -20,6 +20,7 @@ def check_observed(look: Checker, registry: Registry) -> None:
         look.name((*path, "on"), "target", probe.on, look.book.targets)
         look.service((*path, "service"), probe.service)
         look.positive(path, probe.every, probe.timeout)
+        look.names((*path, "brought_by"), "step", probe.brought_by, look.all_steps)
     for panel in look.book.panels.values():
         path = ("panels", panel.id)
         look.name((*path, "on"), "target", panel.on, look.book.targets)

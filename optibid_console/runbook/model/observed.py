@@ -23,6 +23,9 @@ class ProbeSpec:
     timeout: Seconds = Seconds(3)
     service: str = ""
     stack: tuple[Stack, ...] = ()
+    brought_by: tuple[str, ...] = ()
+    """The steps that bring what it looks for. After a rollback of them it isn't red where it
+    doesn't find that: the rollback meant it."""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
