@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from optibid_console.again import again_steps
 from optibid_console.runbook.facts import recorded_by
 from optibid_console.runbook.model import FORWARD, Action, Runbook, Step, StepKind
 from optibid_console.state import OVER, DatabaseState, StepStatus, WindowState
@@ -57,6 +58,9 @@ def action_plan(state: WindowState, action: Action) -> tuple[PreviewStep, ...]:
     if runbook is None:
         return ()
     steps = runbook.action_steps(action)
+    again = again_steps(state, action)
+    if again:
+        return tuple(_once_more(state, step, again) for step in steps)
     if not action.steps:
         of_phase = _to_redo if action.id == FORWARD else _of_phase
         return tuple(of_phase(state, step) for step in steps)
@@ -72,6 +76,14 @@ def _of_phase(state: WindowState, step: Step) -> PreviewStep:
     if seen.status is StepStatus.UNDONE:
         because = f"undone by {seen.undone_by}"
     return _preview_step(state, step, included, because)
+
+
+def _once_more(state: WindowState, step: Step, again: tuple[str, ...]) -> PreviewStep:
+    """Of a step of a second backup."""
+    done = datetime.fromtimestamp(state.step(step.id).finished_at, UTC).strftime("%H:%M:%SZ")
+    if step.id in again:
+        return _preview_step(state, step, True, f"again: done at {done}")
+    return _preview_step(state, step, False, f"{state.step(step.id).status.value} already")
 
 
 def _to_redo(state: WindowState, step: Step) -> PreviewStep:

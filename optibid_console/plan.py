@@ -14,6 +14,7 @@ from optibid_console.action_plan import (
     not_recorded,
     told,
 )
+from optibid_console.again import again_costs, words_of
 from optibid_console.database.measures import Cost
 from optibid_console.direction import Direction, direction, why_not_forward
 from optibid_console.estimate import estimate_s, known_by
@@ -135,13 +136,14 @@ def preview(
         missing += [one for one in readiness.missing if one not in missing]
     moment = state.hold.since if state.hold else now
     left_s = (plan_end(runbook) - (moment - state.t0) * state.speed) / state.speed
-    confirm = action.confirm or action.id
+    confirm = words_of(state, action)
     override = unbacked_words(action) if unbacked else ""
     start = c.StartAction(action_id, override or confirm, bool(override), "given next")
     return Preview(
         action_id, action.title, _why_now(state, panels), steps,
         (
             *restore_costs(state, steps, now, measured or {}),
+            *again_costs(state, action, now, measured or {}),
             *(no_way_back(unbacked[0]) if unbacked else ()),
             *told(state, action.costs).splitlines(),
         ),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from optibid_console.action_plan import PreviewStep
+from optibid_console.again import newest_of
 from optibid_console.database.measures import Cost
 from optibid_console.launch_clock import format_span
 from optibid_console.runbook.model import StepKind
@@ -30,6 +31,7 @@ def restore_costs(
         if step is None or step.kind is not StepKind.RESTORE or not planned.included:
             continue
         lines += _lines(state, step.database, now, measured.get(step.database))
+        lines += newest_of(state, step.database)
         for kept in state.databases.get(step.database, DatabaseState()).kept:
             size = "" if kept.size_bytes is None else f", {format_bytes(kept.size_bytes)}"
             lines.append(f"{kept.name} is still kept from an earlier restore{size}")

@@ -97,7 +97,7 @@ def _before(
     if engine_record.find(journal) is None:
         unseen = "not probed now: no engine runs this window"
         shown = replace(shown, not_ready=(*shown.not_ready, unseen))
-    refused = unconfirmed(spec, options.confirm)
+    refused = unconfirmed(state, spec, options.confirm)
     if shown.refused:
         refused = f"{spec.id} can't be started: {shown.refused}"
     if not refused:

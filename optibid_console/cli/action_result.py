@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from optibid_console import commands as c
 from optibid_console import entries as e
+from optibid_console.again import words_of
 from optibid_console.kept import kept_lines
 from optibid_console.launch_clock import format_span
 from optibid_console.permit import forced_words, permit
@@ -26,9 +27,9 @@ class Result:
     """What can be done next: a line each."""
 
 
-def unconfirmed(action: Action, typed: str) -> str:
-    """Why this word doesn't start the action; empty: it does."""
-    confirm = action.confirm or action.id
+def unconfirmed(state: WindowState, action: Action, typed: str) -> str:
+    """Returns why this word doesn't start the action; empty: it does."""
+    confirm = words_of(state, action)
     words = [confirm, forced_words(action)] if action.id == ROLLBACK else [confirm]
     if typed in (*words, *map(anyway_words, words)):
         return ""

@@ -181,7 +181,7 @@ class ActionTalk:
             return Result(2, f"no action {wish.action_id!r} in this window's runbook")
         if wish.decide:
             return Result(3, f"{action.id} isn't under way: there is nothing to decide")
-        refused = unconfirmed(action, wish.confirm) or await self._drive()
+        refused = unconfirmed(self.state, action, wish.confirm) or await self._drive()
         if refused:
             return Result(3, refused)
         known = len(self.state.actions)

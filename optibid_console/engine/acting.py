@@ -7,6 +7,7 @@ from typing import Any
 
 from optibid_console import entries as e
 from optibid_console.action_plan import action_plan
+from optibid_console.again import again_steps
 from optibid_console.engine.clocks import now
 from optibid_console.engine.ledger import AGAIN_S, Ledger
 from optibid_console.engine.live_run import LiveRun
@@ -49,7 +50,8 @@ class ActionRunner:
         count = sum(one.action_id == action.id for one in state.actions.values()) + 1
         action_run = f"{action.id}{count}"
         why = preview(state, action.id, now).why_now
-        started = e.ActionStarted(action.id, action_run, planned, why, not_ready)
+        again = again_steps(state, action)
+        started = e.ActionStarted(action.id, action_run, planned, why, not_ready, again)
         await self._ledger.record(started, by)
         return self._spawn(action_run, by)
 

@@ -25,6 +25,8 @@ class ActionStarted:
     why: tuple[str, ...] = ()
     not_ready: tuple[str, ...] = ()
     """What wasn't ready when the operator started it all the same."""
+    again: tuple[str, ...] = ()
+    """Those of the steps that had been done before: what they made stays."""
 
 
 @dataclass(frozen=True, slots=True)

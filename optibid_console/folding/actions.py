@@ -8,8 +8,16 @@ from optibid_console import entries as e
 from optibid_console.changed import changed
 from optibid_console.folding.gates import asked_anew
 from optibid_console.folding.register import on
+from optibid_console.persistent import Grown
 from optibid_console.runbook.model import ROLLBACK
-from optibid_console.state import ActionState, GateSeen, StepStatus, WindowState
+from optibid_console.state import (
+    ACTIVE,
+    ActionState,
+    GateSeen,
+    StepState,
+    StepStatus,
+    WindowState,
+)
 from optibid_console.undone import undone_by
 
 
@@ -17,9 +25,16 @@ from optibid_console.undone import undone_by
 def _(s: WindowState, entry: e.Entry, f: e.ActionStarted) -> WindowState:
     action = ActionState(
         f.action_id, f.action_run, f.steps, entry.actor, entry.at, f.why, s.moment(entry),
-        not_ready=f.not_ready,
+        not_ready=f.not_ready, again=f.again,
     )  # fmt: skip
-    started = changed(s, actions=s.actions.put(f.action_run, action), action_run=f.action_run)
+    steps = s.steps
+    for step_id in f.again:
+        before = s.step(step_id)
+        opened = StepState(attempt=before.attempt, undone_by=before.undone_by, was=before)
+        steps = steps.put(step_id, opened)
+    started = changed(
+        s, actions=s.actions.put(f.action_run, action), action_run=f.action_run, steps=steps
+    )
     gate = f"action:{f.action_id}"
     if gate not in s.gates:
         return started
@@ -63,7 +78,7 @@ def _(s: WindowState, entry: e.Entry, f: e.ActionFinished) -> WindowState:
         finished_seq=entry.seq, stopped_at_step="", stopped_reason="",
     )  # fmt: skip
     under_way = "" if s.action_run == f.action_run else s.action_run
-    ended = changed(after, action_run=under_way)
+    ended = changed(after, action_run=under_way, steps=_as_before_again(s, f.action_run))
     action = s.actions.get(f.action_run)
     if action is None or action.action_id != ROLLBACK or s.rehearsal:
         return ended
@@ -71,6 +86,20 @@ def _(s: WindowState, entry: e.Entry, f: e.ActionFinished) -> WindowState:
     if succeeded or any(run.action_run == f.action_run for run in s.runs.values()):
         ended = changed(ended, rollback_run=f.action_run)
     return _undone(ended, entry, f.action_run) if succeeded else ended
+
+
+def _as_before_again(s: WindowState, action_run: str) -> Grown[str, StepState]:
+    """The steps, where those that were to be done once more and weren't are done as before: what
+    they made the first time is still there."""
+    action, steps = s.actions.get(action_run), s.steps
+    for step_id in action.again if action is not None else ():
+        seen = s.step(step_id)
+        if seen.was is None or seen.status in (*ACTIVE, StepStatus.UNSETTLED):
+            continue
+        tried = f"once more: {seen.reason or 'not tried'}; what it made before stays"
+        reason = f"{seen.was.reason}; {tried}" if seen.was.reason else tried
+        steps = steps.put(step_id, changed(seen.was, attempt=seen.attempt, reason=reason))
+    return steps
 
 
 def _undone(s: WindowState, entry: e.Entry, action_run: str) -> WindowState:

@@ -37,6 +37,7 @@ def _(s: WindowState, entry: e.Entry, f: e.StepStarted) -> WindowState:
     step = StepState(
         StepStatus.RUNNING, f.run_id, f.attempt, f.target, f.command, entry.at, by=entry.actor,
         undone_by=before.undone_by if before else "",
+        was=before.was if before and _again(s, f) else None,
     )  # fmt: skip
     run = RunState(
         f.run_id, key, f.step_id, f.target, f.command, entry.at, entry.actor, f.epoch,
@@ -53,6 +54,12 @@ def _(s: WindowState, entry: e.Entry, f: e.StepStarted) -> WindowState:
         waiver=_still_asked(s, f.step_id),
     )  # fmt: skip
     return migration_begins(after, f)
+
+
+def _again(s: WindowState, f: e.StepStarted) -> bool:
+    """Whether the step was done before, and its action does it once more."""
+    action = s.actions.get(f.action_run)
+    return action is not None and f.step_id in action.again
 
 
 def _goes_forward(s: WindowState, f: e.StepStarted) -> bool:
@@ -101,7 +108,7 @@ def _(s: WindowState, entry: e.Entry, f: e.EvidenceTaken) -> WindowState:
 
 @on(e.StepFinished)
 def _(s: WindowState, entry: e.Entry, f: e.StepFinished) -> WindowState:
-    again = {"undone_by": ""} if f.outcome is e.Outcome.SUCCEEDED else {}
+    again = {"undone_by": "", "was": None} if f.outcome is e.Outcome.SUCCEEDED else {}
     after = _step_of_run(
         s, f.run_id, status=_ENDED.get(f.outcome, StepStatus.FAILED), outcome=f.outcome,
         reason=f.reason, finished_at=entry.at, as_before=f.as_before, **again,
@@ -188,7 +195,14 @@ def _(s: WindowState, entry: e.Entry, f: e.FactRecorded) -> WindowState:
 
 @on(e.ArtifactRecorded)
 def _(s: WindowState, entry: e.Entry, f: e.ArtifactRecorded) -> WindowState:
-    after = changed(s, artifacts={**s.artifacts, f.name: Artifact(f, entry.actor, entry.at)})
+    before = s.artifacts.get(f.name)
+    earlier = s.earlier_artifacts
+    if before is not None and before.recorded.path != f.path:
+        earlier = (*(one for one in earlier if one.recorded.path != f.path), before)
+    after = changed(
+        s, artifacts={**s.artifacts, f.name: Artifact(f, entry.actor, entry.at)},
+        earlier_artifacts=earlier,
+    )  # fmt: skip
     return backup_recorded(after, f)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from optibid_console import commands as c
 from optibid_console import gates
 from optibid_console.action_plan import PreviewStep, action_plan, facts_missing
+from optibid_console.again import why_not_again, words_of
 from optibid_console.direction import goes_forward, why_not_forward
 from optibid_console.entries import Choice
 from optibid_console.launch_clock import format_span
@@ -39,7 +40,7 @@ def _start_action(runbook: Runbook, state: WindowState, command: c.StartAction) 
     if rolled_back:
         return rolled_back
     if not any(one.included for one in plan):
-        why = plan[0].because if plan else "it has no steps"
+        why = why_not_again(state, action) or (plan[0].because if plan else "it has no steps")
         return f"there is nothing to do: {why}"
     needed = [name for name in action.needs_facts if name not in state.facts]
     excused = action.id == ROLLBACK or command.forced or state.rehearsal
@@ -93,7 +94,7 @@ def _confirmed(state: WindowState, action: Action, command: c.StartAction) -> st
         if command.typed != words:
             return f"{open_lock[1]}; type {words!r} to do it all the same"
         return "" if command.reason.strip() else "migrating without a backup needs a reason"
-    usual = forced_words(action) if command.forced else action.confirm or action.id
+    usual = forced_words(action) if command.forced else words_of(state, action)
     confirm = _typed(usual, command)
     if command.typed != confirm:
         return f"type {confirm!r} to confirm it"

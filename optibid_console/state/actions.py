@@ -23,6 +23,8 @@ class ActionState:
     stopped_at_step: str = ""
     """The failed step on which it waits for a choice."""
     stopped_reason: str = ""
+    again: tuple[str, ...] = ()
+    """Its steps that had been done before and are done once more."""
     stop_asked_by: str = ""
     """Who asked to stop it, until somebody has decided how it goes on."""
     finished_at: float = 0.0

@@ -83,6 +83,8 @@ class WindowState:
     facts: Mapping[str, str] = field(default_factory=dict)
     artifacts: Mapping[str, Artifact] = field(default_factory=dict)
     """What can be gone back to, by name: the last one of each."""
+    earlier_artifacts: tuple[Artifact, ...] = ()
+    """Those that were the last one before, in their order."""
     databases: Mapping[str, DatabaseState] = field(default_factory=dict)
     readings: Mapping[str, Reading] = field(default_factory=dict)
     """Probe id → the reading at its last change of status."""

@@ -93,6 +93,8 @@ class Place:
         self.database = ""
         self.first = ""
         """Steps before the backup."""
+        self.after = ""
+        """What stands behind the steps."""
         self.state = WindowState()
         """What a test leaves here for its assertions."""
 
@@ -101,7 +103,7 @@ class Place:
         given = {"dir": room, "port": self.server.port, "dbname": self.dbname,
                  "bin": self.bin, "on": self.on, "target": self.target, "first": self.first,
                  "database": self.database}  # fmt: skip
-        return CONFIG.format(**given)
+        return CONFIG.format(**given) + self.after
 
     @contextlib.asynccontextmanager
     async def engine(self) -> AsyncIterator[Bench]:

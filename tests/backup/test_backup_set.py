@@ -92,6 +92,7 @@ async def test_files_go_with_their_sets_and_never_those_of_an_open_window(
     months_ago = time.time() - 90 * 86400
     for name, age in (
         ("config_20250101_000000.tar.gz", months_ago),
+        ("config_20250101_000000_2.tar.gz", months_ago),
         ("config_20250201_000000.tar.gz", months_ago),
         ("config_20250301_000000.tar.gz", months_ago),
         ("config_20250401_000000.tar.gz", time.time()),
@@ -104,8 +105,8 @@ async def test_files_go_with_their_sets_and_never_those_of_an_open_window(
         os.utime(ssh_place.backups / name, (age, age))
     outcome, reason = await run_part(ssh_place, "files", STAMPED)
     assert outcome is e.Outcome.SUCCEEDED, reason
-    gone = ("config_20250101_000000.tar.gz", "config_20250301_000000.tar.gz",
-            "config_20250501_000000.tar.gz")  # fmt: skip
+    gone = ("config_20250101_000000.tar.gz", "config_20250101_000000_2.tar.gz",
+            "config_20250301_000000.tar.gz", "config_20250501_000000.tar.gz")  # fmt: skip
     assert reason.endswith(f"; removed {', '.join(gone)}")
     assert ssh_place.kept() == [
         "config_20250101_000000.tar.gz.mine",

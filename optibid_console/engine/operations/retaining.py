@@ -28,12 +28,17 @@ _REMOVE = f"""
 LC_ALL=C; export LC_ALL
 cd -- "$1" || exit 1
 prefix=$2 suffix=$3 keep=$4 days=$5 open=$6
-set -- "./$prefix"{_DIGITS}"$suffix"
-left=$#
-for one; do
+# a window's second one has _2 behind its stamp
+ours() {{
+  case ${{1#"./$prefix"{_DIGITS}}} in "$suffix" | _[0-9]"$suffix") ;; *) return 1 ;; esac
+}}
+left=0
+for one in "./$prefix"{_DIGITS}*"$suffix"; do ! ours "$one" || left=$((left + 1)); done
+for one in "./$prefix"{_DIGITS}*"$suffix"; do
+  ours "$one" || continue
   [ "$left" -gt "$keep" ] || break
   stamp=${{one#"./$prefix"}}
-  case " $open " in *" ${{stamp%"$suffix"}} "*) continue ;; esac
+  case " $open " in *" ${{stamp%"${{stamp#{_DIGITS}}}"}} "*) continue ;; esac
   [ -f "$one" ] && [ "$(find "$one" -prune -mtime +"$((days - 1))")" ] || continue
   rm -f "$one" || exit 1
   left=$((left - 1))
@@ -65,6 +70,7 @@ class Retention:
         stamp; gives what was removed, or why nothing was, in a few words."""
         directory, _, name = path.rpartition("/")
         prefix, there, suffix = name.partition(stamp)
+        suffix = re.sub(r"^_[0-9](?=\.)", "", suffix)
         if not stamp or not there:
             return ""
         try:

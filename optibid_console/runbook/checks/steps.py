@@ -129,6 +129,9 @@ def _only_of_its_kind(look: Checker, path: KeyPath, step: Step) -> None:
     elif step.artifact and not step.record:
         message = "needs record: the fact that its last line becomes"
         look.problems.add((*path, "artifact"), message, step.artifact)
+    if step.again and (path[0] != "phases" or step.kind is not StepKind.RUN):
+        message = 'only belongs to a kind = "run" of a phase; a backup is done again by itself'
+        look.problems.add((*path, "again"), message, step.again)
     if step.as_before and not (step.evidence or step.wait_for):
         look.problems.add((*path, "as_before"), "needs evidence or wait_for that it is about")
     if step.read_only and step.kind.is_operation:

@@ -74,6 +74,9 @@ class Step:
     """In an action: only done when one of these steps was begun in this window."""
     required: bool = True
     """A required step can't be skipped."""
+    again: bool = False
+    """It is done once more when its action makes a second backup in one window, as backups are.
+    What it makes has to stand beside the first one."""
     read_only: bool = False
     stack: tuple[Stack, ...] = ()
     """The stacks that it belongs to; empty: all."""

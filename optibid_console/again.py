@@ -1,0 +1,127 @@
+"""A second backup in one window: when it can be made, and what is kept beside it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+from optibid_console.database.measures import Cost
+from optibid_console.launch_clock import format_span
+from optibid_console.runbook.model import FORWARD, ROLLBACK, Action, Step, StepKind
+from optibid_console.state import OVER, Artifact, DatabaseState, StepStatus, WindowState
+from optibid_console.undone import begun_since_undone
+from optibid_console.units import format_bytes
+from probes.text import counted
+
+
+def again_steps(state: WindowState, action: Action) -> tuple[str, ...]:
+    """Returns the steps that a backup does once more; empty where it isn't done, or where one made
+    now would not be of what a rollback goes back to."""
+    steps = _backs_up(state, action)
+    if not steps or begun_since(state):
+        return ()
+    return tuple(
+        step.id
+        for step in steps
+        if (step.again or step.kind is StepKind.BACKUP)
+        and state.step(step.id).status is StepStatus.DONE
+    )
+
+
+def why_not_again(state: WindowState, action: Action) -> str:
+    """Returns why a backup that is done isn't made once more; empty for every other action."""
+    begun = begun_since(state) if _backs_up(state, action) else ()
+    if not begun:
+        return ""
+    return (
+        f"it is done, and {', '.join(begun)} was begun since: a backup made now would not be of "
+        "what rollback goes back to"
+    )
+
+
+def begun_since(state: WindowState) -> tuple[str, ...]:
+    """Returns the steps that a rollback would undo now."""
+    rollback = state.runbook.action(ROLLBACK) if state.runbook else None
+    undoes = [one for step in rollback.steps for one in step.undoes] if rollback else []
+    return begun_since_undone(state, ROLLBACK, dict.fromkeys(undoes))
+
+
+def words_of(state: WindowState, action: Action) -> str:
+    """Returns what confirms the action: its words, with `again` where it was done before."""
+    words = action.confirm or action.id
+    return f"{words} again" if again_steps(state, action) else words
+
+
+def _backs_up(state: WindowState, action: Action) -> tuple[Step, ...]:
+    """The action's steps, where they are phases' steps that are all over, with a backup among
+    them that was made."""
+    book = state.runbook
+    if book is None or action.steps or state.rehearsal or action.id in (FORWARD, ROLLBACK):
+        return ()
+    steps = tuple(book.action_steps(action))
+    made = any(
+        one.kind is StepKind.BACKUP and state.step(one.id).status is StepStatus.DONE
+        for one in steps
+    )
+    return steps if made and all(state.step(one.id).status in OVER for one in steps) else ()
+
+
+def again_costs(
+    state: WindowState, action: Action, now: float, measured: Mapping[str, Cost]
+) -> tuple[str, ...]:
+    """Returns what the backup that there is would lose by now, and that it stays; `now`: seconds
+    since the epoch, UTC. `measured`: database → what was measured last."""
+    return tuple(_costs(state, again_steps(state, action), now, measured))
+
+
+def _costs(
+    state: WindowState, step_ids: tuple[str, ...], now: float, measured: Mapping[str, Cost]
+) -> Iterator[str]:
+    for step_id in step_ids:
+        step = state.runbook.step(step_id) if state.runbook else None
+        made = [one for one in state.artifacts.values() if one.recorded.step_id == step_id]
+        for artifact in made:
+            name = artifact.recorded.name
+            if step is not None and step.kind is StepKind.BACKUP:
+                known = state.databases.get(name, DatabaseState()).cost
+                cost = measured.get(name, known)
+                since = cost.since if cost is not None and cost.since else artifact.at
+                yield (
+                    f"{name}: rollback would go back {format_span(max(now - since, 0.0))}, to "
+                    f"{_clock(since)}, and lose {_lost(cost)}"
+                )
+            yield f"{artifact.recorded.path} stays beside the new one"
+
+
+def _lost(cost: Cost | None) -> str:
+    if cost is None or not cost.measured_at:
+        return "what came since; how much isn't measured"
+    amount = counted(cost.transactions, "transaction")
+    return f"{amount} and {format_bytes(cost.wal_bytes)} of WAL"
+
+
+def newest_of(state: WindowState, name: str) -> tuple[str, ...]:
+    """Returns which backup of a database a rollback restores, and where the others of this window
+    are; empty where there is one alone."""
+    used = state.artifacts.get(name)
+    others = [one for one in state.earlier_artifacts if one.recorded.name == name]
+    if used is None or not others:
+        return ()
+    listed = ", ".join(f"{one.recorded.path} of {_clock(moment(one))}" for one in others)
+    count = counted(len(others) + 1, "verified backup")
+    return (
+        f"the newest of {count} is restored: {used.recorded.path} of {_clock(moment(used))}; "
+        f"not used: {listed}",
+    )
+
+
+def moment(artifact: Artifact) -> float:
+    """Returns the moment that a backup holds: seconds since the epoch, UTC."""
+    try:
+        return datetime.fromisoformat(artifact.recorded.details.get("taken_at", "")).timestamp()
+    except ValueError:
+        return artifact.at
+
+
+def _clock(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%SZ")
