@@ -9,7 +9,7 @@ from optibid_console.database.measures import Cost
 from optibid_console.launch_clock import format_span
 from optibid_console.runbook.model import FORWARD, ROLLBACK, Action, Step, StepKind
 from optibid_console.state import OVER, Artifact, DatabaseState, StepStatus, WindowState
-from optibid_console.undone import begun_since_undone
+from optibid_console.undone import begun_since_undone, did_nothing
 from optibid_console.units import format_bytes
 from probes.text import counted
 
@@ -43,7 +43,9 @@ def begun_since(state: WindowState) -> tuple[str, ...]:
     """Returns the steps that a rollback would undo now."""
     rollback = state.runbook.action(ROLLBACK) if state.runbook else None
     undoes = [one for step in rollback.steps for one in step.undoes] if rollback else []
-    return begun_since_undone(state, ROLLBACK, dict.fromkeys(undoes))
+    found = begun_since_undone(state, ROLLBACK, dict.fromkeys(undoes))
+    did = {run.step_id for run in state.runs.values() if not did_nothing(state, run)}
+    return tuple(one for one in found if one in did)
 
 
 def words_of(state: WindowState, action: Action) -> str:

@@ -14,7 +14,7 @@ from optibid_console.runbook.model import ROLLBACK, Runbook, StepKind
 from optibid_console.state.steps import StepStatus
 
 if TYPE_CHECKING:
-    from optibid_console.state import WindowState
+    from optibid_console.state import RunState, WindowState
 
 _NOT_BEGUN = (StepStatus.PENDING, StepStatus.SKIPPED, StepStatus.REHEARSED)
 _DID_IT = (Outcome.SUCCEEDED, Outcome.REHEARSED)
@@ -35,6 +35,16 @@ def begun_since_undone(
     )
     begun = {run.step_id for run in state.runs.values() if run.started_seq > undone_seq}
     return tuple(one for one in step_ids if one in begun)
+
+
+def did_nothing(state: WindowState, run: RunState) -> bool:
+    """Returns whether a run was refused before it was launched."""
+    step = state.steps.get(run.step_key)
+    if run.launched or run.unreachable or step is None:
+        return False
+    if run.ended is not None:
+        return run.ended.outcome is Outcome.REFUSED
+    return step.run_id != run.run_id or step.outcome is Outcome.REFUSED
 
 
 def undone_by(state: WindowState, action_run: str) -> tuple[str, ...]:

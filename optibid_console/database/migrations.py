@@ -189,20 +189,18 @@ def migrations_of(
 ) -> Migrations:
     """Returns what rows and files say together."""
     listed = tuple(files)
+    by_number: dict[str, tuple[str, ...]] = {}
+    for file in listed:
+        by_number[file.number] = (*by_number.get(file.number, ()), file.name)
     if records.cumulative:
         rows = _up_to(rows, listed)
-    by_label: dict[str, Row] = {}
-    unclear: list[tuple[Row, tuple[str, ...]]] = []
-    for row in sorted(rows, key=lambda one: one.at or 0.0):
-        found = _files_of(row, listed)
-        if len(found) > 1:
-            unclear.append((row, found))
-        else:
-            by_label[found[0] if found else row.label] = row
-    unclear = [one for one in unclear if not any(name in by_label for name in one[1])]
-    names = [one for row in rows for one, known in by_label.items() if known is row]
+    by_label, unclear = _matched(rows, by_number)
+    # in the order of the rows, the last row of each
+    place = {id(row): at for at, row in enumerate(rows)}
+    names = sorted(by_label, key=lambda one: place[id(by_label[one])])
     applied = tuple(one for one in names if by_label[one].success)
-    pending = tuple(one.name for one in listed if one.name not in applied)
+    there = set(applied)
+    pending = tuple(one.name for one in listed if one.name not in there)
     return Migrations(
         applied,
         pending,
@@ -212,22 +210,30 @@ def migrations_of(
         {one: row.at for one, row in by_label.items() if not row.success and row.at is not None},
         "; ".join((*_unclear_words(unclear, records), *records.unknown(rows))) if pending else "",
         records.lacks,
-        {one.name: _version(one, listed) for one in listed},
+        {one.name: _version(one, by_number) for one in listed},
     )
 
 
-def _version(file: MigrationFile, files: Sequence[MigrationFile]) -> str:
+def _version(file: MigrationFile, by_number: Mapping[str, Sequence[str]]) -> str:
     digits = re.match(r"\d+", file.name)
-    alone = sum(one.number == file.number for one in files) < 2
-    return digits[0] if digits and alone else file.name
+    return digits[0] if digits and len(by_number[file.number]) == 1 else file.name
 
 
-def _files_of(row: Row, files: Sequence[MigrationFile]) -> tuple[str, ...]:
-    """Returns the files that a row may stand for: the one that it names, else those of its
-    number."""
-    of_number = tuple(one.name for one in files if one.number == number(row.version))
-    named = tuple(one for one in of_number if one in row.names)
-    return named[:1] or of_number
+def _matched(
+    rows: Sequence[Row], by_number: Mapping[str, tuple[str, ...]]
+) -> tuple[dict[str, Row], list[tuple[Row, tuple[str, ...]]]]:
+    """Returns the last row of each migration by its name, and the rows that may stand for several
+    files: each names its file, or has a number that no other file has."""
+    by_label: dict[str, Row] = {}
+    unclear: list[tuple[Row, tuple[str, ...]]] = []
+    for row in sorted(rows, key=lambda one: one.at or 0.0):
+        of_number = by_number.get(number(row.version), ())
+        found = tuple(one for one in of_number if one in row.names)[:1] or of_number
+        if len(found) > 1:
+            unclear.append((row, found))
+        else:
+            by_label[found[0] if found else row.label] = row
+    return by_label, [one for one in unclear if not any(name in by_label for name in one[1])]
 
 
 def _up_to(rows: Sequence[Row], files: Sequence[MigrationFile]) -> list[Row]:

@@ -34,12 +34,11 @@ class Adopting:
         self._ready: dict[c.AdoptMigrations, tuple[e.AdoptionBegun, Mapping[str, str]]] = {}
         self._ended: dict[str, asyncio.Task[e.AdoptionEnded]] = {}
 
-    def take_up(self) -> None:
-        """Go on with the adoptions that an earlier engine left under way: their rows are there or
-        not, and nothing is written again."""
+    def take_up(self, lost: str = "the engine that adopted them ended") -> None:
+        """Go on with adoptions that were begun and that nobody carries out (`lost`: why): their
+        rows are there or not, and nothing is written again."""
         for name, known in self._ledger.state.databases.items():
             if known.adopting is not None and name in self._databases():
-                lost = "the engine that adopted them ended"
                 self._life.spawn(self._settle(self._databases()[name], known.adopting, lost))
 
     async def why_not(self, command: c.AdoptMigrations) -> str:

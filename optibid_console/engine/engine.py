@@ -283,6 +283,8 @@ class Engine:
                     self._life.keep(task)
             case e.ActionDecided(action_run, choice, reason):
                 actions.decided(action_run, choice, reason)
+            case e.AdoptionBegun():
+                self._adopting.take_up("its start was recorded too late: nothing was written")
             case e.OperatorTook():
                 self.lease.found(entry.fact)
             case e.WindowClosed(outcome=outcome):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from optibid_console.database.locks import session_name, waits_of
 from optibid_console.database.measures import Measures, between
 from optibid_console.database.migrated import judge, migrated
 from optibid_console.database.migrations import Migrations, files_of, migrations_of
-from optibid_console.database.records import Row, number
+from optibid_console.database.records import Records, Row, number
 from optibid_console.database.schema import differences, schema_of
 from optibid_console.entries import MigrationsRead, Outcome
 
@@ -33,6 +35,58 @@ def test_files_and_rows_meet_by_their_number() -> None:
     assert found.pending == ("005_five", "010_ten")
     assert found.failed == {"005_five": "no such table"}
     assert found.data_only == ("005_five",)
+
+
+@pytest.mark.parametrize(
+    ("rows", "applied", "pending", "unknown"),
+    [
+        ([Row("001", "001_b")], ("001_b",), ("001_a", "002_c"), ""),
+        ([Row("001", "b")], ("001_b",), ("001_a", "002_c"), ""),
+        ([Row("001_a.sql")], ("001_a",), ("001_b", "002_c"), ""),
+        ([Row("001", "by hand")], (), ("001_a", "001_b", "002_c"),
+         "row 001_by hand of schema_migrations may be 001_a or 001_b"),
+        ([Row("001", "by hand"), Row("001_b", "001_b")], ("001_b",), ("001_a", "002_c"), ""),
+        ([Row("2", "c", False, "boom", 5.0), Row("002", "002_c", True, "", 9.0)],
+         ("002_c",), ("001_a", "001_b"), ""),
+        ([Row("2", "c", True, "", 5.0), Row("002", "002_c", False, "boom", 9.0)],
+         (), ("001_a", "001_b", "002_c"), ""),
+    ],
+)  # fmt: skip
+def test_files_that_share_a_number_are_told_apart_by_name(
+    rows: list[Row], applied: tuple[str, ...], pending: tuple[str, ...], unknown: str
+) -> None:
+    found = migrations_of(rows, files_of(b"file 001_a.sql\nfile 001_b.sql\nfile 002_c.sql\n"))
+    assert (found.applied, found.pending, found.unknown) == (applied, pending, unknown)
+    assert found.versions == {"001_a": "001_a", "001_b": "001_b", "002_c": "002"}
+
+
+@pytest.mark.parametrize(
+    ("records", "said"),
+    [
+        (Records((), 0), ""),
+        (Records((), 26),
+         "no table schema_migrations, but 26 other tables: what it has isn't recorded"),
+        (Records(tables=3),
+         "schema_migrations has no row, but 3 other tables: what it has isn't recorded"),
+        (Records((), 9, ("alembic_version",)),
+         "its migrations are recorded in alembic_version (Alembic), none in schema_migrations"),
+        (Records(("id", "hash"), 1),
+         "schema_migrations has no column version, but id, hash: it can't be read"),
+    ],
+)  # fmt: skip
+def test_what_a_database_has_and_doesn_t_record_is_unknown(records: Records, said: str) -> None:
+    listing = files_of(b"file 001_a.sql\n")
+    assert migrations_of([], listing, "", records).unknown == said
+    assert migrations_of([], [], "", records).unknown == ""
+
+
+def test_ten_thousand_migrations_cost_no_second() -> None:
+    listing = b"".join(b"file %05d_x.sql\n" % one for one in range(1, 10_001))
+    rows = [Row(f"{one:05d}", "x") for one in range(1, 10_000)]
+    files = files_of(listing)
+    began = time.process_time()
+    assert migrations_of(rows, files).pending == ("10000_x",)
+    assert time.process_time() - began < 1.0
 
 
 BEFORE = MigrationsRead("main", "before", ("003_c",), ("004_d", "005_e"))

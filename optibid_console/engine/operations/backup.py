@@ -17,6 +17,7 @@ from optibid_console.runbook.backup_shell import KEEP_ALL, OPEN_STAMPS
 from optibid_console.runbook.facts import backup_facts
 from optibid_console.runbook.model import Runbook, StepKind
 from optibid_console.state import WindowState
+from optibid_console.undone import did_nothing
 from probes.text import one_line
 
 NO_ARTIFACT = "it ended with exit 0 but reported no verified backup: nothing counts as one"
@@ -166,7 +167,7 @@ def migrated_since(state: WindowState, runbook: Runbook, database: str) -> str:
         step = runbook.step(run.step_id)
         if made is None or step is None or step.database != database or run.started_at < made.at:
             continue
-        if step.kind is StepKind.MIGRATE:
+        if step.kind is StepKind.MIGRATE and not did_nothing(state, run):
             last = step.id
         elif (
             step.kind is StepKind.RESTORE and run.ended and run.ended.outcome is e.Outcome.SUCCEEDED
