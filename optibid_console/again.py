@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from optibid_console.database.measures import Cost
@@ -12,6 +12,9 @@ from optibid_console.state import OVER, Artifact, DatabaseState, StepStatus, Win
 from optibid_console.undone import begun_since_undone, did_nothing
 from optibid_console.units import format_bytes
 from probes.text import counted
+
+_OLD_S = 60.0
+_NONE = DatabaseState()
 
 
 def again_steps(state: WindowState, action: Action) -> tuple[str, ...]:
@@ -74,6 +77,37 @@ def again_costs(
     """Returns what the backup that there is would lose by now, and that it stays; `now`: seconds
     since the epoch, UTC. `measured`: database → what was measured last."""
     return tuple(_costs(state, again_steps(state, action), now, measured))
+
+
+def offered(
+    state: WindowState, step_ids: Iterable[str], now: float, measured: Mapping[str, Cost]
+) -> tuple[str, ...]:
+    """Returns that the backup before these migrations is some minutes old, what going back to it
+    would lose by now, and the key of a second one."""
+    lines: list[str] = []
+    for step_id in step_ids:
+        step = state.runbook.step(step_id) if state.runbook else None
+        made = state.artifacts.get(step.database) if step is not None else None
+        if step is None or step.kind is not StepKind.MIGRATE or made is None:
+            continue
+        by = next(_makers(state, step.database), None)
+        cost = measured.get(step.database, state.databases.get(step.database, _NONE).cost)
+        since = cost.since if cost is not None and cost.since else moment(made)
+        if by is not None and now - since >= _OLD_S:
+            lines.append(
+                f"{step.database}: the backup is {format_span(now - since)} old, going back loses "
+                f"{_lost(cost)}; {by.key or by.id} makes a second one beside it"
+            )
+    return tuple(lines)
+
+
+def _makers(state: WindowState, database: str) -> Iterator[Action]:
+    """Yields the actions that would back this database up once more."""
+    book = state.runbook
+    for action in book.actions if book else ():
+        steps = [book.step(one) for one in again_steps(state, action)] if book else []
+        if any(step is not None and step.database == database for step in steps):
+            yield action
 
 
 def _costs(

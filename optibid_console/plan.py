@@ -14,7 +14,7 @@ from optibid_console.action_plan import (
     not_recorded,
     told,
 )
-from optibid_console.again import again_costs, words_of
+from optibid_console.again import again_costs, offered, words_of
 from optibid_console.database.measures import Cost
 from optibid_console.direction import Direction, direction, why_not_forward
 from optibid_console.estimate import estimate_s, known_by
@@ -144,6 +144,7 @@ def preview(
         (
             *restore_costs(state, steps, now, measured or {}),
             *again_costs(state, action, now, measured or {}),
+            *offered(state, [one.step_id for one in steps if one.included], now, measured or {}),
             *(no_way_back(unbacked[0]) if unbacked else ()),
             *told(state, action.costs).splitlines(),
         ),

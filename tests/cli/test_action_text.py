@@ -11,6 +11,7 @@ from optibid_console.cli.preview_text import preview_text
 from optibid_console.plan import preview
 from optibid_console.runbook.model import Action
 from optibid_console.signals import Output
+from optibid_console.state import WindowState
 from tests.core.conftest import T0, Story, small_runbook
 
 
@@ -45,7 +46,7 @@ def test_the_plan_has_the_five_parts_of_the_modal_in_its_order(rolled: Story) ->
     ],
 )
 def test_the_word_is_the_one_that_the_key_asks_for(action: Action, typed: str, said: str) -> None:
-    assert unconfirmed(action, typed) == said
+    assert unconfirmed(WindowState(), action, typed) == said
 
 
 def test_an_unknown_outcome_is_not_a_failure(rolled: Story) -> None:
