@@ -136,18 +136,34 @@ def _lost(cost: Cost | None) -> str:
     return f"{amount} and {format_bytes(cost.wal_bytes)} of WAL"
 
 
+def earlier_backup(state: WindowState, database: str, path: str) -> Artifact | None:
+    """Returns a verified backup of this window that a rollback doesn't restore as it is."""
+    found = earlier_backups(state, database)
+    return next((one for one in found if one.recorded.path == path), None)
+
+
+def earlier_backups(state: WindowState, database: str) -> tuple[Artifact, ...]:
+    """Returns all of those, in the order of their time."""
+    return tuple(
+        one
+        for one in state.earlier_artifacts
+        if one.recorded.name == database and one.recorded.kind == "database"
+    )
+
+
 def newest_of(state: WindowState, name: str) -> tuple[str, ...]:
     """Returns which backup of a database a rollback restores, and where the others of this window
     are; empty where there is one alone."""
     used = state.artifacts.get(name)
-    others = [one for one in state.earlier_artifacts if one.recorded.name == name]
+    others = earlier_backups(state, name)
     if used is None or not others:
         return ()
     listed = ", ".join(f"{one.recorded.path} of {_clock(moment(one))}" for one in others)
     count = counted(len(others) + 1, "verified backup")
+    newest = all(moment(used) >= moment(one) for one in others)
+    which = f"the newest of {count}" if newest else f"of {count} one that was chosen"
     return (
-        f"the newest of {count} is restored: {used.recorded.path} of {_clock(moment(used))}; "
-        f"not used: {listed}",
+        f"{which} is restored: {used.recorded.path} of {_clock(moment(used))}; not used: {listed}",
     )
 
 

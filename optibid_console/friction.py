@@ -49,7 +49,7 @@ _CHANGES_DATA = (StepKind.MIGRATE, StepKind.RESTORE)
 _LOSES_NOTHING = (StepKind.BACKUP, StepKind.WAIT, StepKind.MANUAL)
 _WITH_A_REASON = (
     c.SkipStep, c.AskWaiver, c.Jump, c.Settle, c.Hold, c.AssertCriterion, c.DecideGate,
-    c.StartEscalation, c.EndEscalation, c.WriteNote, c.CallPoll, c.Share,
+    c.ChooseBackup, c.StartEscalation, c.EndEscalation, c.WriteNote, c.CallPoll, c.Share,
 )  # fmt: skip
 
 

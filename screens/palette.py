@@ -9,6 +9,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from optibid_console.adopting import adoptable
+from optibid_console.again import earlier_backups
 from optibid_console.direction import Direction, direction
 from screens.keys import KEYS, PANES, TITLES
 from screens.sanitise import clean_text
@@ -70,6 +71,15 @@ class Everything(Provider):
                 lambda: console.start(lambda: console.operator.running.go_forward()),
             )
 
+        for database in console.view.state.databases:
+            for made in earlier_backups(console.view.state, database):
+
+                def choose(name: str = database, path: str = made.recorded.path) -> None:
+                    console.start(lambda: console.operator.running.choose_backup(name, path))
+
+                yield self._entry(
+                    f"rollback restores another backup of {database}: {made.recorded.path}", choose
+                )
         for database in adoptable(console.view.state):
             yield self._entry(
                 f"adopt migrations that {database} has: recorded as applied, not run",

@@ -42,6 +42,8 @@ def in_words(command: c.Command | None) -> str:
             return f"judge {name}"
         case c.Settle(step_id=name):
             return f"settle {name}"
+        case c.ChooseBackup(database=name):
+            return f"choose another backup of {name}"
         case c.AdoptMigrations(database=name):
             return f"adopt migrations of {name}"
     return _WORDS.get(type(command), "do that here")

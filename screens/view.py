@@ -80,7 +80,9 @@ _TOPICS: dict[type[Any], frozenset[Topic]] = {
     e.CostMeasured: frozenset(),
     e.LockWaited: frozenset({Topic.RUN}),
     e.KeptRead: frozenset({Topic.PROBES}),
-    **dict.fromkeys((e.AdoptionBegun, e.AdoptionEnded), frozenset({Topic.TIMELINE})),
+    **dict.fromkeys(
+        (e.AdoptionBegun, e.AdoptionEnded, e.BackupChosen), frozenset({Topic.TIMELINE})
+    ),
     **dict.fromkeys(
         (e.PollCalled, e.VoteCast, e.PollClosed), frozenset({Topic.BANNER, Topic.TIMELINE})
     ),

@@ -16,7 +16,7 @@ from optibid_console.commands.command import (
     command_from_plain,
     command_to_plain,
 )
-from optibid_console.commands.databases import AdoptMigrations
+from optibid_console.commands.databases import AdoptMigrations, ChooseBackup
 from optibid_console.commands.gates import (
     CallPoll,
     CastVote,
@@ -70,6 +70,7 @@ __all__ = [
     "AssertCriterion",
     "CallPoll",
     "CastVote",
+    "ChooseBackup",
     "ClosePoll",
     "CloseWindow",
     "Command",

@@ -18,4 +18,13 @@ class AdoptMigrations:
     """What the person typed to confirm it: `adopting.adopt_words`."""
 
 
-DatabaseCommand = AdoptMigrations
+@dataclass(frozen=True, slots=True)
+class ChooseBackup:
+    """Let a rollback restore another verified backup of this window than the newest."""
+
+    database: str
+    path: str
+    reason: str
+
+
+DatabaseCommand = AdoptMigrations | ChooseBackup

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from optibid_console import commands as c
 from optibid_console import entries as e
+from optibid_console.again import earlier_backup
 from optibid_console.jumping import route
 from optibid_console.state import WindowState
 
@@ -38,6 +39,10 @@ def fact_of(
             return e.Jumped(step_id, reason, way.skipped, way.again, way.kept)
         case c.Settle(step_id, run_id, outcome, reason):
             return e.StepSettled(step_id, run_id, outcome, reason)
+        case c.ChooseBackup(database, path, reason):
+            chosen = earlier_backup(state, database, path)
+            assert chosen is not None  # permit has looked
+            return e.BackupChosen(chosen.recorded, reason)
         case c.GoForward(_, reason):
             return e.WentForward(state.rollback_run, reason)
         case c.Hold(reason):

@@ -19,6 +19,7 @@ from optibid_console.entries.actions import (
 from optibid_console.entries.databases import (
     AdoptionBegun,
     AdoptionEnded,
+    BackupChosen,
     BackupOverridden,
     CostMeasured,
     DatabaseMarked,
@@ -129,6 +130,7 @@ __all__ = [
     "AdoptionBegun",
     "AdoptionEnded",
     "ArtifactRecorded",
+    "BackupChosen",
     "BackupOverridden",
     "BaselineTaken",
     "ChannelsSet",

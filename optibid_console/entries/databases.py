@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from optibid_console.database.kept import Kept
 from optibid_console.database.locks import LockWait
 from optibid_console.database.measures import Cost, Measures
+from optibid_console.entries.steps import ArtifactRecorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,16 @@ class BackupOverridden:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupChosen:
+    """A rollback is to restore this backup of the window: an earlier one, because somebody says
+    so."""
+
+    artifact: ArtifactRecorded
+    """As it was recorded when it was made."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class AdoptionBegun:
     """Somebody says that a database has migrations which it doesn't record: they are about to be
     recorded as applied, without running them."""
@@ -154,6 +165,7 @@ DatabaseFact = (
     | CostMeasured
     | LockWaited
     | BackupOverridden
+    | BackupChosen
     | AdoptionBegun
     | AdoptionEnded
     | DatabaseRestored

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from optibid_console import entries as e
+from optibid_console.backup_facts import backup_prefixes, facts_of_backup
 from optibid_console.changed import changed
 from optibid_console.folding.actions import stop_answered
 from optibid_console.folding.databases import backup_recorded, migration_begins, step_over
@@ -193,16 +194,33 @@ def _(s: WindowState, entry: e.Entry, f: e.FactRecorded) -> WindowState:
     return changed(s, facts={**s.facts, f.name: f.value, f"{f.name}.at": moment})
 
 
+@on(e.BackupChosen)
+def _(s: WindowState, entry: e.Entry, f: e.BackupChosen) -> WindowState:
+    made = f.artifact
+    chosen = next((one for one in s.earlier_artifacts if one.recorded == made), None)
+    after = _artifact(s, chosen or Artifact(made, entry.actor, entry.at))
+    moment = datetime.fromtimestamp(entry.at, UTC).strftime("%H:%M:%SZ")
+    facts, replaced = dict(s.facts), s.artifacts.get(made.name)
+    last, own = backup_prefixes(made.name)
+    is_last = replaced is not None and facts.get(f"{last}.path") == replaced.recorded.path
+    for name, value in facts_of_backup(made, (last, own) if is_last else (own,)).items():
+        facts |= {name: value, f"{name}.at": moment}
+    return changed(after, facts=facts)
+
+
 @on(e.ArtifactRecorded)
 def _(s: WindowState, entry: e.Entry, f: e.ArtifactRecorded) -> WindowState:
+    return _artifact(s, Artifact(f, entry.actor, entry.at))
+
+
+def _artifact(s: WindowState, made: Artifact) -> WindowState:
+    """What can be gone back to is this one from now on; what was before it is kept as well."""
+    f = made.recorded
     before = s.artifacts.get(f.name)
     earlier = s.earlier_artifacts
     if before is not None and before.recorded.path != f.path:
         earlier = (*(one for one in earlier if one.recorded.path != f.path), before)
-    after = changed(
-        s, artifacts={**s.artifacts, f.name: Artifact(f, entry.actor, entry.at)},
-        earlier_artifacts=earlier,
-    )  # fmt: skip
+    after = changed(s, artifacts={**s.artifacts, f.name: made}, earlier_artifacts=earlier)
     return backup_recorded(after, f)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from optibid_console import commands as c
 from optibid_console.adopting import adopt_words, why_not_pending
+from optibid_console.again import earlier_backup
 from optibid_console.permit.rule import Rules
 from optibid_console.permit.steps import why_busy
 from optibid_console.runbook.model import Runbook
@@ -36,4 +37,18 @@ def _adopt(runbook: Runbook, state: WindowState, command: c.AdoptMigrations) -> 
     return "" if command.typed == words else f"type {words!r} to record them as applied"
 
 
-RULES: Rules = {c.AdoptMigrations: _adopt}
+def _choose_backup(runbook: Runbook, state: WindowState, command: c.ChooseBackup) -> str:
+    made = state.artifacts.get(command.database)
+    if made is None or made.recorded.kind != "database":
+        return f"this window has no verified backup of {command.database}"
+    if made.recorded.path == command.path:
+        return f"{command.path} is the one that rollback restores already"
+    if earlier_backup(state, command.database, command.path) is None:
+        return f"this window has no verified backup {command.path} of {command.database}"
+    busy = why_busy(state)
+    if busy:
+        return busy
+    return "" if command.reason.strip() else "choosing another backup needs a reason"
+
+
+RULES: Rules = {c.AdoptMigrations: _adopt, c.ChooseBackup: _choose_backup}

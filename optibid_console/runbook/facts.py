@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from optibid_console.backup_facts import backup_prefixes
 from optibid_console.runbook.checks.channels import check_message_facts, is_message
 from optibid_console.runbook.model import Runbook, Step, StepKind
 from optibid_console.runbook.positions import KeyPath
@@ -52,22 +53,13 @@ def check_facts(
             problems.no_such(path, "recorded fact", name, known)
 
 
-def backup_facts(database: str) -> tuple[str, ...]:
-    """The facts that a backup of `database` records, without their `.path`, `.sha256`, `.size`
-    and `.database_size` (bytes).
-
-    `backup` is the last one of any, and each database has its own, from which it is restored.
-    """
-    return ("backup", f"backup.{database}")
-
-
 def recorded_by(step: Step) -> tuple[str, ...]:
     """The facts that a step records when it has succeeded."""
     facts = [step.record] if step.record else []
     if step.artifact == "files":
         facts.append(f"{step.record}.sha256")
     if step.kind is StepKind.BACKUP:
-        prefixes = backup_facts(step.database)
+        prefixes = backup_prefixes(step.database)
         facts += [f"{one}.{part}" for one in prefixes for part in _OF_A_BACKUP]
     return tuple(facts)
 

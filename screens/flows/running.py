@@ -225,6 +225,15 @@ class Running:
         if typed is not None:
             await self.desk.send(c.GoForward(typed))
 
+    async def choose_backup(self, database: str, path: str) -> None:
+        """Let a rollback restore an earlier backup of this window, with a reason."""
+        if not self.desk.allowed(c.ChooseBackup(database, path, "given next")):
+            return
+        text = f"Rollback restores {path} from now on. The other one stays where it is."
+        why = await self.desk.reason(f"Another backup of {database}", text)
+        if why:
+            await self.desk.send(c.ChooseBackup(database, path, why))
+
     async def adopt(self, database: str) -> None:
         """Record migrations that a database has as applied: named, with a reason, typed out."""
         from screens.modals.ask import Ask

@@ -8,6 +8,7 @@ import pytest
 
 from optibid_console import commands as c
 from optibid_console import entries as e
+from optibid_console.again import earlier_backups
 from optibid_console.engine import database_watch
 from optibid_console.plan import Preview, preview
 from optibid_console.state import StepStatus, WindowState
@@ -121,6 +122,7 @@ async def test_a_second_one_is_made_beside_the_first_and_is_the_one_that_is_rest
             f"{place.backups}/config_{STAMP}.txt", first.path
         ]  # fmt: skip
         await _a_third_that_fails(bench, place, second)
+        await _the_first_is_chosen_and_the_second_again(bench, first, second)
         await bench.step("1.3")
         shown = preview(bench.state, "rollback", bench.state.at)
         said = next(one for one in shown.costs if one.startswith("the newest of"))
@@ -139,6 +141,7 @@ async def test_a_second_one_is_made_beside_the_first_and_is_the_one_that_is_rest
         assert place.server.execute("SELECT note FROM bids WHERE id = -1", place.dbname) == [
             ("late",)
         ]
+        place.server.execute(f'DROP DATABASE "{restored.kept_as}" WITH (FORCE)')
 
 
 async def _a_third_that_fails(bench: Bench, place: Place, second: e.ArtifactRecorded) -> None:
@@ -154,3 +157,23 @@ async def _a_third_that_fails(bench: Bench, place: Place, second: e.ArtifactReco
     assert state.step("1.2a").reason.endswith("; once more: not tried; what it made before stays")
     assert state.artifacts["optibid"].recorded.path == second.path
     assert state.facts["backup.path"] == second.path
+
+
+async def _the_first_is_chosen_and_the_second_again(
+    bench: Bench, first: e.ArtifactRecorded, second: e.ArtifactRecorded
+) -> None:
+    for chosen, other in ((first, second), (second, first)):
+        choose = c.ChooseBackup("optibid", chosen.path, "it is of before the bad import")
+        reply = await bench.do(choose)
+        assert isinstance(reply, c.Accepted), reply
+        state = bench.state
+        assert state.artifacts["optibid"].recorded == chosen
+        assert state.databases["optibid"].backup_run == chosen.run_id
+        for prefix in ("backup", "backup.optibid"):
+            assert state.facts[f"{prefix}.path"] == chosen.path
+            assert state.facts[f"{prefix}.sha256"] == chosen.sha256
+        assert [one.recorded for one in earlier_backups(state, "optibid")] == [other]
+        refused = await bench.do(choose)
+        assert refused == c.Refused(f"{chosen.path} is the one that rollback restores already")
+    no = await bench.do(c.ChooseBackup("optibid", "/etc/passwd", "why"))
+    assert no == c.Refused("this window has no verified backup /etc/passwd of optibid")

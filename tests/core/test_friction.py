@@ -77,6 +77,7 @@ TABLE: tuple[tuple[c.Command, Friction], ...] = (
     (c.StartAction("forward"), typed("forward")),
     (c.StartAction("no such action"), ENTER),
     (c.GoForward(), typed("forward")),
+    (c.ChooseBackup("main", "/b.dump", "why"), REASON),
     (c.AdoptMigrations("main", ("001_a",), "why"), typed("adopt main")),
     (c.CastVote("poll1", "DBA", e.Vote.GO), Friction(Ask.ENTER, role="DBA")),
     (c.CastVote("poll1", "DBA", e.Vote.NO_GO), Friction(Ask.ENTER, role="DBA")),

@@ -84,5 +84,8 @@ class Recording:
 
 def _release_listing(command: str) -> str:
     """The listing of a release's migration files for the values that the command begins with."""
-    values = re.match(r'release=("[^"]*") directory=("[^"]*")', command)
-    return RELEASE_LISTING.format(revision=values[1], directory=values[2]) if values else ""
+    values = re.search(r'^release=("[^"]*") directory=("[^"]*")$', command, re.M)
+    known = re.match(r"known=([0-9a-f]*)\n", command)
+    if values is None or known is None:
+        return ""
+    return RELEASE_LISTING.format(revision=values[1], directory=values[2], known=known[1])

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from optibid_console import entries as e
+from optibid_console.backup_facts import backup_prefixes, facts_of_backup
 from optibid_console.engine.ledger import Ledger
 from optibid_console.engine.live_run import LiveRun
 from optibid_console.engine.operations.databases import Database, DatabaseAway
@@ -14,7 +15,6 @@ from optibid_console.engine.operations.retaining import OpenWindows, open_stamps
 from optibid_console.engine.reports import Report
 from optibid_console.journal.journal import JournalError
 from optibid_console.runbook.backup_shell import KEEP_ALL, OPEN_STAMPS
-from optibid_console.runbook.facts import backup_facts
 from optibid_console.runbook.model import Runbook, StepKind
 from optibid_console.state import WindowState
 from optibid_console.undone import did_nothing
@@ -94,17 +94,10 @@ class BackupOperation:
         known = state.artifacts.get(artifact.name)
         if known is None or known.recorded.run_id != live.run_id:
             await self._ledger.keep(artifact, by)
-        values = {
-            "path": artifact.path,
-            "sha256": artifact.sha256,
-            "size": str(artifact.size_bytes),
-            "database_size": artifact.details.get("database_bytes", ""),
-        }
-        for prefix in backup_facts(live.step.database):
-            for name, value in values.items():
-                fact = f"{prefix}.{name}"
-                if value and self._ledger.state.facts.get(fact) != value:
-                    await self._ledger.keep(e.FactRecorded(fact, value, live.step.id))
+        facts = facts_of_backup(artifact, backup_prefixes(live.step.database))
+        for fact, value in facts.items():
+            if self._ledger.state.facts.get(fact) != value:
+                await self._ledger.keep(e.FactRecorded(fact, value, live.step.id))
 
 
 def artifact_of(live: LiveRun) -> e.ArtifactRecorded | None:
