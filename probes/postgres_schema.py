@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,8 @@ class Migration:
 
     @property
     def label(self) -> str:
-        return one_line(f"{self.version}_{self.name}" if self.name else self.version, 60)
+        named = self.name if self.name.startswith(self.version) else f"{self.version}_{self.name}"
+        return one_line(named if self.name else self.version, 60)
 
 
 async def judge_extensions(
@@ -63,9 +65,9 @@ async def judge_migration(connection: psycopg.AsyncConnection[Any], version: str
         found = "unknown: no table schema_migrations"
         return [Finding(Status.FAILING, "migration", wish, found)]
     cursor = await connection.execute(
-        "SELECT DISTINCT ON (version) version::text, coalesce(name::text, ''),"
+        "SELECT DISTINCT ON (version, name) version::text, coalesce(name::text, ''),"
         " coalesce(success, false), coalesce(left(error_message::text, 1000), '')"
-        " FROM schema_migrations ORDER BY version, applied_at DESC NULLS LAST LIMIT 10000"
+        " FROM schema_migrations ORDER BY version, name, applied_at DESC NULLS LAST LIMIT 10000"
     )
     return judge_migrations([Migration(*row) for row in await cursor.fetchall()], version)
 
@@ -86,7 +88,8 @@ def judge_migrations(applied: Iterable[Migration], version: str) -> list[Finding
         good = [one.label for one in every if one.success]
         found = f"not there, the latest is {good[-1]}" if good else "not there, nor any other"
         return [Finding(Status.FAILING, f"migration {version}", wish, found), *others]
-    last = mine[-1]
+    # two files may have one number: each has a row of its own then
+    last = next((one for one in mine if not one.success), mine[-1])
     if not last.success:
         return [Finding(Status.FAILING, f"migration {last.label}", wish, _failure(last)), *others]
     return [Finding(Status.OK, f"migration {last.label}", wish, "applied"), *others]
@@ -98,8 +101,9 @@ def _failure(migration: Migration) -> str:
 
 
 def _number(version: str) -> str:
-    """`004`, `4` and `V4` are the same version."""
-    return version.strip().lower().lstrip("v").lstrip("0")
+    """`004`, `4`, `V4` and `004_market_prices` are the same version."""
+    head = re.match(r"\s*v?(\d+)", version, re.I)
+    return head[1].lstrip("0") if head else version.strip().lower()
 
 
 def _named(what: str, wanted: Sequence[str], missing: Sequence[str]) -> Finding:

@@ -272,6 +272,15 @@ def test_the_failed_migration_of_another_version_is_a_warning():
     assert statuses == [Status.OK, Status.WARN]
 
 
+def test_each_of_two_migrations_with_one_number_has_to_be_applied():
+    rows = [Migration("004_a", "004_a", True), Migration("004_b", "004_b", True)]
+    assert [one.status for one in judge_migrations(rows, "4")] == [Status.OK]
+    rows[0] = Migration("004_a", "004_a", False, "boom")
+    (finding,) = judge_migrations(rows, "004")
+    assert finding.status is Status.FAILING
+    assert "boom" in finding.found
+
+
 def test_bad_settings_are_named_without_the_password():
     settings = PostgresSettings(
         url="postgresql://u:sesame@h:x:y/d", expect=PostgresExpect(rows={"at_least": "1"})
