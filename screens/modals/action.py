@@ -177,7 +177,9 @@ def will_happen(shown: Preview, width: int) -> list[Line]:
         lines += _step_lines(number, step, width)
     if shown.pending:
         lines += [BLANK, heading("Migrations")]
-        lines += [row(width, (Span(f"  {one}", "strong"),)) for one in shown.pending]
+        for one in shown.pending:
+            indent = " " * (2 + len(one) - len(one.lstrip()))
+            lines += wrapped(one, width, "strong", indent)
     for step in (one for one in shown.steps if not one.included):
         text = f"  not {step.step_id} {step.title}: {step.because}"
         lines += wrapped(text, width, "dim", "  ")

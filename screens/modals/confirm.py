@@ -9,7 +9,7 @@ from textual.widgets import Input
 
 from optibid_console.action_plan import PreviewStep, missing_facts, shown
 from optibid_console.launch_clock import format_span
-from optibid_console.pending import pending_lines
+from optibid_console.pending import pending_lines, unread_words
 from optibid_console.runbook.model import Step, StepKind
 from optibid_console.runbook.summary import summary
 from optibid_console.waiving import relies_on_waived
@@ -108,8 +108,10 @@ def _does(view: View, step: Step, width: int) -> list[Line]:
         lines += command_lines(shown(view.state, step.run), width)
         if step.kind is StepKind.MIGRATE:
             planned = PreviewStep(step.id, step.title, step.on, "", True, "", step.kind)
-            pending = pending_lines(view.state, (planned,), view.now())
-            lines += [row(width, (Span(one),)) for one in pending]
+            for one in unread_words(view.state, (planned,)):
+                lines += wrapped(one, width, "warn")
+            for one in pending_lines(view.state, (planned,), view.now()):
+                lines += wrapped(one, width, "plain", " " * (len(one) - len(one.lstrip())))
     elif step.kind is StepKind.WAIT:
         lines += wrapped("Waits until all of these read ok. Runs no command", width)
         lines += awaited_lines(view, step, width, view.now(), indent="  ")

@@ -9,10 +9,13 @@ from textual.command import CommandList
 
 from optibid_console import commands as c
 from optibid_console import entries as e
+from optibid_console.plan import preview
+from screens.modals.action import preview_lines
+from screens.modals.confirm import step_lines
 from screens.modals.sheet import Sheet
 from tests.screens import recording as rec
 from tests.screens.conftest import Start
-from tests.screens.test_database_text import runbook
+from tests.screens.test_database_text import runbook, seen
 
 UNKNOWN = "no table schema_migrations, but 26 other tables: what it has isn't recorded"
 
@@ -46,6 +49,18 @@ async def test_what_the_database_has_is_named_and_typed_out(
         assert await it.sent() == [
             c.AdoptMigrations("optibid", ("001a", "001b"), "by hand", "adopt optibid")
         ]
+
+
+def test_both_sheets_say_all_of_it_on_a_narrow_screen() -> None:
+    view = seen(recorded())
+    shown = preview(view.state, "migrate", rec.NOW)
+    step = view.state.runbook.step("2.1b") if view.state.runbook else None
+    assert step is not None
+    for lines in (preview_lines(shown, 76), step_lines(view, step, 76)):
+        said = " ".join(" ".join(line.text for line in lines).split())
+        assert UNKNOWN in said
+        assert "adopt those that it has: optibid-console adopt optibid NAME …" in said
+        assert "2 files have the number 001: 001a, 001b; each is recorded by its name" in said
 
 
 async def test_a_name_that_isn_t_pending_is_refused_by_name(console: Start) -> None:
