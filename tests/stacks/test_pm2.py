@@ -17,6 +17,7 @@ from optibid_console import entries as e
 from tests.conftest import PM2
 from tests.servers.postgres import PostgresServer
 from tests.stacks.conftest import Place, running, until_running
+from tests.stacks.release import FRONTEND
 
 pytestmark = [pytest.mark.server(one) for one in ("sshd", "pm2", "postgres")]
 
@@ -24,6 +25,22 @@ RECORDED = ("1.2a-git", "1.2-build")
 APPS = {"backend": "optibid-backend", "frontend": "optibid-energy-platform"}
 DEPLOYED = ("3.1a", "3.1b", "3.2-pm2", "3.3a", "4.1", "4.2-pm2", "4.3", "5.1a-pm2")
 QUIET = {"npm_config_offline": "true", "npm_config_update_notifier": "false"}
+FRONT = """
+const http = require("http");
+const release = require("fs").readFileSync("RELEASE", "utf8").trim();
+const asset = `/_next/static/chunks/main-${release}.css`;
+const answers = {
+    "/": ["text/html", `<link rel="stylesheet" href="${asset}">`],
+    "/release": ["application/json", JSON.stringify({ release })],
+    [asset]: ["text/css", "a {}"],
+};
+http.createServer((asked, answer) => {
+    const [kind, body] = answers[asked.url] || ["text/plain", ""];
+    answer.writeHead(body ? 200 : 404, { "Content-Type": kind });
+    answer.end(body);
+}).listen(Number(process.argv[2]), "127.0.0.1");
+"""
+"""In PM2's cluster mode, as Next.js often is: PM2's daemon listens, not the workers."""
 
 
 class Processes(Place):
@@ -31,7 +48,7 @@ class Processes(Place):
 
     def __init__(self, folder: Path, postgres: PostgresServer, env: Mapping[str, str]) -> None:
         super().__init__(folder, "pm2", postgres)
-        self.check_out()
+        self.check_out({"v1": {f"{FRONTEND}/serve.js": FRONT}})
         self.build("v1")
         self.stand_ins()
         (folder / "programs/npm").unlink()
@@ -39,12 +56,17 @@ class Processes(Place):
         self.env = {**env, **QUIET, "PATH": path, "PM2_HOME": str(folder / "pm2")}
 
     def start(self) -> None:
-        apps: list[dict[str, Any]] = [
-            {"script": "serve.py", "interpreter": "/usr/bin/python3", "name": APPS[part],
-             "cwd": str(self.folders[part]), "args": [port],
-             "out_file": f"{self.folder}/{part}.log"}
+        fixed = {
+            part: {
+                "name": APPS[part], "cwd": str(self.folders[part]), "args": [port],
+                "out_file": f"{self.folder}/{part}.log",
+            }
             for part, port in self.ports.items()
-        ]  # fmt: skip
+        }  # fmt: skip
+        apps: list[dict[str, Any]] = [
+            {"script": "serve.py", "interpreter": "/usr/bin/python3", **fixed["backend"]},
+            {"script": "serve.js", "exec_mode": "cluster", "instances": 2, **fixed["frontend"]},
+        ]
         sleep = {"script": "/usr/bin/sleep", "args": ["infinity"], "interpreter": "none"}
         apps.append({**sleep, "name": "optibid-postgres"})
         (self.folder / "apps.json").write_text(json.dumps({"apps": apps}))
