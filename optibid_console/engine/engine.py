@@ -217,12 +217,13 @@ class Engine:
             self._life.broke(JournalError(why))
             return
         try:
-            self._swap(prepared)
+            self._swap(prepared, entry.at)
         except Exception as error:  # the next engine goes by the new runbook, as a whole
             self._life.broke(error)
 
-    def _swap(self, prepared: Prepared) -> None:
+    def _swap(self, prepared: Prepared, at: float) -> None:
         before, self.generation = self.generation, prepared.generation
+        self.generation.goes_into_effect(at)
         self._note_openings(before)
         self._telling.adopt(prepared.loaded)
         for subject, name in measured_anew(before.loaded.runbook, prepared.loaded.runbook):

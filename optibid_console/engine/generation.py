@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -81,6 +80,7 @@ class Generation:
         seen = before.observers if before else None
         self.observers: Observers = Observers(loaded, targets, ledger, seen)
         self.judge = Judge(runbook, ledger, self.observers, _judged_since(runbook.criteria, before))
+        self._redefined = _redefined(runbook.criteria, before)
         self._tails: dict[str, FollowedTail] = _tails(loaded, targets, ledger)
         self._databases: dict[str, WatchedDatabase] = _databases(loaded, targets, ledger)
         self._tidied: dict[str, Tidied] = _tidied(loaded, targets, around)
@@ -115,6 +115,11 @@ class Generation:
             **{("database", name): one for name, one in self._databases.items()},
             **{("target", name): one for name, one in self._tidied.items()},
         }
+
+    def goes_into_effect(self, at: float) -> None:
+        """The runbook is accepted `at` that moment (epoch seconds): triggers that it redefines
+        are judged by what is read from then on."""
+        self.judge.judged_since.update(dict.fromkeys(self._redefined, at))
 
     def answers(self, target: str) -> None:
         """The target can be reached."""
@@ -163,15 +168,18 @@ def _tidied(
 
 
 def _judged_since(criteria: tuple[Criterion, ...], before: Generation | None) -> dict[str, float]:
-    """Returns criterion → since when (epoch seconds) it is defined as it is now; 0: always."""
+    """Returns criterion → since when (epoch seconds) it is defined as it is now, for those that
+    another runbook before has redefined."""
+    since = before.judge.judged_since if before is not None else {}
+    return {one.id: since[one.id] for one in criteria if one.id in since}
+
+
+def _redefined(criteria: tuple[Criterion, ...], before: Generation | None) -> tuple[str, ...]:
+    """Returns the criteria that are new, or judged by something else than before."""
     if before is None:
-        return {}
+        return ()
     known = {one.id: _defined(one) for one in before.loaded.runbook.criteria}
-    now, since = time.time(), before.judge.judged_since
-    return {
-        one.id: since.get(one.id, 0.0) if _defined(one) == known.get(one.id) else now
-        for one in criteria
-    }
+    return tuple(one.id for one in criteria if _defined(one) != known.get(one.id))
 
 
 def _defined(criterion: Criterion) -> Criterion:

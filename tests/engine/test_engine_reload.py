@@ -92,7 +92,8 @@ async def test_it_goes_on_by_the_new_runbook_and_keeps_what_is_unchanged(bench: 
     samples, lease = list(panel.samples), bench.state.operator
     edit(bench, (RAISE, RAISE_ANOTHER), ("[panels.load]", NEW_PROBE))
     reply = await reload(bench)
-    assert reply == c.Accepted("the window goes by config.toml as it is now", bench.state.seq)
+    assert isinstance(reply, c.Accepted)
+    assert reply.said == "the window goes by config.toml as it is now"
     (entry,) = taken(bench)
     assert entry.actor == "oncall-1"
     assert entry.fact.digest == bench.state.digest
@@ -165,7 +166,7 @@ async def test_a_changed_trigger_is_judged_anew_and_another_one_keeps_its_time(
 
     await bench.until(lambda state: any(one.verdict is failing for one in judged("load")))
     assert judged("load")[0].verdict is e.Verdict.INCONCLUSIVE
-    assert judged("load")[-1].since >= accepted.at - 0.01
+    assert judged("load")[-1].since >= accepted.at
     assert judged("flag") == []
     assert bench.state.criteria["flag"].since == since
 
@@ -231,7 +232,11 @@ async def test_secrets_of_the_new_file_are_redacted_once_it_is_read_and_those_of
     bench: Bench, environ: dict[str, str]
 ) -> None:
     environ["OTHER"] = "correct-horse-battery"
-    edit(bench, (RAISE, "run = 'echo \"${OTHER}\"; touch flag'"))
+    edit(
+        bench,
+        (RAISE, "run = 'echo \"${OTHER} hunter2-hunter2\"; touch flag'"),
+        ('echo "the secret is ${SECRET}"', "true"),
+    )
     seen = await look(bench)
     await bench.do(c.WriteNote("window", "it is correct-horse-battery, it was hunter2-hunter2"))
     assert bench.state.notes[-1].text == "it is [REDACTED], it was [REDACTED]"
@@ -240,7 +245,7 @@ async def test_secrets_of_the_new_file_are_redacted_once_it_is_read_and_those_of
     state = await bench.step("2a")
     ended = state.runs[state.step("2a").run_id].ended
     assert ended is not None
-    assert ended.last_lines == ("[REDACTED]",)
+    assert ended.last_lines == ("[REDACTED] [REDACTED]",)
     await bench.do(c.WriteNote("window", "it was hunter2-hunter2"))
     assert bench.state.notes[-1].text == "it was [REDACTED]"
 
