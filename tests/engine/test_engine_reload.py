@@ -15,7 +15,7 @@ from optibid_console.engine.ledger import RunbookChanged
 from optibid_console.journal.journal import JournalError
 from optibid_console.runbook.difference import RunbookDifference
 from optibid_console.runbook.load import load
-from optibid_console.signals import LogLines, Sampled
+from optibid_console.signals import LogLines, Output, Sampled
 from optibid_console.state import StepStatus
 from optibid_console.targets import open_targets
 from optibid_console.targets.rehearsal import check_rehearsed
@@ -246,6 +246,9 @@ async def test_secrets_of_the_new_file_are_redacted_once_it_is_read_and_those_of
     ended = state.runs[state.step("2a").run_id].ended
     assert ended is not None
     assert ended.last_lines == ("[REDACTED] [REDACTED]",)
+    printed = b"".join(one.data for one in bench.heard.signals if isinstance(one, Output))
+    assert b"[REDACTED] [REDACTED]" in printed
+    assert b"hunter2" not in printed
     await bench.do(c.WriteNote("window", "it was hunter2-hunter2"))
     assert bench.state.notes[-1].text == "it was [REDACTED]"
 
