@@ -32,7 +32,8 @@ def step_spans(
         look = glyph("undone")
         title = Span(f"   {look.drawn} {step.id} {step.title}", "dim")
         return spans(title), spans(Span(f"being undone, {undoer}", glyph("warn").style))
-    look = glyph("warn" if seen.as_before else look_of(seen.status))
+    no_worse = seen.as_before and seen.status is StepStatus.DONE
+    look = glyph("warn" if no_worse else look_of(seen.status))
     quiet = (StepStatus.SKIPPED, StepStatus.REHEARSED, StepStatus.UNDONE)
     tone = "dim" if seen.status in quiet else "plain"
     if seen.status in ACTIVE or seen.status is StepStatus.UNSETTLED or is_next:

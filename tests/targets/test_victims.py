@@ -46,7 +46,8 @@ PATIENCE = Patience(grace_s=60.0, quiet_s=2.0)
 """The grace is long, since it is only reached by what hangs, and then the outcome is unknown."""
 TIMEOUT_S = 40.0
 """Long beside other work: what hangs would hang for as long as the test waits."""
-SHORT_S = 4.0
+SHORT_S = 12.0
+"""Long enough for the blow to come before it, beside other work."""
 LINE = "new release"
 SUCCEEDED, FAILED, UNKNOWN = e.Outcome.SUCCEEDED, e.Outcome.FAILED, e.Outcome.UNKNOWN
 
@@ -142,7 +143,13 @@ class Scene:
         ends = asyncio.create_task(self.steps.see_through(live))
         try:
             async with asyncio.timeout(TIMEOUT_S + PATIENCE.grace_s):
-                await self.harmed(case, live.run_id)
+                harmed = asyncio.create_task(self.harmed(case, live.run_id))
+                await asyncio.wait({harmed, ends}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({harmed}, timeout=5)  # the blow itself may end the run
+                if not harmed.done():
+                    harmed.cancel()
+                    pytest.fail(f"{case.name} ended before it was struck: {ends.result()}")
+                await harmed
                 if case.aborts:
                     await self.steps.abort("ann", live.run_id)
                 elif case.opens:
