@@ -119,6 +119,7 @@ def in_a_terminal(link: str) -> Iterator[Terminal]:
         terminal.close()
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.server("chromium")
 @pytest.mark.server("postgres")
