@@ -119,7 +119,6 @@ def in_a_terminal(link: str) -> Iterator[Terminal]:
         terminal.close()
 
 
-@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.server("chromium")
 @pytest.mark.server("postgres")
@@ -162,3 +161,20 @@ async def test_three_observers_of_a_whole_window_have_the_operator_s_state(
     assert runbook is not None
     assert [one.title for one in runbook.phases if one.title[:12] not in seen] == []
     assert told(state) in " ".join(last.split())
+
+
+def test_the_words_for_a_state_are_the_same_in_every_process() -> None:
+    program = (
+        "from optibid_console.state import Escalation, WindowState\n"
+        "from tests.web.folding_child import told\n"
+        "ids = frozenset({'errors', 'latency', 'flag', 'login', 'database'})\n"
+        "print(told(WindowState(escalation=Escalation(1.0, 'x', triggers=ids))))"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", program], check=True, capture_output=True, cwd=REPOSITORY,
+            env={**os.environ, "PYTHONHASHSEED": str(seed), "PYTHONPATH": str(REPOSITORY)},
+        ).stdout
+        for seed in (1, 2, 3, 4)
+    }  # fmt: skip
+    assert len(said) == 1
